@@ -1,0 +1,66 @@
+"""lrscope shows what a learning rate does to a PyTorch model, and finds the right one."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lrscope.errors import (
+    LrscopeError,
+    ProblemError,
+    RatesError,
+    RunError,
+    StoreError,
+    StudyError,
+    TrainingError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from lrscope.diagnosis.recommend import Recommendation
+    from lrscope.diagnosis.verdict import Verdict
+    from lrscope.plan import Plan
+    from lrscope.problems.problem import Problem
+    from lrscope.study import Study
+    from lrscope.study import open_study as open
+    from lrscope.sweeping import sweep
+
+__all__ = [
+    "LrscopeError",
+    "Plan",
+    "Problem",
+    "ProblemError",
+    "RatesError",
+    "Recommendation",
+    "RunError",
+    "StoreError",
+    "Study",
+    "StudyError",
+    "TrainingError",
+    "UsageError",
+    "Verdict",
+    "open",
+    "sweep",
+]
+
+# Loaded on first use: a study opens without torch, and `lrscope --help` without anything heavy. A module with
+# the name of a public function would take its place here as soon as it is imported: hence `sweeping`.
+_ON_FIRST_USE = {
+    "Plan": ("lrscope.plan", "Plan"),
+    "Problem": ("lrscope.problems.problem", "Problem"),
+    "Recommendation": ("lrscope.diagnosis.recommend", "Recommendation"),
+    "Study": ("lrscope.study", "Study"),
+    "Verdict": ("lrscope.diagnosis.verdict", "Verdict"),
+    "open": ("lrscope.study", "open_study"),
+    "sweep": ("lrscope.sweeping", "sweep"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module 'lrscope' has no attribute {name!r}")
+    module, attribute = _ON_FIRST_USE[name]
+    value = globals()[name] = getattr(importlib.import_module(module), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

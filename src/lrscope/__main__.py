@@ -1,0 +1,5 @@
+"""`python -m lrscope`: the command line."""
+
+from lrscope.cli import main
+
+main()

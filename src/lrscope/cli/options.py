@@ -1,0 +1,91 @@
+"""Options: `--opt key=value`, and numbers whose errors say what is wanted."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import click
+
+from lrscope.errors import UsageError
+
+OptionValue: TypeAlias = "bool | int | float | str | tuple[OptionValue, ...] | None"
+
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
+
+
+def read_options(texts: Sequence[str]) -> dict[str, OptionValue]:
+    """Read `["momentum=0.9", "nesterov=true", "betas=0.9,0.98"]`.
+
+    Returns:
+        {"momentum": 0.9, "nesterov": True, "betas": (0.9, 0.98)}.
+
+    Raises:
+        UsageError: a text is not key=value, comes twice, or sets the learning rate.
+    """
+    options: dict[str, OptionValue] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        key = key.replace("-", "_")
+        if not equals or not key.isidentifier() or not value:
+            raise UsageError(f"--opt wants key=value; got {text!r}; type for instance --opt momentum=0.9")
+        if key == "lr":
+            raise UsageError(f"--opt {text}: the learning rates come from --rates; type --rates {value}")
+        if key in options:
+            raise UsageError(f"--opt {key} came twice: {options[key]!r} and {value!r}; keep one")
+        options[key] = _read_value(key, value)
+    return options
+
+
+def _read_value(key: str, text: str) -> OptionValue:
+    """A word, a number, a comma-separated tuple of these, or else the text itself."""
+    bare = text
+    if text[0] + text[-1] in ("()", "[]"):
+        bare = text[1:-1]
+    if "," in bare:
+        return tuple(_read_value(key, part.strip()) for part in bare.split(",") if part.strip())
+    if bare.lower() in _WORDS:
+        return _WORDS[bare.lower()]
+    try:
+        return int(bare)
+    except ValueError:
+        pass
+    try:
+        number = float(bare)
+    except ValueError:
+        return bare
+    if not math.isfinite(number):
+        raise UsageError(f"--opt {key} wants a finite number; got {bare!r}")
+    return number
+
+
+Callback: TypeAlias = Callable[[click.Context, click.Parameter, Any], Any]
+
+
+def count(least: int) -> Callback:
+    """A click callback that reads a whole number of at least `least`."""
+
+    def read(context: click.Context, parameter: click.Parameter, text: Any) -> int | None:
+        if text is None:
+            return None
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise UsageError(f"{parameter.opts[0]} wants a whole number of at least {least}; got {text!r}")
+        return number
+
+    return read
+
+
+def positive(context: click.Context, parameter: click.Parameter, text: Any) -> float | None:
+    """A click callback that reads a positive finite number."""
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise UsageError(f"{parameter.opts[0]} wants a positive number, such as 1.0; got {text!r}")
+    return number

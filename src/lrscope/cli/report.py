@@ -1,0 +1,38 @@
+"""`lrscope report`: a study as one HTML page."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from lrscope.cli.destination import check_report
+from lrscope.cli.door import Command
+
+
+@click.command(
+    "report",
+    cls=Command,
+    short_help="Write a study as one self-contained HTML page.",
+    examples=(
+        ("lrscope report digits.lrscope", "writes digits.html beside the study"),
+        ("lrscope report digits.lrscope -o page.html", "writes page.html"),
+    ),
+)
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Where to write the page. [default: STUDY with the ending .html]",
+)
+def report_command(study: Path, out: Path | None) -> None:
+    """Write STUDY as one self-contained HTML page that needs no network."""
+    page = study.with_suffix(".html") if out is None else out
+    check_report("-o", page)
+
+    from lrscope.study import open_study
+
+    with open_study(study) as opened:
+        opened.report(page)
+    click.echo(f"report: {shlex.quote(str(page))}", err=True)

@@ -1,0 +1,51 @@
+"""`lrscope show`: a study in the terminal."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lrscope.cli.door import Command
+
+if TYPE_CHECKING:
+    from lrscope.study import Study
+
+
+@click.command(
+    "show",
+    cls=Command,
+    short_help="Show a study: what became of each rate, and the best.",
+    examples=(
+        ("lrscope show digits.lrscope", "the table of lanes and the recommendation"),
+        ("lrscope show digits.lrscope --json", "the same for a program: one JSON document"),
+        (
+            "lrscope show digits.lrscope --json | jq .recommendation.rate",
+            "the recommended rate alone",
+        ),
+    ),
+)
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def show_command(study: Path, as_json: bool) -> None:
+    """Show the lanes of STUDY, what became of each and why, and the recommended rate.
+
+    STUDY is a file that `lrscope sweep --out` wrote. One that is still being written shows how far it is.
+    """
+    from lrscope.study import open_study
+
+    with open_study(study) as opened:
+        print_study(opened, as_json=as_json)
+
+
+def print_study(study: "Study", *, as_json: bool) -> None:
+    """Print a study on standard output, for people or as one strict JSON document."""
+    if as_json:
+        from lrscope.outlets.document import document
+
+        click.echo(json.dumps(document(study), allow_nan=False, indent=2))
+    else:
+        from lrscope.outlets.terminal import show
+
+        show(study, sys.stdout)

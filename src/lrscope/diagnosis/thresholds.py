@@ -1,0 +1,142 @@
+"""Thresholds: every number a verdict hangs on, in one place, with where it comes from.
+
+"Measured" stands for 10 small tasks (networks of 16 to 64 units, 800 steps, 33 rates, 4 seeds or more), and for
+random quadratics whose truth is known exactly: good defaults, not a claim about large networks.
+"""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """What the rules compare with. All are plain ratios unless a unit is named."""
+
+    least_steps: int = 20
+    """Fewer steps say nothing: a catapult alone takes about so many (Lewkowycz et al. 2020, arXiv 2003.02218)."""
+
+    start_tolerance: float = 1e-3
+    """Paired lanes start from one loss; only the order of a sum may differ. Times 8 eps for coarser dtypes."""
+
+    smoothing: float = 1 / 50
+    """Half-life of the running mean, of the steps; what the factors below were measured with."""
+
+    late_share: float = 1 / 4
+    """The late part of a run, over which what lasts is told from what passes."""
+
+    late_points: int = 20
+    """... and its points at least: the median of fewer jumps."""
+
+    # frozen, diverged, diverging
+
+    frozen_share: float = 0.9
+    """Of the elements, unchanged by an update though their gradient is not zero. Rounding to nearest cancels small
+    updates (Zamirai et al. 2020, arXiv 2010.06192); with Gaussian updates 9 of 10 elements stand still
+    once the update is below eps/12 of the weight."""
+
+    blow_up: float = 10.0
+    """Smoothed loss over the first loss. Of 65 lanes above it after step 43 none ended good (measured)."""
+
+    explosion: float = 1e3
+    """Root mean square of a tensor over its first one, the loss being above its start."""
+
+    growth: float = 1.05
+    """Of the period-2 swing over the late part. On quadratics the growth is the spectral radius: exact."""
+
+    growth_evenness: float = 0.5
+    """The two halves of the late part may differ by this share of the growth rate: a swing that a bending
+    loss surface will stop speeds up or slows down first."""
+
+    growth_alternating: float = 0.95
+    """Share of the late steps at which the swing turns back upon itself."""
+
+    # collapsed, not started, failed
+
+    constant_band: float = 0.02
+    """Around the loss of the best constant predictor."""
+
+    constant_best: float = 0.7
+    """The best lane is below this share of that loss, so that more than a constant can be learned."""
+
+    redrawn: float = 1.0
+    """Distance from the start over the norm of the start: nothing of the first weights is left."""
+
+    spread: float = 3.0
+    """Root mean square of a tensor over its first one, as a sign of collapse (warned of above 3, measured)."""
+
+    dead_gradient: float = 1e-3
+    """Late gradient norm over the first one: nothing pulls the weights any more."""
+
+    barely_moved: float = 1e-2
+    """Distance from the start over the norm of the start."""
+
+    well_moved: float = 0.1
+    """The distance, in the same unit, that a lane which did not start is advised to aim at."""
+
+    no_progress: float = 0.98
+    """End over start: less than 2% was learned."""
+
+    # unstable
+
+    late_rise: float = 4.0
+    """Largest smoothed loss after the first quarter over the smallest before it: 6% of good lanes, 40% of
+    failed ones (measured)."""
+
+    end_rise: float = 1.5
+    """Smoothed loss at the end over its smallest: 8% of good lanes, 30% of those above the best (measured)."""
+
+    rise_regret: float = 0.02
+    """A rise counts when it undoes this share of what the best lane learned: near zero any ratio is large."""
+
+    rise_noise: float = 4.0
+    """... and when it is this many standard deviations of the smoothed mini-batch noise."""
+
+    # overfitting (Prechelt 1998, Early Stopping - But When?: generalisation loss GL = 100 (L / L_min - 1))
+
+    overfitting: float = 5.0
+    """GL at the end, in percent."""
+
+    overfitting_errors: float = 2.0
+    """Standard errors that the rise must exceed."""
+
+    # good, too high, too slow
+
+    tolerance: float = math.log(1.05)
+    """Of the natural logarithm of the loss. Alone it covers the best rate in 73 to 78% of sweeps, with the
+    errors below and half a lane on each side in 90 to 98% (measured)."""
+
+    errors: float = 2 * math.sqrt(2)
+    """Standard errors of a rate's mean, for the difference of two."""
+
+    regret: float = 0.01
+    """A lane this near to the best, as a share of what the best learned, is good whatever the ratio says."""
+
+    regret_most: float = 0.25
+    """No lane further off is good, however close the ratio of two large losses."""
+
+    interpolating: float = 0.01
+    """Below this share of its start the logarithm of a loss jumps by 1 to 4 between seeds (measured): there
+    the regret decides alone."""
+
+    noise_window: float = 0.75
+    """Decades around the best rate in which the noise between seeds is estimated."""
+
+    # recommendation
+
+    safe_regret: float = 0.05
+    """The largest rate below it on every seed is called safe."""
+
+    widest: float = 2.0
+    """Decades. Seeds that leave a wider choice have not told anything."""
+
+    cliff: float = 3.2
+    """A lane with a failing one within this factor stands at the cliff: the first failing rate is 1.4 to 18
+    times the best (measured), and half a decade is 3.16."""
+
+    cliff_seeds: int = 3
+    """So many seeds must have passed at the cliff before a lane there is recommended: one seed's best rate there
+    lost 75% of what could be learned on the others (measured)."""
+
+
+DEFAULT = Thresholds()
+"""What verdicts and recommendations use unless told otherwise."""

@@ -1,0 +1,132 @@
+"""Document: a study as one strict JSON document, for programs.
+
+    schema             1; a later number means that a name below has another meaning
+    problem, plan      the question
+    how, notes, about  how it was run, what to know about it, versions; seconds: how long it took
+    state              running, finished, interrupted, failed, unfinished
+    lanes              an object for each lane; see `_lanes`
+    recommendation     the fields of `lrscope.Recommendation`, and its sentence
+
+Whatever is not a finite number is null.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from lrscope.charts.chart import Advice, Readable  # it loads altair
+
+SCHEMA = 1
+
+RECOMMENDED = (
+    "rate",
+    "low",
+    "high",
+    "first_failing",
+    "margin",
+    "confidence",
+    "cannot_tell",
+    "spent",
+    "next_experiment",
+)
+
+
+def document(study: "Readable") -> dict[str, Any]:
+    """What `--json` prints.
+
+    Args:
+        study: finished or not.
+
+    Returns:
+        Dicts with str keys, lists, str, int, finite floats, bool and None: strict JSON.
+    """
+    content = {
+        "schema": SCHEMA,
+        "problem": study.plan.problem,
+        "plan": json.loads(study.plan.to_json()),
+        "how": study.note("how"),
+        "notes": study.note("notes") or [],
+        "about": study.about,
+        "seconds": study.note("seconds"),
+        "state": study.state,
+        "lanes": _lanes(study),
+        "recommendation": _recommendation(study.recommendation()),
+    }
+    return {key: strict(value) for key, value in content.items()}
+
+
+def strict(value: Any) -> Any:
+    """The same as strict JSON knows it: null for a number that is not finite, lists for all sequences."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return str(value)  # also of an enum
+    if isinstance(value, Mapping):
+        return {str(key): strict(one) for key, one in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [strict(one) for one in value]
+    return value
+
+
+def _lanes(study: "Readable") -> list[dict[str, Any]]:
+    """What is known of each lane, in the order of lanes.
+
+    final_train_loss: the mean of the last epoch of losses; final_val_loss and metrics: the last measured.
+    All are null for a lane that stopped. best_val_loss: the lowest, measured first at best_val_step.
+    """
+    lanes = study.lanes
+    recorded = {series.name for series in study.series}
+    names = [name for name in ("val_loss", *study.plan.metrics) if name in recorded]
+    measured = {name: study.scalars(name) for name in names}
+    going = lanes.filter(pl.col("stopped_step").is_null()).select("lane", "steps")
+    last_epoch = (
+        study.scalars("loss")
+        .join(going, on="lane")
+        .filter(pl.col("step") >= pl.col("steps") - study.plan.steps_per_epoch)
+        .group_by("lane")
+        .agg(pl.col("value").mean())
+    )
+    train = dict(last_epoch.iter_rows())
+    final = {
+        name: dict(
+            frame.join(going, on="lane")
+            .group_by("lane")
+            .agg(pl.col("value").sort_by("step").last())
+            .iter_rows()
+        )
+        for name, frame in measured.items()
+    }
+    best: dict[int, tuple[float, int]] = {}
+    if "val_loss" in measured:
+        rows = measured["val_loss"].drop_nulls("value").sort("value", "step").select("lane", "value", "step")
+        best = {lane: (value, step) for lane, value, step in rows.unique("lane", keep="first").iter_rows()}
+    verdicts = {row["lane"]: row for row in study.verdicts().iter_rows(named=True)}
+    return [
+        {
+            "lane": lane["lane"],
+            "rate": lane["rate"],
+            "seed": lane["seed"],
+            "state": lane["state"],
+            "verdict": verdicts[lane["lane"]]["verdict"],
+            "attributes": verdicts[lane["lane"]]["attributes"],
+            "evidence": verdicts[lane["lane"]]["evidence"],
+            "step": verdicts[lane["lane"]]["step"],
+            "steps": lane["steps"],
+            "stopped_step": lane["stopped_step"],
+            "final_train_loss": train.get(lane["lane"]),
+            "final_val_loss": final.get("val_loss", {}).get(lane["lane"]),
+            "best_val_loss": best.get(lane["lane"], (None, None))[0],
+            "best_val_step": best.get(lane["lane"], (None, None))[1],
+            "metrics": {name: final.get(name, {}).get(lane["lane"]) for name in study.plan.metrics},
+        }
+        for lane in lanes.iter_rows(named=True)
+    ]
+
+
+def _recommendation(advice: "Advice") -> dict[str, Any]:
+    fields = {name: getattr(advice, name, None) for name in RECOMMENDED}
+    return {**fields, "sentence": advice.sentence()}

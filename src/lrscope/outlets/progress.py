@@ -1,0 +1,300 @@
+"""Progress: how far a sweep is, on standard error.
+
+On a terminal one bar with the time left and a strip of lanes below it: lanes advance together, so one bar
+is the whole truth. Anywhere else (a file, a pipe, TERM=dumb) one line per 30 seconds.
+"""
+
+import itertools
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lrscope.outlets.numerals import count_text
+from lrscope.outlets.printable import one_line
+from lrscope.rates import format_rate
+
+SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_PICTURES = 0.1
+
+_BARS = "▁▂▃▄▅▆▇█"
+_ASCII_BARS = "_.-=+*%#"
+
+
+class Moment(Protocol):
+    """What is shown of a sweep under way; `lrscope.sweep` hands these out."""
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+
+    @property
+    def alive(self) -> Sequence[bool]:
+        """For each lane whether its loss is still finite."""
+
+    @property
+    def loss(self) -> Sequence[float]:
+        """For each lane its latest loss."""
+
+    @property
+    def seconds(self) -> float:
+        """Since the sweep began."""
+
+    @property
+    def how(self) -> str:
+        """How the lanes are trained, and why so."""
+
+
+class View(AbstractContextManager["View"]):
+    """Shows moments; this one shows nothing (`-q`)."""
+
+    def say(self, *lines: str) -> None:
+        """Show lines that stay: what a user should know of the data or of the way the lanes are trained."""
+
+    def __call__(self, moment: Moment) -> None:
+        """Show a moment, if it is time to."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was found."""
+
+
+def progress_view(
+    stream: TextIO, *, name: str, rates: Sequence[float], seeds: int, quiet: bool = False
+) -> View:
+    """The view that fits a stream.
+
+    Args:
+        stream: standard error.
+        name: the problem's, for people.
+        rates, seeds: lanes are rates (rising) for every seed, seed by seed.
+        quiet: show nothing.
+    """
+    if quiet:
+        return View()
+    if stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
+        return BarView(stream, name=name, rates=rates, seeds=seeds)
+    return LineView(stream, name=name, rates=rates, seeds=seeds)
+
+
+class LineView(View):
+    """One line per 30 seconds.
+
+    Args:
+        clock: seconds, rising; replaced in tests.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        name: str,
+        rates: Sequence[float],
+        seeds: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._name = one_line(name)
+        self._rates = tuple(rates)
+        self._seeds = seeds
+        self._clock = clock
+        self._next = clock() + SECONDS_BETWEEN_LINES
+        self._told = False
+
+    def say(self, *lines: str) -> None:
+        """Write lines now."""
+        for line in lines:
+            print(one_line(line), file=self._stream, flush=True)
+
+    def __call__(self, moment: Moment) -> None:
+        """Write a line when one is due."""
+        if not self._told:
+            self._told = True
+            self.say(how_line(self._name, self._rates, self._seeds, moment))
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + SECONDS_BETWEEN_LINES
+        share = moment.step / max(1, moment.steps)
+        self.say(
+            f"{self._name}: step {moment.step:,} of {moment.steps:,} ({share:.0%}), "
+            f"{lane_counts(moment.alive)[0]}, {_left(moment)} left"
+        )
+
+
+class BarView(View):
+    """A bar with the time left, and a strip of lanes with the height of their losses.
+
+    Args:
+        clock: seconds, rising; replaced in tests.
+        width: columns; None asks the terminal, again for every picture.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        name: str,
+        rates: Sequence[float],
+        seeds: int,
+        clock: Callable[[], float] = time.monotonic,
+        width: int | None = None,
+    ) -> None:
+        self._name = one_line(name)
+        self._rates = tuple(rates)
+        self._seeds = seeds
+        self._clock = clock
+        self._next = -math.inf
+        self._told = False
+        self._console = Console(
+            file=stream, width=width, force_terminal=True, markup=False, emoji=False, highlight=False
+        )
+        # Drawn by the loop that trains, never by a thread beside it; gone when the table comes.
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        """Take the last lines of the terminal."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the lines and the cursor back."""
+        self._live.stop()
+
+    def say(self, *lines: str) -> None:
+        """Write lines that stay above the bar."""
+        for line in lines:
+            self._console.print(Text(one_line(line)))
+
+    def __call__(self, moment: Moment) -> None:
+        """Draw a picture when one is due."""
+        if not self._told:
+            self._told = True
+            self.say(how_line(self._name, self._rates, self._seeds, moment))
+        now = self._clock()
+        if now < self._next and moment.step < moment.steps:
+            return
+        self._next = now + SECONDS_BETWEEN_PICTURES
+        self._live.update(self.picture(moment), refresh=True)
+
+    def picture(self, moment: Moment) -> Group:
+        """The two lines."""
+        width = self._console.width
+        name = Text(self._name[:20] if width >= 56 else "")
+        left = Text(f"{moment.step / max(1, moment.steps):4.0%}  {_left(moment)} left")
+        if width >= 72:
+            left.append(f"  step {moment.step:,} of {moment.steps:,}", style="dim")
+        # A blank after each of the cells, and one to spare: a full line wraps in some terminals.
+        space = width - len(name) - len(left) - 3
+        if space < 5:
+            return Group(left, self._strip(moment, width))
+        bar = ProgressBar(
+            total=moment.steps,
+            completed=moment.step,
+            width=min(40, space),
+            complete_style="cyan",
+            finished_style="cyan",
+        )
+        cells = [name, bar, left] if name else [bar, left]
+        line = Table.grid(padding=(0, 1))
+        line.add_row(*cells)
+        return Group(line, self._strip(moment, width))
+
+    def _strip(self, moment: Moment, width: int) -> Text:
+        """A character a lane between the lowest and the highest rate, and how many are alive: what fits."""
+        strip = self._marks(moment)
+        counts, short = lane_counts(moment.alive)
+        low, high = format_rate(self._rates[0]), format_rate(self._rates[-1])
+        for before, after in (
+            (f"{low} ", f" {high}  {counts}"),
+            (f"{low} ", f" {high}  {short}"),
+            ("", f"  {short}"),
+            ("", ""),
+        ):
+            if len(before) + len(strip) + len(after) <= width:
+                return Text.assemble((before, "dim"), strip, (after, "dim"), no_wrap=True)
+        return Text(counts if len(counts) <= width else short, style="dim", no_wrap=True)
+
+    def _marks(self, moment: Moment) -> Text:
+        """The characters of the lanes in colour, a blank between seeds."""
+        plain = not self._console.encoding.lower().startswith("utf")
+        marks = lane_marks(moment.alive, moment.loss, plain=plain)
+        strip = Text()
+        for start in range(0, len(marks), len(self._rates)):
+            strip.append(" " if start else "")
+            of_seed = range(start, min(start + len(self._rates), len(marks)))
+            for alive, lanes in itertools.groupby(of_seed, key=lambda lane: moment.alive[lane]):
+                strip.append("".join(marks[lane] for lane in lanes), style="green" if alive else "red")
+        return strip
+
+
+def how_line(name: str, rates: Sequence[float], seeds: int, moment: Moment) -> str:
+    """'digits: 16 rates x 1 seed, 225 steps each, in one pass'."""
+    return (
+        f"{name}: {count_text(len(rates), 'rate')} x {count_text(seeds, 'seed')}, "
+        f"{count_text(moment.steps, 'step')} each, {moment.how}"
+    )
+
+
+def lane_marks(alive: Sequence[bool], loss: Sequence[float], *, plain: bool = False) -> str:
+    """One character a lane: the height of its loss among the living on a log scale, a cross for the others.
+
+    Args:
+        plain: only ASCII.
+    """
+    bars, cross = (_ASCII_BARS, "x") if plain else (_BARS, "×")
+    heights = [
+        math.log(max(value, 1e-30)) if lives and math.isfinite(value) else math.nan
+        for lives, value in zip(alive, loss, strict=True)
+    ]
+    finite = [height for height in heights if not math.isnan(height)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    spread = high - low or 1.0
+    return "".join(
+        cross
+        if not lives
+        else bars[0 if math.isnan(height) else round((height - low) / spread * (len(bars) - 1))]
+        for lives, height in zip(alive, heights, strict=True)
+    )
+
+
+def lane_counts(alive: Sequence[bool]) -> tuple[str, str]:
+    """How many lanes are alive, long and short: '14 of 16 lanes alive, 2 diverged' and '14/16 alive'."""
+    living = sum(alive)
+    lost = len(alive) - living
+    short = f"{living}/{len(alive)} alive"
+    if not lost:
+        return f"{count_text(living, 'lane')} alive", short
+    return f"{living:,} of {count_text(len(alive), 'lane')} alive, {lost:,} diverged", short
+
+
+def _left(moment: Moment) -> str:
+    """The time left at the speed so far: '0:42', '1:05:00'; '-:--' before the first step."""
+    if moment.step <= 0:
+        return "-:--"
+    seconds = round(moment.seconds / moment.step * (moment.steps - moment.step))
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

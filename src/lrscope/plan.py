@@ -1,0 +1,83 @@
+"""Plan: the whole question of a sweep, as plain data that goes to JSON and back."""
+
+import dataclasses
+import json
+from typing import Any, NamedTuple, Self
+
+
+class LaneKey(NamedTuple):
+    """A lane's identity. Its key is the id, never the float."""
+
+    lane: int
+    rate: float
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is trained, at which rates and seeds, for how long, and what is recorded.
+
+    Attributes:
+        problem: the problem's name.
+        rates: learning rates, rising.
+        seeds: 0..N-1.
+        epochs, steps_per_epoch, batch_size: the length of each lane's training.
+        train_size: training examples, None where a loader does not tell.
+        val_size: validation examples, 0 where a loader does not tell, None where there are none.
+        optimizer: its class name, "Adam"; optimizer_options: what differs from its defaults, for people.
+        schedule: the schedule's name, None for a constant rate.
+        clip_norm: the largest gradient norm of a lane, None for no clipping.
+        loss: the loss's name; constant_loss: the loss of the best constant predictor, None where unknown.
+        dtype: of the parameters, "float32"; device: "cpu", "cuda:0".
+        tensors, shapes: name and shape of each parameter tensor, in the order of
+            `named_parameters`.
+        tracked: the scalars whose trajectory is kept, as (tensor, index).
+        metrics: the names of the problem's metrics.
+    """
+
+    problem: str
+    rates: tuple[float, ...]
+    seeds: tuple[int, ...]
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    train_size: int | None = None
+    val_size: int | None = None
+    optimizer: str = ""
+    optimizer_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    schedule: str | None = None
+    clip_norm: float | None = None
+    loss: str = ""
+    constant_loss: float | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+    tensors: tuple[str, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    tracked: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Updates of each lane."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """Every rate for every seed, seed by seed."""
+        keys = ((rate, seed) for seed in self.seeds for rate in self.rates)
+        return tuple(LaneKey(lane, rate, seed) for lane, (rate, seed) in enumerate(keys))
+
+    def to_json(self) -> str:
+        """Strict JSON; `from_json` gives an equal plan back."""
+        return json.dumps(dataclasses.asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote; keys of a later version are left aside."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        values = {key: value for key, value in json.loads(text).items() if key in known}
+        for name in ("rates", "seeds", "tensors", "metrics"):
+            values[name] = tuple(values[name])
+        values["shapes"] = tuple(tuple(shape) for shape in values["shapes"])
+        values["tracked"] = tuple((tensor, tuple(index)) for tensor, index in values["tracked"])
+        return cls(**values)

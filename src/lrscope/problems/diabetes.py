@@ -1,0 +1,49 @@
+"""diabetes-mlp: the 442 real patients of scikit-learn's diabetes data, and a network that overfits them.
+
+Source of the data: B. Efron, T. Hastie, I. Johnstone and R. Tibshirani, Least Angle Regression, Annals of
+Statistics 32 (2004) 407-499; the copy comes with scikit-learn, so that no network is needed.
+"""
+
+import functools
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from torch import Tensor, nn
+
+from lrscope.problems.networks import multilayer_perceptron
+from lrscope.problems.problem import Problem
+
+SPLIT_SEED = 0
+
+
+def make() -> Problem:
+    """The problem: 10 features, one target, 10-64-1 with ReLU, Adam, mean squared error, batches of 32.
+
+    Features and target are standardised by the training part, so a loss of 1 is that of predicting the mean.
+    """
+    features, progression = load_diabetes(return_X_y=True, scaled=False)
+    train_x, val_x, train_y, val_y = train_test_split(
+        features, progression[:, None], test_size=0.25, random_state=SPLIT_SEED
+    )
+    return Problem(
+        name="diabetes-mlp",
+        model=functools.partial(multilayer_perceptron, 10, 64, 1),
+        train=(_standardised(train_x, train_x), _standardised(train_y, train_y)),
+        val=(_standardised(val_x, train_x), _standardised(val_y, train_y)),
+        loss=nn.MSELoss(),
+        optimizer=torch.optim.Adam,
+        batch_size=32,
+        epochs=100,
+        notes=(
+            f"the 442 patients are split {len(train_x)} to train and {len(val_x)} to validate by seed "
+            f"{SPLIT_SEED}; features and target are standardised by the training part",
+        ),
+    )
+
+
+def _standardised(values: NDArray[np.float64], by: NDArray[np.float64]) -> Tensor:
+    """(values - mean) / standard deviation, column by column, both taken from `by`; float32 [n, columns]."""
+    return torch.tensor((values - by.mean(axis=0)) / by.std(axis=0), dtype=torch.float32)

@@ -1,0 +1,51 @@
+"""digits: the 1,797 real handwritten digits of scikit-learn, 8x8 pixels, and a small network.
+
+Source of the data: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+Repository, 1998; the copy comes with scikit-learn, so that no network is needed.
+"""
+
+import functools
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor, nn
+
+from lrscope.problems.metrics import accuracy
+from lrscope.problems.networks import multilayer_perceptron
+from lrscope.problems.problem import Problem
+
+BRIGHTEST = 16.0
+"""Pixels are counts of 0 to 16."""
+
+SPLIT_SEED = 0
+
+
+def make() -> Problem:
+    """The problem: 1,437 digits to train, 360 to validate, 64-100-10 with ReLU, Adam, batches of 32."""
+    pixels, labels = load_digits(return_X_y=True)
+    train_x, val_x, train_y, val_y = train_test_split(
+        pixels / BRIGHTEST, labels, test_size=0.2, stratify=labels, random_state=SPLIT_SEED
+    )
+    return Problem(
+        name="digits",
+        model=functools.partial(multilayer_perceptron, 64, 100, 10),
+        train=_tensors(train_x, train_y),
+        val=_tensors(val_x, val_y),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=torch.optim.Adam,
+        batch_size=32,
+        epochs=20,
+        metrics={"accuracy": accuracy},
+        notes=(
+            f"the 1,797 digits are split {len(train_x):,} to train and {len(val_x):,} to validate, "
+            f"class by class, by seed {SPLIT_SEED}",
+        ),
+    )
+
+
+def _tensors(pixels: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Images float32 [n, 64] in [0, 1] and their digits int64 [n]."""
+    return torch.tensor(pixels, dtype=torch.float32), torch.tensor(labels, dtype=torch.int64)

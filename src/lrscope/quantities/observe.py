@@ -1,0 +1,152 @@
+"""Observe: steps become records.
+
+Nothing is copied to the host inside a step: values stay where they are for a chunk of steps and are copied at
+once. What is measured when:
+
+- the loss and the trajectories at every step;
+- validation loss and metrics at every epoch and before training;
+- histograms at every epoch and before training, or at 200 of them;
+- statistics of every tensor at about 120 points, close together at the beginning, or at every step of a
+  shorter run.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrscope.plan import Plan
+from lrscope.quantities.gradients import GRADIENTS
+from lrscope.quantities.histogram import histograms
+from lrscope.quantities.quantity import Before, Quantity
+from lrscope.quantities.trajectory import TRAJECTORY, values, views
+from lrscope.quantities.weights import CHANGES, WEIGHTS, distance_from
+from lrscope.record import HistogramRecord, Record, Series
+from lrscope.training.step import Step
+
+CHUNK_STEPS = 512
+"""Steps whose values wait on the device, at most."""
+
+CHUNK_SECONDS = 0.25
+"""Seconds they wait, at most: a study is at most so far behind."""
+
+POINTS_EVEN, POINTS_EARLY = 90, 40
+"""Points at which tensors are measured: evenly over the run, and at logarithmic distance from its start."""
+
+HISTOGRAM_EPOCHS = 200
+"""Epochs with histograms, at most; the first and the last are among them."""
+
+
+def points(steps: int) -> frozenset[int]:
+    """The steps at which tensors are measured; 0 and the last are among them."""
+    even = np.linspace(0, steps, min(POINTS_EVEN, steps + 1)).round()
+    early = np.geomspace(1, max(steps, 1), POINTS_EARLY).round()
+    return frozenset(int(step) for step in np.concatenate([even, early]) if step <= steps)
+
+
+def histogram_epochs(epochs: int) -> frozenset[int]:
+    """The epochs with histograms; 0 is before training."""
+    return frozenset(
+        int(epoch) for epoch in np.linspace(0, epochs, min(HISTOGRAM_EPOCHS, epochs + 1)).round()
+    )
+
+
+def series(plan: Plan) -> tuple[Series, ...]:
+    """Everything a sweep by this plan records, apart from histograms."""
+    scalars = [Series("loss", "", "scalar", "mini-batch loss at w_t, before the update")]
+    if plan.val_size is not None:
+        scalars.append(
+            Series("val_loss", "", "scalar", "validation loss in eval mode, averaged over examples")
+        )
+        scalars += [Series(name, "", "scalar", "averaged over validation examples") for name in plan.metrics]
+    if plan.schedule is not None:
+        scalars.append(Series("learning_rate", "", "scalar", "rate of the update that follows"))
+    distance = distance_from({}).series
+    tensors = [quantity.series for quantity in (*WEIGHTS, *GRADIENTS)]
+    return (*scalars, *tensors, distance, *(change.series for change in CHANGES), TRAJECTORY)
+
+
+class Observer:
+    """Turns the steps of one run into records.
+
+    Args:
+        plan: says how long the run is and which scalars are tracked.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._points = points(plan.steps)
+        self._histogram_epochs = histogram_epochs(plan.epochs)
+        self._pending: dict[str, list[tuple[int, Tensor]]] = {}
+        self._quantities: tuple[Quantity, ...] = WEIGHTS
+        self._tracked_views: list[Tensor] = []
+        self._before: Before | None = None
+        self._lanes = np.array([key.lane for key in plan.lanes], dtype=np.int32)
+
+    def records(self, steps: Iterable[Step]) -> Iterator[Record | HistogramRecord]:
+        """Measure every step and give the records, a chunk of steps at a time."""
+        flushed = time.monotonic()
+        for step in steps:
+            if step.index == 0:
+                self._begin(step)
+            histogram = self._measure(step)
+            now = time.monotonic()
+            if (
+                histogram is not None
+                or now - flushed > CHUNK_SECONDS
+                or len(self._pending.get("loss", ())) >= CHUNK_STEPS
+            ):
+                yield from self._flush()
+                flushed = now
+            if histogram is not None:
+                yield histogram
+        yield from self._flush()
+
+    def _begin(self, step: Step) -> None:
+        start = {name: tensor.detach().clone() for name, tensor in step.weights.items()}
+        self._quantities = (*WEIGHTS, distance_from(start))
+        self._tracked_views = views(step.weights, self._plan.tracked)
+
+    def _measure(self, step: Step) -> HistogramRecord | None:
+        """Measure what is due at this step; histograms come back by themselves."""
+        t = step.index
+        if self._before is not None:
+            for change in CHANGES:
+                self._keep(change.name, self._before.step, change.measure(self._before, step.weights))
+            self._before = None
+        if self._tracked_views:
+            self._keep(TRAJECTORY.name, t, values(self._tracked_views))
+        if step.losses is not None:
+            self._keep("loss", t, step.losses)
+        if t in self._points:
+            for quantity in self._quantities:
+                self._keep(quantity.name, t, quantity.measure(step))
+            if step.losses is not None:
+                for quantity in GRADIENTS:
+                    self._keep(quantity.name, t, quantity.measure(step))
+                self._before = Before(
+                    t,
+                    {name: tensor.detach().clone() for name, tensor in step.weights.items()},
+                    {name: gradient != 0 for name, gradient in step.gradients().items()},
+                )
+                if self._plan.schedule is not None:
+                    self._keep("learning_rate", t, torch.tensor(step.rates(), dtype=torch.float64))
+        for name, value in step.validation.items():
+            self._keep(name, t, value)
+        epoch, rest = divmod(t, self._plan.steps_per_epoch)
+        return histograms(step, epoch) if not rest and epoch in self._histogram_epochs else None
+
+    def _keep(self, name: str, step: int, value: Tensor) -> None:
+        self._pending.setdefault(name, []).append((step, value.detach()))
+
+    def _flush(self) -> Iterator[Record]:
+        """Copy what is pending to the host, one copy a quantity."""
+        pending, self._pending = self._pending, {}
+        for name, kept in pending.items():
+            stacked = torch.stack([value for _, value in kept])
+            if stacked.dtype not in (torch.float32, torch.float64):
+                stacked = stacked.float()
+            steps = np.array([step for step, _ in kept], dtype=np.int64)
+            yield Record(name, steps, self._lanes, stacked.cpu().numpy())

@@ -1,0 +1,182 @@
+"""Study: what a user holds, a thin facade over all that reads: frames, verdicts, charts, report."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from lrscope.diagnosis.curve import Curve, read_curves
+from lrscope.diagnosis.judge import judge
+from lrscope.diagnosis.recommend import Recommendation, recommend
+from lrscope.diagnosis.verdict import Verdict
+from lrscope.plan import Plan
+from lrscope.record import Series
+from lrscope.store.study_file import StudyFile
+
+
+class Study:
+    """One sweep: what was asked, what was measured, and what it means.
+
+    A study may be read while it is written; every call sees what is committed by then. Frames are Polars.
+
+    Args:
+        file: the study's file, or one in memory.
+    """
+
+    def __init__(self, file: StudyFile) -> None:
+        self._file = file
+        self._judged: tuple[object, tuple[Curve, ...], tuple[Verdict, ...]] | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The whole question."""
+        return self._file.plan
+
+    @property
+    def path(self) -> Path | None:
+        """Where it stands; None in memory."""
+        return self._file.path
+
+    @property
+    def state(self) -> str:
+        """running, finished, interrupted, failed, or unfinished: not said to have ended, but silent."""
+        return self._file.state
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Versions, machine."""
+        return self._file.about
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """What was recorded, with units and sources."""
+        return self._file.series
+
+    @property
+    def lanes(self) -> pl.DataFrame:
+        """A row for each lane: lane, rate, seed, state, steps, stopped_step."""
+        return self._file.lanes()
+
+    def note(self, key: str) -> Any:
+        """What the sweep noted: "how" it ran, "notes" for people, "seconds"; None where it did not."""
+        return self._file.note(key)
+
+    def scalars(self, name: str) -> pl.DataFrame:
+        """A scalar series ("loss", "val_loss", a metric): lane, rate, seed, step, value."""
+        return self._file.scalars(name)
+
+    def tensors(self, name: str) -> pl.DataFrame:
+        """A series measured on every tensor ("weight_norm"): lane, rate, seed, step, tensor, value."""
+        return self._file.tensors(name)
+
+    def trajectories(self) -> pl.DataFrame:
+        """The tracked scalars from w_0 to w_T: lane, rate, seed, step, tensor, index, value."""
+        return self._file.trajectories()
+
+    def histograms(self) -> pl.DataFrame:
+        """Every tensor's histograms: lane, rate, seed, epoch, tensor, edges, counts, nonfinite."""
+        return self._file.histograms()
+
+    def verdicts(self) -> pl.DataFrame:
+        """What became of each lane: lane, rate, seed, verdict, attributes, step, evidence."""
+        _, verdicts = self._judge()
+        return pl.DataFrame(
+            {
+                "lane": [verdict.lane for verdict in verdicts],
+                "rate": [verdict.rate for verdict in verdicts],
+                "seed": [verdict.seed for verdict in verdicts],
+                "verdict": [str(verdict.kind) for verdict in verdicts],
+                "attributes": [[str(attribute) for attribute in verdict.attributes] for verdict in verdicts],
+                "step": [verdict.step for verdict in verdicts],
+                "evidence": [verdict.evidence for verdict in verdicts],
+            },
+            schema={
+                "lane": pl.Int64,
+                "rate": pl.Float64,
+                "seed": pl.Int64,
+                "verdict": pl.String,
+                "attributes": pl.List(pl.String),
+                "step": pl.Int64,
+                "evidence": pl.String,
+            },
+        )
+
+    def recommendation(self) -> Recommendation:
+        """The rate to take, its interval and margin; or why that cannot be told."""
+        curves, verdicts = self._judge()
+        return recommend(curves, verdicts, self.plan)
+
+    def _judge(self) -> tuple[tuple[Curve, ...], tuple[Verdict, ...]]:
+        """Curves and verdicts, made anew only after a commit."""
+        now = (self._file.commits, self.state)
+        if self._judged is None or self._judged[0] != now:
+            curves = read_curves(self._file)
+            self._judged = (now, curves, judge(curves, self.plan))
+        return self._judged[1:]
+
+    @property
+    def charts(self) -> "Charts":
+        """Its pictures: `study.charts.valley()`."""
+        return Charts(self)
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write the study as one HTML page that needs no network.
+
+        Raises:
+            UsageError: the page cannot be written there.
+        """
+        from lrscope.outlets.report import report  # it loads altair
+
+        report(self, Path(path))
+
+    def close(self) -> None:
+        """Close the file; a study in memory stays as long as it is held."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else str(self.path)
+        return f"<Study of {self.plan.problem}: {len(self.plan.lanes)} lanes, {self.state}, {where}>"
+
+
+class Charts:
+    """The charts of a study, a method each: `charts.valley()`, `charts.valley(theme)`. dir() lists them."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        from lrscope.charts import CHARTS  # it loads altair
+
+        for chart in CHARTS:
+            if chart.name == name:
+                return functools.partial(chart.of, self._study)
+        raise AttributeError(f"no chart {name!r}; there are {', '.join(chart.name for chart in CHARTS)}")
+
+    def __dir__(self) -> list[str]:
+        from lrscope.charts import CHARTS  # it loads altair
+
+        return [chart.name for chart in CHARTS]
+
+
+def open_study(path: str | os.PathLike[str]) -> Study:
+    """Open a study, also one that is still being written.
+
+    Raises:
+        StudyError: it is missing, no study, damaged, or of a newer version.
+    """
+    return Study(StudyFile(path))

@@ -1,0 +1,142 @@
+"""Sweep: train one problem at many learning rates and keep what happened."""
+
+import dataclasses
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from lrscope.errors import StudyError
+from lrscope.problems.load import load_problem
+from lrscope.problems.problem import Problem
+from lrscope.quantities.observe import Observer, series
+from lrscope.quantities.trajectory import default_tracked, read_tracked
+from lrscope.rates import read_rates
+from lrscope.record import HistogramRecord, Record
+from lrscope.store.recorder import Recorder
+from lrscope.study import Study
+from lrscope.training.random_state import undisturbed
+from lrscope.training.run import Run, prepare
+
+
+class Progress(NamedTuple):
+    """How far a sweep is.
+
+    Attributes:
+        step, steps: updates done by each lane, and to be done.
+        alive: for each lane, whether its loss has been finite so far.
+        loss: the latest mini-batch loss of each lane.
+        seconds: since training began.
+        how: how the lanes run, in words.
+    """
+
+    step: int
+    steps: int
+    alive: tuple[bool, ...]
+    loss: tuple[float, ...]
+    seconds: float
+    how: str
+
+
+def sweep(
+    problem: Problem | str,
+    rates: str | Sequence[float],
+    *,
+    seeds: int = 1,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    schedule: str | None = None,
+    device: str = "cpu",
+    path: str | Path | None = None,
+    overwrite: bool = False,
+    track: Sequence[str] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Study:
+    """Train a problem at every rate, from the same start and on the same batches, and record it.
+
+    The problem's model, data and optimizer and the global random state are as before afterwards, also when
+    training raises or is interrupted.
+
+    Args:
+        problem: a Problem, or the name of a built-in one.
+        rates: "0.01,0.1,1", "1e-5:1:16" (log-spaced, both ends included) or a sequence of numbers.
+        seeds: starts and batch orders: 0..seeds-1, each with every rate.
+        epochs, batch_size: in place of the problem's own.
+        schedule: the name of a schedule ("cosine", ...) in place of the problem's own.
+        device: "cpu", "cuda", ...
+        path: the study's file; None keeps it in memory.
+        overwrite: replace an existing file.
+        track: scalars whose value is kept at every step, as "0.weight[0,0]"; by default the first element of
+            every tensor.
+        progress: called a few times a second.
+
+    Returns:
+        The study, open for reading.
+
+    Raises:
+        UsageError: rates, problem or path cannot be used as they are; nothing was trained.
+        TrainingError: the model raised while training.
+        StoreError: the study could not be written any further.
+    """
+    taken = read_rates(rates)
+    if isinstance(problem, str):
+        problem = load_problem(problem)
+    problem = dataclasses.replace(
+        problem,
+        epochs=problem.epochs if epochs is None else epochs,
+        batch_size=problem.batch_size if batch_size is None else batch_size,
+    )
+    if path is not None and not overwrite and Path(path).exists():
+        raise StudyError(f"{path} exists; choose another path, or overwrite it: overwrite=True, --overwrite")
+    with undisturbed(problem.train, problem.val):
+        run = prepare(problem, taken, seeds, schedule=schedule, device=device)
+        plan = run.plan
+        shapes = dict(zip(plan.tensors, plan.shapes, strict=True))
+        chosen = (
+            default_tracked(shapes, len(plan.lanes), plan.steps)
+            if track is None
+            else read_tracked(track, shapes)
+        )
+        run.plan = plan = dataclasses.replace(plan, tracked=chosen)
+        with Recorder(path, plan, series(plan), overwrite=overwrite, about=_about()) as recorder:
+            recorder.note("how", run.how)
+            recorder.note("notes", run.notes)
+            recorder.commit()
+            began = time.monotonic()
+            try:
+                for record in _reported(Observer(plan).records(run.steps()), run, progress):
+                    recorder.write(record)
+            finally:
+                recorder.note("notes", run.notes)
+                recorder.note("seconds", round(time.monotonic() - began, 3))
+        return Study(recorder.study_file())
+
+
+def _reported(
+    records: Iterable[Record | HistogramRecord], run: Run, progress: Callable[[Progress], None] | None
+) -> Iterator[Record | HistogramRecord]:
+    """Pass the records on, telling `progress` of each chunk of losses."""
+    began = time.monotonic()
+    alive = np.ones(len(run.plan.lanes), dtype=bool)
+    for record in records:
+        yield record
+        if progress is not None and isinstance(record, Record) and record.quantity == "loss":
+            alive &= np.isfinite(record.values).all(axis=0)
+            step = int(record.steps[-1]) + 1
+            latest = tuple(float(value) for value in record.values[-1])
+            seconds = time.monotonic() - began
+            progress(Progress(step, run.plan.steps, tuple(map(bool, alive)), latest, seconds, run.how))
+
+
+def _about() -> dict[str, Any]:
+    packages = ("lrscope", "torch", "numpy")
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+    }

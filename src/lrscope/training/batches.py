@@ -1,0 +1,196 @@
+"""Batches: what every seed trains on at every step, and what every lane is validated on.
+
+All lanes of a seed see the same batch at the same step: the controlled comparison rests on this file.
+Letters: n examples, B batch size, S seeds.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
+
+from lrscope.errors import ProblemError
+from lrscope.problems.problem import FULL_BATCH, Data
+from lrscope.training.random_state import RandomState, Stream
+
+VALIDATION_ELEMENTS = 2**20
+"""Input elements, lanes counted, of one validation batch: what bounds its memory (4 MiB of float32)."""
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """The batch with every tensor in it on `device`."""
+    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+
+
+def examples(batch: Any) -> int:
+    """The length of the first dimension of the first tensor in a batch; 1 where there is none."""
+    leaves, _ = torch.utils._pytree.tree_flatten(batch)
+    return next((len(leaf) for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim), 1)
+
+
+class Batches:
+    """The training batches of all seeds.
+
+    Args:
+        data: tensors, a map-style Dataset or a DataLoader.
+        batch_size: B; 0 takes all examples in the order given.
+        device: where the batches go.
+
+    Attributes:
+        size: n, None for a DataLoader over a dataset without a length.
+        steps_per_epoch: ceil(n / B), or the length of the loader.
+        shared: whether all seeds see the same batches (a DataLoader, or all examples at once).
+        stackable: whether the batches of the seeds have the same shapes at every step.
+    """
+
+    def __init__(self, data: Data, batch_size: int, device: torch.device) -> None:
+        self._device = device
+        self._loader: DataLoader[Any] | None = None
+        self._dataset: Dataset[Any] | None = None
+        self._tensors: tuple[Tensor, ...] = ()
+        if isinstance(data, DataLoader):
+            self._loader = data
+            self._loader_stream = Stream(RandomState.now())
+            try:
+                self.steps_per_epoch = len(data)
+            except TypeError:
+                raise ProblemError(
+                    "train= is a DataLoader without a length, in which epochs are counted; "
+                    "give its dataset a __len__"
+                ) from None
+            if self.steps_per_epoch == 0:
+                raise ProblemError("train= is empty: the DataLoader gives no batch")
+            self.size = len(data.dataset) if hasattr(data.dataset, "__len__") else None
+            self.batch_size = data.batch_size or 0
+        else:
+            if isinstance(data, TensorDataset):
+                data = data.tensors
+            if isinstance(data, Dataset):
+                self._dataset = data
+                self.size = len(data)  # type: ignore[arg-type]
+            else:
+                self._tensors = tuple(tensor.detach().to(device) for tensor in data)
+                self.size = len(self._tensors[0])
+            self.batch_size = batch_size or self.size
+            self.steps_per_epoch = math.ceil(self.size / self.batch_size)
+        self._in_order = batch_size == FULL_BATCH
+        self.shared = self._loader is not None or bool(self._tensors and self._in_order)
+        self.stackable = bool(self._tensors)
+
+    def steps(self, seeds: Sequence[int], epochs: int, streams: Sequence[Stream]) -> Iterator[list[Any]]:
+        """Yield, step after step, the batch of every seed; where `shared`, one batch that stands for all.
+
+        The order is `torch.randperm(n, generator=g)` each epoch with one `g` seeded with the seed; the last,
+        smaller batch is kept. Items of a Dataset are drawn inside the seed's stream.
+        """
+        if self._loader is not None:
+            yield from self._loaded(epochs)
+            return
+        assert self.size is not None
+        if self.shared:
+            for _ in range(epochs):
+                yield [self._tensors]
+            return
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        for _ in range(epochs):
+            if self._in_order:
+                orders = [torch.arange(self.size) for _ in seeds]
+            else:
+                orders = [torch.randperm(self.size, generator=generator) for generator in generators]
+            pieces = [torch.split(order, self.batch_size) for order in orders]
+            for step in range(self.steps_per_epoch):
+                yield [self._take(piece[step], stream) for piece, stream in zip(pieces, streams, strict=True)]
+
+    def first(self, seed: int) -> Any:
+        """A batch to try the model on, without moving any stream."""
+        if self._loader is not None:
+            with self._loader_stream.entered(keep=False):
+                return to_device(next(iter(self._loader)), self._device)
+        assert self.size is not None
+        index = torch.randperm(self.size, generator=torch.Generator().manual_seed(seed))[: self.batch_size]
+        return self._take(index.sort().values if self._in_order else index, Stream.seeded(seed))
+
+    def _take(self, index: Tensor, stream: Stream) -> Any:
+        if self._tensors:
+            index = index.to(self._device)
+            return tuple(tensor[index] for tensor in self._tensors)
+        assert self._dataset is not None
+        with stream.entered():
+            return to_device(_collate(self._dataset, index.tolist()), self._device)
+
+    def _loaded(self, epochs: int) -> Iterator[list[Any]]:
+        assert self._loader is not None
+        for _ in range(epochs):
+            given = 0
+            for batch in itertools.islice(_iterate(self._loader, self._loader_stream), self.steps_per_epoch):
+                given += 1
+                yield [to_device(batch, self._device)]
+            if given < self.steps_per_epoch:
+                raise ProblemError(
+                    f"train= is a DataLoader of length {self.steps_per_epoch} that gave only {given} batches"
+                )
+
+
+def validation_batches(
+    data: Data, lanes: int, batch_size: int, device: torch.device
+) -> Callable[[], Iterator[Any]]:
+    """A function that gives the validation batches, in order, each time it is called.
+
+    A batch is as large as `VALIDATION_ELEMENTS` allows for that many lanes, at least `batch_size` and at most
+    1,024 examples; losses and metrics are averaged over examples, so the size does not matter to the values.
+    """
+    if isinstance(data, DataLoader):
+        loader, start = data, RandomState.now()
+
+        def load() -> Iterator[Any]:
+            for batch in _iterate(loader, Stream(start)):
+                yield to_device(batch, device)
+
+        return load
+    if isinstance(data, TensorDataset):
+        data = data.tensors
+    if isinstance(data, Dataset):
+        dataset, size = data, len(data)  # type: ignore[arg-type]
+        elements = sum(
+            leaf.numel() for leaf in torch.utils._pytree.tree_leaves(dataset[0]) if _is_tensor(leaf)
+        )
+    else:
+        tensors = tuple(tensor.detach().to(device) for tensor in data)
+        size, elements = len(tensors[0]), tensors[0][0].numel()
+    rows = max(min(VALIDATION_ELEMENTS // max(1, lanes * elements), 1024), batch_size, 1)
+
+    def collate() -> Iterator[Any]:
+        for start in range(0, size, rows):
+            yield to_device(_collate(dataset, list(range(start, min(start + rows, size)))), device)
+
+    def cut() -> Iterator[Any]:
+        for start in range(0, size, rows):
+            yield tuple(tensor[start : start + rows] for tensor in tensors)
+
+    return collate if isinstance(data, Dataset) else cut
+
+
+def _iterate(loader: DataLoader[Any], stream: Stream) -> Iterator[Any]:
+    """The loader's batches, drawn inside `stream`, so that what lies between two of them is undisturbed."""
+    with stream.entered():
+        batches = iter(loader)
+    while True:
+        with stream.entered():
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+        yield batch
+
+
+def _is_tensor(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor)
+
+
+def _collate(dataset: Dataset[Any], indices: list[int]) -> Any:
+    return default_collate([dataset[index] for index in indices])

@@ -1,0 +1,185 @@
+"""Lanes: K ordinary modules whose parameters and buffers are views of stacked tensors.
+
+Letters: L lanes, S seeds.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lrscope.errors import ProblemError
+from lrscope.plan import LaneKey
+from lrscope.problems.problem import OptimizerFactory, Problem, Schedule
+from lrscope.training.optimizers import LaneOptimizers, make_optimizer, make_scheduler, use_fused_kernel
+from lrscope.training.random_state import Stream
+
+
+@dataclasses.dataclass
+class Lane:
+    """One rate and one seed: an ordinary module, optimizer and scheduler, as in separate training."""
+
+    key: LaneKey
+    module: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+
+
+class Lanes:
+    """All lanes of a sweep.
+
+    Args:
+        starts: the starting module of each seed.
+        keys: the lanes, each naming its seed.
+        optimizer, schedule: the user's factories.
+        untrained: names of parameters that get no gradient (frozen, or not used by the loss).
+
+    Attributes:
+        weights: name -> [L, ...], every parameter, in the order of `named_parameters`.
+        buffers: name -> [L, ...].
+        trained: the names of the weights that get gradients.
+        lanes: the lanes, whose modules alias the stacks.
+        retired: lanes that are left alone: they get no gradients any more.
+    """
+
+    def __init__(
+        self,
+        starts: dict[int, nn.Module],
+        keys: Sequence[LaneKey],
+        optimizer: OptimizerFactory,
+        schedule: Schedule | None,
+        untrained: frozenset[str] = frozenset(),
+    ) -> None:
+        self.keys = tuple(keys)
+        first = starts[keys[0].seed]
+        of_seed = {seed: dict(module.named_parameters()) for seed, module in starts.items()}
+        buffers_of_seed = {seed: dict(module.named_buffers()) for seed, module in starts.items()}
+        with torch.no_grad():
+            self.weights = {
+                name: torch.stack([of_seed[key.seed][name].detach() for key in keys]).contiguous()
+                for name, _ in first.named_parameters()
+            }
+            self.buffers = {
+                name: torch.stack([buffers_of_seed[key.seed][name] for key in keys]).contiguous()
+                for name, _ in first.named_buffers()
+            }
+        self.trained = tuple(
+            name
+            for name, parameter in first.named_parameters()
+            if parameter.requires_grad and name not in untrained
+        )
+        self.lanes = [self._lane(index, key, starts, optimizer, schedule) for index, key in enumerate(keys)]
+        self._params = {
+            name: [dict(lane.module.named_parameters())[name] for lane in self.lanes] for name in self.trained
+        }
+        self.retired: set[int] = set()
+        self._optimizers = LaneOptimizers(
+            [lane.optimizer for lane in self.lanes], [lane.scheduler for lane in self.lanes]
+        )
+        self.step = self._optimizers.step
+
+    def _lane(
+        self,
+        index: int,
+        key: LaneKey,
+        starts: dict[int, nn.Module],
+        optimizer: OptimizerFactory,
+        schedule: Schedule | None,
+    ) -> Lane:
+        module = copy.deepcopy(starts[key.seed])
+        for name, parameter in module.named_parameters():
+            parameter.data = self.weights[name][index]
+        for name, _ in list(module.named_buffers()):
+            owner, _, leaf = name.rpartition(".")
+            module.get_submodule(owner)._buffers[leaf] = self.buffers[name][index]
+        made = make_optimizer(optimizer, list(module.parameters()), key.rate)
+        use_fused_kernel(made)
+        return Lane(key, module, made, make_scheduler(schedule, made))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def set_gradients(self, gradients: dict[str, Tensor], lanes: Sequence[int]) -> None:
+        """Hand every lane its slice of the stacked gradients, name -> [l, ...], for the lanes given.
+
+        Strides are made those of the parameter: fused CPU kernels walk raw memory and would otherwise write
+        silently into the wrong places.
+        """
+        for name, gradient in gradients.items():
+            params = self._params[name]
+            if not gradient.is_contiguous():
+                gradient = gradient.contiguous()
+            for lane, piece in zip(lanes, gradient.unbind(0), strict=True):
+                params[lane].grad = piece
+
+    def drop_gradients(self, lane: int) -> None:
+        """Leave a lane without gradients, so that its optimizer leaves it alone."""
+        for params in self._params.values():
+            params[lane].grad = None
+
+    def rates(self) -> list[float]:
+        """The current learning rate of each lane."""
+        return self._optimizers.rates()
+
+    def retire(self, lane: int, healthy: int) -> None:
+        """Leave a lane alone from now on, with a healthy lane's weights and buffers to compute on."""
+        self.retired.add(lane)
+        self.drop_gradients(lane)
+        with torch.no_grad():
+            for tensor in (*self.weights.values(), *self.buffers.values()):
+                tensor[lane].copy_(tensor[healthy])
+
+    def gradients(self) -> dict[str, Tensor]:
+        """The gradients of this step, stacked: name -> [L, ...]; zeros for a lane that has none."""
+        return {
+            name: torch.stack([torch.zeros_like(p) if p.grad is None else p.grad for p in params])
+            for name, params in self._params.items()
+        }
+
+
+def starting_modules(
+    problem: Problem, seeds: Sequence[int], device: torch.device
+) -> tuple[dict[int, nn.Module], dict[int, Stream]]:
+    """Make each seed's model under `torch.manual_seed(seed)`; the stream goes on where the factory left it.
+
+    The module is a copy: a factory that hands out the same object twice loses nothing.
+
+    Raises:
+        ProblemError: the factory raised, or made something that cannot be trained.
+    """
+    modules: dict[int, nn.Module] = {}
+    streams: dict[int, Stream] = {}
+    for seed in seeds:
+        stream = Stream.seeded(seed)
+        with stream.entered():
+            modules[seed] = _make(problem.model).to(device)
+        streams[seed] = stream
+    shapes = [[(n, p.shape) for n, p in module.named_parameters()] for module in modules.values()]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ProblemError(
+            "model() makes different parameters for different seeds; lanes need one architecture"
+        )
+    return modules, streams
+
+
+def _make(factory: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        made = factory()
+    except Exception as error:
+        raise ProblemError(f"model() raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise ProblemError(f"model() must make an nn.Module; it made a {type(made).__name__}")
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in made.parameters()):
+        raise ProblemError(
+            "model() has lazy parameters without a shape; run one batch through it in the factory"
+        )
+    if not any(parameter.requires_grad for parameter in made.parameters()):
+        raise ProblemError("model() has no parameter that requires a gradient: there is nothing to train")
+    try:
+        return copy.deepcopy(made)
+    except Exception as error:
+        raise ProblemError(f"model() makes a module that cannot be copied: {error}") from error

@@ -1,0 +1,259 @@
+"""Optimizers and schedules: found by name, and stepped for all lanes.
+
+Every lane has the optimizer its factory made, unmodified, over its own parameters. What is shared is only the
+call: optimizers of torch.optim's own classes are stepped by one object that holds all lanes' parameter groups
+and states, which is bitwise the same as stepping them one after another.
+"""
+
+import copy
+import difflib
+import inspect
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
+
+from lrscope.errors import ProblemError
+from lrscope.problems.problem import OptimizerFactory, Schedule
+
+FUSABLE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
+"""Classes with a fused kernel for CPU and CUDA: the same update in one pass over memory."""
+
+MERGEABLE = (
+    *FUSABLE,
+    torch.optim.Adadelta,
+    torch.optim.Adamax,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+)
+"""Classes whose step treats every parameter group by itself: groups of several lanes may share a call."""
+
+
+def optimizer_by_name(name: str, options: Mapping[str, Any]) -> OptimizerFactory:
+    """The factory of a torch.optim class, found without regard to case.
+
+    Raises:
+        ProblemError: no such class, an option it does not have, or an option's value it refuses.
+    """
+    classes: dict[str, Any] = {
+        key.lower(): value
+        for key, value in vars(torch.optim).items()
+        if inspect.isclass(value) and issubclass(value, Optimizer) and value is not Optimizer
+    }
+    optimizer = classes.get(name.lower())
+    if optimizer is None:
+        near = difflib.get_close_matches(name.lower(), classes, n=3)
+        known = ", ".join(sorted(classes[key].__name__ for key in near or classes))
+        raise ProblemError(f"there is no optimizer {name!r} in torch.optim; try one of: {known}")
+    allowed = [key for key in inspect.signature(optimizer).parameters if key not in ("params", "lr")]
+    for key in options:
+        if key not in allowed:
+            raise ProblemError(f"{optimizer.__name__} has no option {key!r}; it has: {', '.join(allowed)}")
+    try:
+        optimizer([torch.zeros(1, requires_grad=True)], lr=0.1, **options)
+    except Exception as error:
+        raise ProblemError(f"{optimizer.__name__} refuses {dict(options)}: {error}") from error
+
+    def factory(params: Any, lr: float) -> Optimizer:
+        made: Optimizer = optimizer(params, lr=lr, **options)
+        return made
+
+    factory.__name__ = optimizer.__name__
+    return factory
+
+
+SCHEDULES: dict[str, Callable[[int], Schedule]] = {
+    "constant": lambda steps: lambda optimizer: lr_scheduler.ConstantLR(optimizer, factor=1.0),
+    "cosine": lambda steps: lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps),
+    "linear": lambda steps: (
+        lambda optimizer: lr_scheduler.LinearLR(
+            optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps
+        )
+    ),
+    "warmup-cosine": lambda steps: (
+        lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, steps))
+    ),
+    "onecycle": lambda steps: (
+        lambda optimizer: lr_scheduler.OneCycleLR(
+            optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=steps + 1
+        )
+    ),
+    "step": lambda steps: (
+        lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=max(1, math.ceil(steps / 3)))
+    ),
+}
+"""Schedules by name, each a function of the number of steps; the lane's rate is the peak."""
+
+
+def warmup_cosine(step: int, steps: int) -> float:
+    """Factor of the peak rate: linear over the first tenth of the steps, then half a cosine to zero."""
+    warmup = max(1, steps // 10)
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def schedule_by_name(name: str) -> Callable[[int], Schedule]:
+    """A named schedule as a function of the number of steps of a run.
+
+    Raises:
+        ProblemError: there is none of that name.
+    """
+    if name not in SCHEDULES:
+        raise ProblemError(f"there is no schedule {name!r}; there is: {', '.join(SCHEDULES)}")
+    return SCHEDULES[name]
+
+
+def make_optimizer(factory: OptimizerFactory, params: Sequence[Tensor], rate: float) -> Optimizer:
+    """Call the user's factory for one lane, and say in one line what it got wrong.
+
+    Raises:
+        ProblemError: it raised, made something that is no optimizer, or one that cannot run in lanes.
+    """
+    try:
+        optimizer = factory(list(params), lr=rate)
+    except Exception as error:
+        raise ProblemError(
+            f"optimizer(params, lr={rate:g}) raised {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(optimizer, Optimizer):
+        raise ProblemError(
+            f"optimizer(params, lr=...) must make a torch optimizer; it made a {type(optimizer).__name__}"
+        )
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise ProblemError(
+            "LBFGS evaluates the loss itself and has no learning rate in lrscope's sense; try SGD"
+        )
+    return optimizer
+
+
+def make_scheduler(schedule: Schedule | None, optimizer: Optimizer) -> LRScheduler | None:
+    """Call the user's schedule for one lane.
+
+    Raises:
+        ProblemError: it raised, or made something that cannot be stepped after every update without a metric.
+    """
+    if schedule is None:
+        return None
+    try:
+        scheduler = schedule(optimizer)
+    except Exception as error:
+        raise ProblemError(f"schedule(optimizer) raised {type(error).__name__}: {error}") from error
+    if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+        raise ProblemError(
+            "ReduceLROnPlateau waits for a metric and cannot be stepped after every update; try cosine"
+        )
+    if not hasattr(scheduler, "step"):
+        raise ProblemError(
+            f"schedule(optimizer) must make a torch LRScheduler; it made a {type(scheduler).__name__}"
+        )
+    return scheduler
+
+
+def use_fused_kernel(optimizer: Optimizer) -> None:
+    """Choose the fused kernel where the class has one and the user left the choice open."""
+    if type(optimizer) not in FUSABLE:
+        return
+    for group in optimizer.param_groups:
+        left_open = not group.get("foreach") and group.get("fused") is None
+        plain = not group.get("differentiable") and not group.get("capturable")
+        number = isinstance(group["lr"], float)
+        if left_open and plain and number and all(_fits_fused(param) for param in group["params"]):
+            group["fused"] = True
+
+
+def _fits_fused(param: Tensor) -> bool:
+    return param.is_floating_point() and param.device.type in ("cpu", "cuda")
+
+
+class LaneOptimizers:
+    """The optimizers and schedulers of all lanes.
+
+    Args:
+        optimizers, schedulers: one a lane, as the user's factories made them.
+    """
+
+    def __init__(self, optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler | None]) -> None:
+        self._optimizers = list(optimizers)
+        self._schedulers = [scheduler for scheduler in schedulers if scheduler is not None]
+        first = optimizers[0]
+        alike = all(type(optimizer) is type(first) for optimizer in optimizers)
+        hooked = any(_has_hooks(optimizer) for optimizer in optimizers)
+        self._mergeable = alike and not hooked and type(first) in MERGEABLE and len(optimizers) > 1
+        self._merged: Optimizer | None = None
+
+    def step(self) -> None:
+        """Update every lane whose parameters hold gradients, then step the schedulers."""
+        if self._merged is not None:
+            self._merged.step()
+        else:
+            for optimizer in self._optimizers:
+                optimizer.step()
+            if self._mergeable:
+                # Only now: an optimizer makes its state at its own first step.
+                self._merged = _merge(self._optimizers)
+        for scheduler in self._schedulers:
+            scheduler.step()
+
+    def rates(self) -> list[float]:
+        """The current rate of each lane: that of its first parameter group."""
+        return [float(optimizer.param_groups[0]["lr"]) for optimizer in self._optimizers]
+
+
+def _has_hooks(optimizer: Optimizer) -> bool:
+    return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)
+
+
+def _merge(optimizers: Sequence[Optimizer]) -> Optimizer:
+    """One optimizer over the very groups and states of all: schedulers and state dicts of each stay valid."""
+    merged = copy.copy(optimizers[0])
+    # A scheduler leaves a `step` bound to the first optimizer on the instance.
+    merged.__dict__.pop("step", None)
+    merged.param_groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    merged.state = defaultdict(dict)
+    for optimizer in optimizers:
+        for param in (param for group in optimizer.param_groups for param in group["params"]):
+            # Read by item: a parameter without a gradient yet gets its (shared) empty state here.
+            merged.state[param] = optimizer.state[param]
+    return merged
+
+
+def clip_gradients(gradients: Sequence[Tensor], max_norm: float) -> None:
+    """Scale every lane's gradients in place to a 2-norm of at most `max_norm` over all its tensors.
+
+    The arithmetic of `torch.nn.utils.clip_grad_norm_`: the norm of the norms, and a factor
+    max_norm / (norm + 1e-6) that is clamped to 1.
+
+    Args:
+        gradients: tensors [L, ...].
+    """
+    norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
+    total = torch.linalg.vector_norm(torch.stack(norms, dim=1), dim=1)
+    factor_L = torch.clamp(max_norm / (total + 1e-6), max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factor_L.view(-1, *[1] * (gradient.ndim - 1)))
+
+
+def describe(factory: OptimizerFactory) -> tuple[str, dict[str, Any]]:
+    """The class name an optimizer factory makes, and the options in which it differs from the defaults."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        optimizer = make_optimizer(factory, [torch.zeros(1, 1, requires_grad=True)], 0.1)
+    parameters = inspect.signature(type(optimizer)).parameters
+    options = {
+        key: value
+        for key, value in optimizer.defaults.items()
+        if key in parameters
+        and key != "lr"
+        and value is not None
+        and value != parameters[key].default
+        and isinstance(value, (bool, int, float, str, tuple, list))
+    }
+    return type(optimizer).__name__, options

@@ -1,0 +1,118 @@
+"""RandomState: the global random number generators at one moment (torch, CUDA, Python, NumPy)."""
+
+import contextlib
+import random
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+
+class RandomState(NamedTuple):
+    """A snapshot of every global generator a model, loss or dataset can draw from."""
+
+    torch_state: Tensor
+    cuda_states: tuple[Tensor, ...]
+    python_state: Any
+    numpy_state: Any
+
+    @classmethod
+    def now(cls) -> Self:
+        """Take the snapshot. CUDA counts only where something has used it already."""
+        cuda = tuple(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+        return cls(torch.get_rng_state(), cuda, random.getstate(), np.random.get_state())
+
+    def restore(self) -> None:
+        """Put every generator back to where it was."""
+        torch.set_rng_state(self.torch_state)
+        if self.cuda_states:
+            torch.cuda.set_rng_state_all(list(self.cuda_states))
+        random.setstate(self.python_state)
+        np.random.set_state(self.numpy_state)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Restore this state on leaving the block."""
+        try:
+            yield
+        finally:
+            self.restore()
+
+    def differs_from(self, other: "RandomState") -> bool:
+        """Whether anything was drawn between the two."""
+        return (
+            not torch.equal(self.torch_state, other.torch_state)
+            or len(self.cuda_states) != len(other.cuda_states)
+            or any(not torch.equal(a, b) for a, b in zip(self.cuda_states, other.cuda_states, strict=True))
+            or self.python_state != other.python_state
+            or self.numpy_state[2] != other.numpy_state[2]
+            or not np.array_equal(self.numpy_state[1], other.numpy_state[1])
+        )
+
+
+class Stream:
+    """A random stream of its own, entered and left: what is drawn inside continues where it was left."""
+
+    def __init__(self, start: RandomState) -> None:
+        self._state = start
+
+    @classmethod
+    def seeded(cls, seed: int) -> Self:
+        """The stream that `torch.manual_seed(seed)` starts; Python's and NumPy's are seeded likewise."""
+        outside = RandomState.now()
+        try:
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            return cls(RandomState.now())
+        finally:
+            outside.restore()
+
+    @contextlib.contextmanager
+    def entered(self, *, keep: bool = True) -> Iterator[None]:
+        """Draw from this stream inside the block.
+
+        The draws do not count with keep=False, nor if the block raises: it may then be tried again.
+        """
+        outside = RandomState.now()
+        self._state.restore()
+        try:
+            yield
+            if keep:
+                self._state = RandomState.now()
+        finally:
+            outside.restore()
+
+
+@contextlib.contextmanager
+def undisturbed(*data: Any) -> Iterator[None]:
+    """Train inside without leaving a trace outside, and without being disturbed by what is set there.
+
+    On leaving, also by an exception, the global generators and those of the DataLoaders in `data` are as they
+    were. Inside, gradients are on, and the warning that an operator is vectorised by a loop is off: the dry
+    run has already made sure that the result is right.
+    """
+    generators = {id(found): found for loader in data for found in _generators(loader)}
+    states = {key: generator.get_state() for key, generator in generators.items()}
+    outside = RandomState.now()
+    try:
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
+            warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
+            yield
+    finally:
+        outside.restore()
+        for key, generator in generators.items():
+            generator.set_state(states[key])
+
+
+def _generators(loader: Any) -> Iterator[torch.Generator]:
+    if isinstance(loader, DataLoader):
+        batch_sampler = getattr(loader, "batch_sampler", None)
+        for owner in (loader, loader.sampler, batch_sampler, getattr(batch_sampler, "sampler", None)):
+            generator = getattr(owner, "generator", None)
+            if isinstance(generator, torch.Generator):
+                yield generator

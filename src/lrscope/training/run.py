@@ -1,0 +1,250 @@
+"""Run: a problem made ready to train at many rates, and its training as a stream of steps."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import DataLoader, TensorDataset
+
+from lrscope.errors import ProblemError, UsageError
+from lrscope.plan import Plan
+from lrscope.problems.problem import Problem, Schedule
+from lrscope.training.batches import Batches, validation_batches
+from lrscope.training.dry_run import Findings, dry_run
+from lrscope.training.evaluate import Validation
+from lrscope.training.lanes import Lanes, starting_modules
+from lrscope.training.objective import Objective
+from lrscope.training.optimizers import describe, schedule_by_name
+from lrscope.training.random_state import Stream
+from lrscope.training.separate import Separate
+from lrscope.training.step import Step
+from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
+from lrscope.training.train import Gradients, Surviving, train
+
+LANES_AT_MOST = 1_000
+"""Lanes of one sweep. More cannot be told apart in any table or chart, and are a mistyped grid."""
+
+STATE_TENSORS = 6
+"""Tensors of the parameters' size a lane keeps: weights, gradients, optimizer state, copies to measure."""
+
+
+@dataclasses.dataclass
+class Run:
+    """A prepared training run.
+
+    Attributes:
+        plan: the question it answers; `tracked` is filled in by who records.
+        how: how the lanes run, in words: "all lanes in one pass", or "lane after lane" and why.
+        notes: sentences for the user, also such as arise while it runs.
+    """
+
+    plan: Plan
+    how: str
+    notes: list[str]
+    _problem: Problem
+    _starts: dict[int, nn.Module]
+    _streams: dict[int, Stream]
+    _batches: Batches
+    _validation: Callable[[], Iterator[Any]] | None
+    _findings: Findings
+    _device: torch.device
+
+    def steps(self) -> Iterator[Step]:
+        """Train. The random state, grad mode and the like are the caller's to guard."""
+        problem, plan, findings = self._problem, self.plan, self._findings
+        keys = plan.lanes
+        untrained = findings.unused if findings.together else frozenset()
+        lanes = Lanes(self._starts, keys, problem.optimizer, problem.schedule, untrained)
+        streams = self._streams
+        separate = Separate(problem, lanes, streams, draws=findings.draws, device=self._device)
+        gradients: Gradients = separate
+        if findings.together:
+            elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
+            gradients = Together(
+                Objective(problem, self._starts[plan.seeds[0]], self._device),
+                lanes,
+                streams,
+                draws=findings.draws,
+                shared_batch=self._batches.shared,
+                stackable=self._batches.stackable and elements * len(keys) <= LANE_BATCH_ELEMENTS,
+            )
+        surviving = Surviving(gradients, separate, lanes)
+        surviving.notes = self.notes
+        validate: Callable[[], dict[str, Tensor]] = dict
+        if self._validation is not None:
+            validate = Validation(
+                problem,
+                lanes,
+                self._validation,
+                together=findings.validate_together,
+                device=self._device,
+            )
+        batches = self._batches.steps(plan.seeds, plan.epochs, [streams[seed] for seed in plan.seeds])
+        yield from train(
+            lanes,
+            surviving,
+            batches,
+            clip_norm=plan.clip_norm,
+            validate=validate,
+            validate_every=plan.steps_per_epoch,
+        )
+
+    @property
+    def _first(self) -> Any:
+        return self._batches.first(self.plan.seeds[0])
+
+
+def prepare(
+    problem: Problem,
+    rates: Sequence[float],
+    seeds: int,
+    *,
+    schedule: str | None = None,
+    device: str = "cpu",
+) -> Run:
+    """Check that everything fits, find out how lanes can run, and write down the plan.
+
+    Args:
+        problem: what is trained.
+        rates: rising.
+        seeds: how many; they are 0..seeds-1.
+        schedule: the name of a schedule in place of the problem's own.
+        device: a torch device.
+
+    Raises:
+        UsageError: too many lanes, or no such device.
+        ProblemError: model, loss, data, optimizer or schedule do not fit together.
+    """
+    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+        raise UsageError(f"seeds= wants a whole number of at least 1; got {seeds!r}")
+    where = _device(device)
+    batches = Batches(problem.train, problem.batch_size, where)
+    # Before any model is made for a mistyped grid of lanes.
+    few = min(seeds, LANES_AT_MOST)
+    starts, streams = starting_modules(
+        problem, range(few if len(rates) * seeds <= LANES_AT_MOST else 1), where
+    )
+    first = starts[0]
+    _refuse_too_many(len(rates), seeds, first, problem.name)
+    name, options = describe(problem.optimizer)
+    schedule_name = getattr(problem.schedule, "__name__", "custom") if problem.schedule is not None else None
+    plan = Plan(
+        problem=problem.name,
+        rates=tuple(rates),
+        seeds=tuple(range(seeds)),
+        epochs=problem.epochs,
+        steps_per_epoch=batches.steps_per_epoch,
+        batch_size=batches.batch_size,
+        train_size=batches.size,
+        val_size=None if problem.val is None else _length(problem.val),
+        optimizer=name,
+        optimizer_options=options,
+        schedule=schedule_name,
+        clip_norm=problem.clip_norm,
+        loss=_loss_name(problem),
+        constant_loss=constant_loss(problem),
+        dtype=str(next(first.parameters()).dtype).removeprefix("torch."),
+        device=str(where),
+        tensors=tuple(name for name, _ in first.named_parameters()),
+        shapes=tuple(tuple(parameter.shape) for _, parameter in first.named_parameters()),
+        metrics=tuple(problem.metrics),
+    )
+    if schedule is not None:
+        named: Schedule = schedule_by_name(schedule)(plan.steps)
+        problem = dataclasses.replace(problem, schedule=named)
+        plan = dataclasses.replace(plan, schedule=schedule)
+    validation = None
+    val_batch = None
+    if problem.val is not None:
+        validation = validation_batches(problem.val, len(plan.lanes), batches.batch_size, where)
+        val_batch = next(iter(validation()), None)
+        if val_batch is None:
+            raise ProblemError("val= is empty: it gives no batch")
+    findings = dry_run(problem, first, batches.first(0), val_batch, streams[0], where)
+    count = len(plan.lanes)
+    how = f"{count} lanes in one pass" if count > 1 else "1 lane"
+    if not findings.together:
+        how = f"{count} lanes, one after another: {findings.reason}"
+    return Run(plan, how, list(problem.notes), problem, starts, streams, batches, validation, findings, where)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name}: {reason}; type --device cpu") from error
+    return device
+
+
+def _refuse_too_many(rates: int, seeds: int, module: nn.Module, name: str) -> None:
+    """Refuse what is surely a mistake, or does not fit into memory, and say what it would take."""
+    lanes = rates * seeds
+    size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
+    needed = lanes * size * STATE_TENSORS
+    free = _free_memory()
+    many = f"{rates:,} rates x {seeds:,} seeds are {lanes:,} lanes of {name!r}, "
+    many += f"about {_bytes(needed)} of weights and optimizer state"
+    if lanes > LANES_AT_MOST:
+        raise UsageError(f"{many}; a sweep takes at most {LANES_AT_MOST:,} lanes: type --rates 1e-5:1:16")
+    if free is not None and needed > free:
+        fitting = max(1, int(free / (size * STATE_TENSORS)))
+        raise UsageError(f"{many}; {_bytes(free)} are free: at most {fitting:,} lanes fit")
+
+
+def _free_memory() -> float | None:
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _bytes(count: float) -> str:
+    power = min(3, int(math.log(max(count, 1), 1024)))
+    return f"{count / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
+
+
+def _length(data: Any) -> int:
+    if isinstance(data, DataLoader):
+        return len(data.dataset) if hasattr(data.dataset, "__len__") else 0
+    return len(data[0]) if isinstance(data, (tuple, list)) else len(data)
+
+
+def _loss_name(problem: Problem) -> str:
+    what: Any = problem.loss if problem.loss is not None else problem.step
+    return getattr(what, "__name__", type(what).__name__)
+
+
+def constant_loss(problem: Problem) -> float | None:
+    """The training loss of the best constant predictor, where it is known in closed form.
+
+    Cross-entropy on class indices: the entropy of the label frequencies. Mean squared error: the mean
+    variance of the targets. None for anything else, weighted or smoothed variants, and data that are not
+    held as tensors.
+    """
+    data = problem.train.dataset if isinstance(problem.train, DataLoader) else problem.train
+    tensors = data.tensors if isinstance(data, TensorDataset) else data
+    if not isinstance(tensors, (tuple, list)) or len(tensors) != 2:
+        return None
+    target = tensors[1]
+    loss = problem.loss
+    if isinstance(loss, nn.CrossEntropyLoss):
+        plain = loss.weight is None and loss.label_smoothing == 0 and loss.reduction == "mean"
+    else:
+        plain = loss is F.cross_entropy
+    if plain:
+        if target.is_floating_point():
+            return None
+        shares = torch.unique(target, return_counts=True)[1].double() / target.numel()
+        return float(-(shares * shares.log()).sum())
+    if loss is F.mse_loss or (isinstance(loss, nn.MSELoss) and loss.reduction == "mean"):
+        flat = target.double().reshape(len(target), -1)
+        return float((flat - flat.mean(dim=0)).square().mean())
+    return None

@@ -1,0 +1,35 @@
+"""Step: all lanes at one point of training."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from lrscope.plan import LaneKey
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """All lanes at weights w_t, before the update: everything under one number belongs to one point.
+
+    Borrowed: its tensors are overwritten when the next step is asked for. Letters: L lanes.
+
+    Attributes:
+        index: t, updates done.
+        keys: the lanes.
+        losses: [L], the mini-batch losses at w_t; None for the last point, w_T, after which nothing follows.
+        weights: name -> [L, ...], every parameter in the order of `named_parameters`.
+        gradients: gives name -> [L, ...] for the trained parameters, of `losses`, before clipping; not to be
+            called where losses is None.
+        validation: at the end of an epoch and before training: name -> [L] float64, `val_loss` and the
+            metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
+        rates: gives the learning rate of each lane for the update that follows.
+    """
+
+    index: int
+    keys: tuple[LaneKey, ...]
+    losses: Tensor | None
+    weights: Mapping[str, Tensor]
+    gradients: Callable[[], dict[str, Tensor]]
+    validation: Mapping[str, Tensor]
+    rates: Callable[[], list[float]]

@@ -1,0 +1,128 @@
+"""Together: the losses and gradients of all lanes in one vectorised call.
+
+Letters: L lanes, S seeds, l lanes of a block, B batch size.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, grad_and_value, vmap
+from torch.utils._pytree import tree_map
+
+from lrscope.training.lanes import Lanes
+from lrscope.training.objective import Objective
+from lrscope.training.optimizers import clip_gradients
+from lrscope.training.random_state import Stream
+
+LANE_BATCH_ELEMENTS = 2**20
+"""Lanes of several seeds share a call while their batches, a copy a lane, have at most that many elements."""
+
+
+def vectorised(objective: Objective, *, own_batch: bool) -> Callable[..., tuple[dict[str, Tensor], Tensor]]:
+    """The function (trained, constants, batch) -> (gradients, losses_L) over stacked tensors.
+
+    Args:
+        objective: called functionally; its own parameters are not read.
+        own_batch: whether every lane has a batch of its own (leaves [L, B, ...]) or all share one.
+    """
+
+    def loss(trained: dict[str, Tensor], constants: dict[str, Tensor], batch: Any) -> Tensor:
+        tensors = {Objective.prefix + name: tensor for name, tensor in {**trained, **constants}.items()}
+        value: Tensor = functional_call(objective, tensors, (batch,))
+        return value
+
+    return vmap(grad_and_value(loss), in_dims=(0, 0, 0 if own_batch else None), randomness="same")
+
+
+class Together:
+    """Gives every lane its gradient by vectorised calls, one for each block of lanes.
+
+    All lanes are one block where they may be: lanes of different seeds see different batches and draw
+    different random numbers, so a model that draws, or batches that cannot be stacked, makes a block a seed.
+
+    Args:
+        objective: of a module of its own, which the calls leave as it is.
+        lanes: whose weights, buffers and gradients are meant.
+        streams: the random stream of each seed.
+        draws: whether the model or loss draws random numbers.
+        shared_batch: whether all seeds get the same batch.
+        stackable: whether the batches of the seeds are small tensors of one shape, worth a copy a lane.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        lanes: Lanes,
+        streams: dict[int, Stream],
+        *,
+        draws: bool,
+        shared_batch: bool,
+        stackable: bool,
+    ) -> None:
+        self._lanes = lanes
+        self._streams = streams
+        self._draws = draws
+        self._seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
+        of_lane = [self._seeds.index(key.seed) for key in lanes.keys]
+        one_block = len(self._seeds) == 1 or (not draws and (shared_batch or stackable))
+        self._blocks = (
+            [range(len(lanes))]
+            if one_block
+            else [
+                range(of_lane.index(s), len(of_lane) - of_lane[::-1].index(s)) for s in sorted(set(of_lane))
+            ]
+        )
+        self._own_batch = one_block and len(self._seeds) > 1 and not shared_batch
+        self._seed_of_lane = torch.tensor(of_lane)
+        self._call = vectorised(objective, own_batch=self._own_batch)
+        self._tensors = [self._views(block) for block in self._blocks]
+        self._gradients: list[dict[str, Tensor]] = []
+
+    def _views(self, block: range) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The stacked tensors of a block of lanes: trained, and constant within a step."""
+        rows = slice(block.start, block.stop)
+        weights, trained = self._lanes.weights, self._lanes.trained
+        constants = {name: tensor for name, tensor in weights.items() if name not in trained}
+        constants |= self._lanes.buffers
+        return (
+            {name: weights[name][rows] for name in trained},
+            {name: tensor[rows] for name, tensor in constants.items()},
+        )
+
+    def __call__(self, batches: Sequence[Any]) -> Tensor:
+        """Set the gradients of all lanes and return their losses [L].
+
+        Args:
+            batches: one a seed, or a single one that all share.
+        """
+        losses: list[Tensor] = []
+        self._gradients = []
+        for position, block in enumerate(self._blocks):
+            batch = self._batch(position, batches)
+            trained, constants = self._tensors[position]
+            if self._draws:
+                with self._streams[self._seeds[position]].entered():
+                    gradients, losses_l = self._call(trained, constants, batch)
+            else:
+                gradients, losses_l = self._call(trained, constants, batch)
+            self._gradients.append(gradients)
+            self._lanes.set_gradients(gradients, block)
+            losses.append(losses_l)
+        return losses[0] if len(losses) == 1 else torch.cat(losses)
+
+    def clip(self, max_norm: float) -> None:
+        """Clip the gradient of every lane by itself."""
+        for gradients, block in zip(self._gradients, self._blocks, strict=True):
+            clip_gradients(list(gradients.values()), max_norm)
+            self._lanes.set_gradients(gradients, block)
+
+    def _batch(self, position: int, batches: Sequence[Any]) -> Any:
+        if len(batches) == 1:
+            return batches[0]
+        if not self._own_batch:
+            return batches[position]
+        # A copy a lane: [L, B, ...].
+        index = self._seed_of_lane.to(batches[0][0].device)
+        return tree_map(lambda *leaves: torch.stack(leaves)[index], batches[0], *batches[1:])

@@ -1,0 +1,127 @@
+"""The training loop: a generator of Steps. Recording pulls; nothing is called back."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from lrscope.errors import TrainingError
+from lrscope.training.lanes import Lanes
+from lrscope.training.separate import Separate
+from lrscope.training.step import Step
+
+CHECK_EVERY = 64
+"""Steps between two looks at whether any lane is still finite: a look waits for the device."""
+
+
+class Gradients(Protocol):
+    """The two ways, `Together` and `Separate`, to get every lane its gradient."""
+
+    def __call__(self, batches: Sequence[Any]) -> Tensor:
+        """Set the gradients of all lanes and return their losses [L]."""
+        ...
+
+    def clip(self, max_norm: float) -> None:
+        """Clip the gradient of every lane by itself."""
+        ...
+
+
+def train(
+    lanes: Lanes,
+    gradients: Gradients,
+    batches: Iterable[Sequence[Any]],
+    *,
+    clip_norm: float | None,
+    validate: Callable[[], dict[str, Tensor]],
+    validate_every: int,
+) -> Iterator[Step]:
+    """Train all lanes, yielding each point before its update and, last, the point after the last update.
+
+    A lane that goes non-finite computes on without touching its neighbours. Training ends early only when no
+    lane is finite any more.
+    """
+    index = 0
+    for batch in batches:
+        validation = validate() if index % validate_every == 0 else {}
+        losses_L = gradients(batch)
+        if lanes.retired:
+            losses_L = losses_L.index_fill(
+                0, torch.tensor(sorted(lanes.retired), device=losses_L.device), torch.nan
+            )
+        yield Step(index, lanes.keys, losses_L, lanes.weights, lanes.gradients, validation, lanes.rates)
+        if index % CHECK_EVERY == 0 and not bool(torch.isfinite(losses_L).any()):
+            return
+        if clip_norm is not None:
+            gradients.clip(clip_norm)
+        lanes.step()
+        index += 1
+    yield Step(index, lanes.keys, None, lanes.weights, lanes.gradients, validate(), lanes.rates)
+
+
+class Surviving:
+    """Gradients that outlive a lane that makes the model raise: the lane is retired, the others go on.
+
+    Some functions raise at a value that is not finite (binary cross-entropy, Cholesky, eigh, ...), and in a
+    vectorised call one such lane stops all. The culprits are found lane by lane, given the weights of a
+    healthy lane to compute on, and no gradients; their loss reads NaN from then on.
+
+    Args:
+        gradients: the way chosen.
+        separate: calls single lanes.
+        lanes: the lanes of both.
+
+    Attributes:
+        notes: a sentence for each lane that was retired.
+    """
+
+    def __init__(self, gradients: Gradients, separate: Separate, lanes: Lanes) -> None:
+        self._gradients = gradients
+        self._separate = separate
+        self._lanes = lanes
+        self._calls = 0
+        self.notes: list[str] = []
+        self.clip = gradients.clip
+
+    def __call__(self, batches: Sequence[Any]) -> Tensor:
+        """Set the gradients of all lanes and return their losses [L].
+
+        Raises:
+            TrainingError: the model raised for no single lane's fault, or at the very first step.
+        """
+        lanes = self._lanes
+        saved = {name: buffer.clone() for name, buffer in lanes.buffers.items()}
+        try:
+            losses_L = self._gradients(batches)
+        except Exception as error:
+            if self._calls == 0:
+                raise TrainingError(f"the first step raised {type(error).__name__}: {error}") from error
+            self._retire(batches, saved, error)
+            losses_L = self._gradients(batches)
+        self._calls += 1
+        for lane in lanes.retired:
+            lanes.drop_gradients(lane)
+        return losses_L
+
+    def _retire(self, batches: Sequence[Any], saved: dict[str, Tensor], error: Exception) -> None:
+        lanes = self._lanes
+        raised: dict[int, Exception] = {}
+        for index in range(len(lanes)):
+            if index in lanes.retired:
+                continue
+            try:
+                self._separate.lane(index, batches, keep=False)
+            except Exception as caught:
+                raised[index] = caught
+        for name, buffer in saved.items():
+            lanes.buffers[name].copy_(buffer)
+        healthy = [k for k in range(len(lanes)) if k not in raised and k not in lanes.retired]
+        if not raised or not healthy:
+            raise TrainingError(f"step {self._calls} raised {type(error).__name__}: {error}") from error
+        for index, own in raised.items():
+            lanes.retire(index, healthy[0])
+            rate = lanes.keys[index].rate
+            first_line = str(own).splitlines()[0] if str(own) else ""
+            self.notes.append(
+                f"rate {rate:g} stopped at step {self._calls}: {type(own).__name__}: {first_line}"
+            )
