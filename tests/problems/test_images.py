@@ -6,13 +6,12 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from idx_files import idx_bytes, make_part, write_idx, write_part
 
 from lrscope.errors import ProblemError
 from lrscope.problems import images
 from lrscope.problems.built_in import BUILT_IN
 from lrscope.problems.load import load_problem
-
-from idx_files import idx_bytes, make_part, write_idx, write_part
 
 TAKES_DATA = [member.name for member in BUILT_IN if member.data]
 

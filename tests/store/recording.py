@@ -1,6 +1,7 @@
-"""What the tests of the store record, and what a reader has to make of it: slow, row by row, and plain to see."""
+"""What the tests of the store record, and what a reader has to make of it: slow, and row by row."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -96,10 +97,11 @@ def _chunks(made: Twin, rng: Any, one: Series, group: list[int]) -> Iterator[Rec
             if not made.cut(one.name, lane, step):
                 cells = values[row, column].reshape(-1).tolist()
                 made.rows[one.name] += [
-                    (lane, place, step, cell if math.isfinite(cell) else None) for place, cell in enumerate(cells)
+                    (lane, place, step, cell if math.isfinite(cell) else None)
+                    for place, cell in enumerate(cells)
                 ]
     borders = sorted({0, len(steps), *rng.integers(0, len(steps), 3).tolist()})
-    for low, high in zip(borders, borders[1:], strict=False):
+    for low, high in itertools.pairwise(borders):
         yield Record(one.name, steps[low:high], np.array(group, np.int32), values[low:high])
 
 

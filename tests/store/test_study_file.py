@@ -117,7 +117,12 @@ def test_an_empty_study_has_empty_frames_of_the_same_columns() -> None:
             if not isinstance(one, Record) or one.quantity != "loss":
                 writer.write(one)
         writer.write(losses(0, 1))
-        again = [study.scalars("loss"), study.tensors("weight_norm"), study.trajectories(), study.histograms()]
+        again = [
+            study.scalars("loss"),
+            study.tensors("weight_norm"),
+            study.trajectories(),
+            study.histograms(),
+        ]
         assert all(frame.height > 0 for frame in again)
         assert [frame.schema for frame in again] == [frame.schema for frame in full]
 
@@ -232,7 +237,9 @@ def test_a_closed_study_says_so(tmp_path: Path) -> None:
         study.lanes()
 
 
-def test_readers_of_several_threads_and_connections_see_whole_commits_while_it_is_written(tmp_path: Path) -> None:
+def test_readers_of_several_threads_and_connections_see_whole_commits_while_it_is_written(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "x.lrscope"
     plan = dataclasses.replace(PLAN, epochs=100, steps_per_epoch=10)
     wrong: list[object] = []

@@ -38,6 +38,7 @@ SCHEMA: dict[str, pl.DataType] = {
 
 _MEAN_POINTS = 60
 _LABEL_GAP = 13.0
+_MOST_LABELS = 17
 
 
 class Size(NamedTuple):
@@ -159,8 +160,7 @@ def _panel(
     hover = alt.selection_point(name="hover", fields=["label"], on="pointerover", clear="pointerout")
     x_axis = alt.X("x:Q").title(step_title).scale(domain=[first, last], nice=False, zero=False)
     x_axis = x_axis.axis(format="~s", tickCount=6)
-    y_scale = alt.Scale(type=y.kind, domain=[y.low, y.high], nice=False, zero=False)  # type: ignore[arg-type]
-    y_title = alt.Y("y:Q").title(str(frame["axis"][0])).scale(y_scale)
+    y_title = alt.Y("y:Q").title(str(frame["axis"][0])).scale(y.scale)
     y_axis = y_title.axis(
         values=y.ticks,
         labelExpr=NUMBER_TICK,
@@ -174,13 +174,13 @@ def _panel(
 
     lines = alt.Chart(inline(_packed(frame, x, y))).transform_flatten(["x", "y"])
     both = frame["kind"].n_unique() > 1
-    strengths = {"raw": (1.0, 0.3) if both else (1.3, 0.95), "mean": (1.9, 1.0)}
+    strengths = {"raw": (1.0, 0.3 if frame["lane"].n_unique() <= 8 else 0.2) if both else (1.3, 0.95), "mean": (1.9, 1.0)}
     layers: list[Any] = []
     for kind in ("raw", "mean") if both else ("raw",):
         width, opacity = strengths[kind]
         layers.append(
             lines.transform_filter(alt.FieldEqualPredicate(field="kind", equal=kind))
-            .mark_line(strokeWidth=width, clip=True, strokeJoin="round")
+            .mark_line(strokeWidth=width, strokeJoin="round")
             .encode(
                 x=x_axis,
                 y=y_axis,
@@ -191,8 +191,10 @@ def _panel(
         )
     layers.append(_hit_area(lines, "mean" if both else "raw", hover, x_axis, y_axis))
     ends = _ends(frame, x, y, size)
-    layers += _end_marks(ends, theme, lane_colour, x_axis, y_axis, hover, legend, x, y)
-    return alt.layer(*layers).properties(width=size.width, height=size.height)
+    of_lanes, of_verdicts = _end_marks(ends, theme, lane_colour, x_axis, y_axis, hover, legend)
+    drawing = alt.layer(alt.layer(*layers, *of_lanes), alt.layer(*of_verdicts))
+    drawing = drawing.resolve_scale(color="independent", shape="independent")
+    return drawing.properties(width=size.width, height=size.height)
 
 
 def _packed(frame: pl.DataFrame, x: Span, y: Span) -> list[dict[str, Any]]:
@@ -203,12 +205,9 @@ def _packed(frame: pl.DataFrame, x: Span, y: Span) -> list[dict[str, Any]]:
         values = line["value"].to_numpy()
         row = {name: line[name][0] for name in whose}
         row |= {"word": look(row.pop("verdict")).word, "ends": float(f"{values[-1]:.4g}")}
-        rows.append(row | {"x": _whole(x.rounded(line["step"].to_numpy())), "y": y.rounded(values)})
+        steps, inside = y.cut(line["step"].to_numpy(), values)
+        rows.append(row | {"x": x.rounded(steps), "y": y.rounded(inside)})
     return rows
-
-
-def _whole(values: list[float]) -> list[float]:
-    return [int(value) if value == int(value) else value for value in values]
 
 
 def _tooltip() -> list[alt.Tooltip]:
@@ -226,7 +225,7 @@ def _hit_area(lines: alt.Chart, kind: str, hover: alt.Parameter, x_axis: alt.X, 
     """The same lines, wide and unseen: a line of one pixel cannot be hit with a mouse."""
     return (
         lines.transform_filter(alt.FieldEqualPredicate(field="kind", equal=kind))
-        .mark_line(strokeWidth=9, strokeOpacity=0, clip=True)
+        .mark_line(strokeWidth=9, strokeOpacity=0)
         .encode(x=x_axis, y=y_axis, detail=["lane:N", "label:N"], tooltip=_tooltip())
         .add_params(hover)
     )
@@ -234,10 +233,11 @@ def _hit_area(lines: alt.Chart, kind: str, hover: alt.Parameter, x_axis: alt.X, 
 
 def _ends(frame: pl.DataFrame, x: Span, y: Span, size: Size) -> list[dict[str, Any]]:
     """Where each lane ends, inside the panel, and where its label goes: right of the panel, or beside its end."""
-    ends = (
-        frame.filter(pl.col("kind") == "raw")
-        .group_by("lane", maintain_order=True)
-        .agg(pl.all().exclude("kind").last())
+    # "mean" sorts before "raw": a noisy lane ends where its mean ends, at the step of its last raw point.
+    ends = frame.group_by("lane", maintain_order=True).agg(
+        pl.all().exclude("lane", "step", "value").first(),
+        pl.col("step").last(),
+        pl.col("value").filter(pl.col("kind") == pl.col("kind").first()).last(),
     )
     rows = []
     for end in ends.iter_rows(named=True):
@@ -274,7 +274,7 @@ def _label_right(rows: list[dict[str, Any]], y: Span, size: Size) -> None:
         group.sort(key=lambda row: row["y"])
         by_rate[name] = [group[len(group) // 2]]
     middles = sorted((group[0] for group in by_rate.values()), key=lambda row: row["rate"])
-    chosen = [middles[i] for i in labelled(len(middles), size.height, _LABEL_GAP)] if middles else []
+    chosen = [middles[i] for i in labelled(len(middles), min(size.height, _MOST_LABELS * _LABEL_GAP), _LABEL_GAP)] if middles else []
     heights = [y.part(row["y"]) * size.height for row in chosen]
     for row, place in zip(chosen, apart(heights, _LABEL_GAP, 0, size.height), strict=True):
         row["text"], row["label_y"] = row["label"], y.at(place / size.height)
@@ -306,9 +306,8 @@ def _end_marks(
     y_axis: alt.Y,
     hover: alt.Parameter,
     legend: list[str],
-    x: Span,
-    y: Span,
-) -> list[Any]:
+) -> tuple[list[Any], list[Any]]:
+    """What is drawn over the lines: layers in the colours of lanes, and layers in those of verdicts."""
     base = alt.Chart(inline(ends))
     present = {row["verdict"]: (row["shape"], row["family"]) for row in ends}
     words = [look(name).word for name in legend] or sorted(present)
@@ -327,20 +326,14 @@ def _end_marks(
     )
     right = base.transform_filter("isValid(datum.label_y)")
     leader = right.mark_rule(xOffset=7, x2Offset=17, strokeWidth=1.4).encode(
-        x=alt.value("width"),
-        x2=alt.value("width"),
-        y=y_axis,
-        y2="label_y:Q",
-        color=lane_colour,
-        opacity=opacity,
+        x=alt.value("width"), x2=alt.value("width"), y=y_axis, y2="label_y:Q", color=lane_colour, opacity=opacity
     )
     names = right.mark_text(align="left", baseline="middle", dx=21, color=theme.text).encode(
         x=alt.value("width"), y=alt.Y("label_y:Q"), text="text:N", opacity=opacity
     )
-    early = (
-        base.transform_filter("datum.early && isValid(datum.text)")
-        .mark_text(align="left", baseline="middle", dx=8, color=theme.text)
-        .encode(x=x_axis, y=y_axis, text="text:N", opacity=opacity)
+    early = base.transform_filter("datum.early && isValid(datum.text)").encode(
+        x=x_axis, y=y_axis, text="text:N", opacity=opacity
     )
-    marks_and_names = alt.layer(leader, marks, names, early).resolve_scale(color="independent")
-    return [marks_and_names]
+    place = {"align": "left", "baseline": "middle", "dx": 8}
+    halo = early.mark_text(**place, color=theme.background, stroke=theme.background, strokeWidth=4)
+    return [leader, names], [halo, early.mark_text(**place, color=theme.text), marks]

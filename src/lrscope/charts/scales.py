@@ -1,8 +1,9 @@
 """What an axis spans and where its ticks stand: so that one wild lane never flattens the others."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,11 +23,25 @@ _DECADES = 12
 
 
 class Span(NamedTuple):
-    """The domain of one axis. `kind` is the Vega scale type, "linear" or "log"."""
+    """The domain of one axis.
+
+    Attributes:
+        low, high: its ends.
+        kind: the Vega scale type: "linear", "log", or "symlog" (sign(v) log(1 + |v| / constant)).
+        constant: where a symlog axis turns from linear to logarithmic.
+    """
 
     low: float
     high: float
     kind: str
+    constant: float = 1.0
+
+    @property
+    def scale(self) -> alt.Scale:
+        """This span as a Vega-Lite scale."""
+        constant = {"constant": self.constant} if self.kind == "symlog" else {}
+        kind: Any = self.kind
+        return alt.Scale(type=kind, domain=[self.low, self.high], nice=False, zero=False, **constant)
 
     def clamp(self, value: float) -> float:
         """The value moved to the nearer end where it lies outside."""
@@ -34,54 +49,115 @@ class Span(NamedTuple):
 
     def part(self, value: float) -> float:
         """Where a value lies, 0 at `low` and 1 at `high`."""
-        low, high, at = (self._line(v) for v in (self.low, self.high, self.clamp(value)))
-        return (at - low) / (high - low)
+        low, high, at = self.straight(np.array([self.low, self.high, self.clamp(value)]))
+        return float((at - low) / (high - low))
 
     def at(self, part: float) -> float:
         """The value at a part of the axis: the inverse of `part`."""
-        low, high = self._line(self.low), self._line(self.high)
-        place = low + part * (high - low)
-        return self.clamp(math.exp(place) if self.kind == "log" else place)
+        low, high = self.straight(np.array([self.low, self.high]))
+        return self.clamp(float(self.bent(np.array([low + part * (high - low)]))[0]))
 
-    def _line(self, value: float) -> float:
-        return math.log(value) if self.kind == "log" else value
+    def straight(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values as this axis spaces them: what is proportional to pixels."""
+        if self.kind == "log":
+            return np.log(np.maximum(values, 1e-320))
+        if self.kind == "symlog":
+            return np.sign(values) * np.log1p(np.abs(values) / self.constant)
+        return values
+
+    def bent(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of `straight`."""
+        if self.kind == "log":
+            return np.exp(places)
+        if self.kind == "symlog":
+            return np.sign(places) * np.expm1(np.abs(places)) * self.constant
+        return places
 
     @property
     def ticks(self) -> list[float]:
         """Round values inside the span, some three to eight of them."""
-        return _log_ticks(self.low, self.high) if self.kind == "log" else _linear_ticks(self.low, self.high)
-
-    def rounded(self, values: NDArray[np.float64]) -> list[float]:
-        """Values as short decimal numbers, finer than a pixel of this axis: they are most of a page's bytes."""
         if self.kind == "log":
-            fine = max(0.0, -math.log10(math.log(self.high / self.low) / 4000))
-            return [float(f"{value:.{math.ceil(fine)}g}") for value in values]
-        decimals = max(0, math.ceil(-math.log10((self.high - self.low) / 4000)))
-        return [round(float(value), decimals) for value in values]
+            return _log_ticks(self.low, self.high)
+        if self.kind == "symlog":
+            return _symlog_ticks(self)
+        return _linear_ticks(self.low, self.high)
+
+    def rounded(self, values: NDArray[np.float64]) -> list[float | None]:
+        """Values as short decimal numbers, finer than a pixel of this axis: they are most of a page's bytes.
+
+        NaN, a gap in a line, becomes None: NaN is not JSON.
+        """
+        if self.kind == "linear":
+            decimals = max(0, math.ceil(-math.log10((self.high - self.low) / 4000)))
+            short = [round(float(value), decimals) for value in values]
+        else:
+            low, high = self.straight(np.array([self.low, self.high]))
+            fine = math.ceil(max(2.0, -math.log10((high - low) / 4000)))
+            short = [float(f"{value:.{fine}g}") for value in values]
+        return [None if math.isnan(value) else int(value) if value.is_integer() else value for value in short]
+
+    def cut(
+        self, across: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A line without what lies outside: it runs to the very edge, and a NaN stands in each gap.
+
+        Cut here and not by the renderer: a clipping mask for every line makes a PNG ten times slower.
+
+        Args:
+            across: float64 [n], the positions along the other axis.
+            values: float64 [n], finite.
+        """
+        low, high = (float(edge) for edge in self.straight(np.array([self.low, self.high])))
+        y = self.straight(values)
+        side = np.where(y < low, -1, np.where(y > high, 1, 0))
+        if not side.any():
+            return across, values
+        xs: list[float] = []
+        ys: list[float] = []
+        for i in range(len(y)):
+            if i and side[i] != side[i - 1]:
+                # One edge is crossed on the way out or in, both where a segment jumps right across.
+                for edge in [low if s < 0 else high for s in (side[i - 1], side[i]) if s]:
+                    part = (edge - y[i - 1]) / (y[i] - y[i - 1])
+                    xs.append(float(across[i - 1] + part * (across[i] - across[i - 1])))
+                    ys.append(edge)
+            if side[i] == 0:
+                xs.append(float(across[i]))
+                ys.append(float(y[i]))
+            elif not ys or not math.isnan(ys[-1]):
+                xs.append(float(across[i]))
+                ys.append(math.nan)
+        return np.array(xs), self.bent(np.array(ys))
 
 
 def span(
-    calm: NDArray[np.float64], every: NDArray[np.float64], *, room: float = 3.0, log: bool | None = None
+    calm: NDArray[np.float64], every: NDArray[np.float64], *, room: float, log: bool | None = None
 ) -> Span:
     """The span of an axis that shows all of `calm`, and of `every` what lies within `room` times that.
+
+    Where there is nothing calm, everything is shown, on an axis that can take it.
 
     Args:
         calm: values of the lanes the axis is made for; may be empty.
         every: values of all lanes; what is not finite is passed over.
         room: how far beyond the calm values the axis reaches for the others: a factor upwards on a log axis, a factor of the
             width on a linear one.
-        log: True or False to insist; None decides by the calm values.
+        log: True for a log axis, False for a linear one; None decides by the values.
     """
     every = every[np.isfinite(every)]
     calm = calm[np.isfinite(calm)]
-    if not every.size:
-        return Span(0.1, 1.0, "log") if log else Span(0.0, 1.0, "linear")
-    if not calm.size:
-        calm = every[every <= np.quantile(every, 0.5)] if every.size > 1 else every
-    if log is None:
-        low, high = float(calm.min()), float(calm.max())
-        log = float(every.min()) >= 0 and high > 0 and (low <= 0 or high / low > _LOG_ABOVE)
-    return _log_span(calm, every, room) if log else _linear_span(calm, every, room)
+    if log or (log is None and _wants_log(calm if calm.size else every, every)):
+        return _log_span(calm, every, room)
+    if not calm.size and every.size and float(np.abs(every).max()) > 1e3 * float(np.median(np.abs(every))) > 0:
+        reach, constant = float(np.abs(every).max()), float(np.median(np.abs(every)))
+        return Span(-reach if every.min() < 0 else 0.0, reach, "symlog", min(constant, 1.0))
+    return _linear_span(calm if calm.size else every, every, room)
+
+
+def _wants_log(calm: NDArray[np.float64], every: NDArray[np.float64]) -> bool:
+    if not every.size or every.min() < 0 or calm.max() <= 0:
+        return False
+    return bool(calm.min() <= 0 or calm.max() / calm.min() > _LOG_ABOVE)
 
 
 def rate_span(rates: NDArray[np.float64]) -> Span:
@@ -100,22 +176,23 @@ def _log_span(calm: NDArray[np.float64], every: NDArray[np.float64], room: float
     every, calm = every[every > 0], calm[calm > 0]
     if not every.size:
         return Span(0.1, 1.0, "log")
-    if not calm.size:
-        calm = every
+    decades = _DECADES if calm.size else 700
+    calm = calm if calm.size else every
     high = min(float(every.max()), float(calm.max()) * room)
-    high = max(high, 1e-300)
-    low = max(min(float(every.min()), float(calm.min())), float(calm.min()) / room, high * 10.0**-_DECADES)
+    low = max(float(every.min()), float(calm.min()) / room, high * 10.0**-decades, 1e-300)
     if high / low < 1.02:
         low, high = low / 1.5, high * 1.5
-    pad = (high / low) ** 0.04
-    return Span(low / pad, high * pad, "log")
+    pad = (high / low) ** 0.03
+    return Span(low / pad, min(high * pad, 1e308), "log")
 
 
 def _linear_span(calm: NDArray[np.float64], every: NDArray[np.float64], room: float) -> Span:
+    if not every.size:
+        return Span(0.0, 1.0, "linear")
     low, high = float(calm.min()), float(calm.max())
-    reach = (room - 1) / 2 * (high - low)
+    reach = min((room - 1) / 2 * (high - low), 1e300)
     low, high = max(float(every.min()), low - reach), min(float(every.max()), high + reach)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
         half = 0.5 * max(abs(high), 1e-3)
         low, high = low - half, high + half
     pad = 0.04 * (high - low)
@@ -143,3 +220,12 @@ def _linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
     decimals = max(0, 2 - math.floor(math.log10(stride)))
     ticks = (round((first + i) * stride, decimals) for i in range(most + 3))
     return [tick for tick in ticks if tick <= high + 1e-9 * stride]
+
+
+def _symlog_ticks(axis: Span, most: int = 7) -> list[float]:
+    top = max(abs(axis.low), abs(axis.high))
+    first, last = math.ceil(math.log10(axis.constant)), math.floor(math.log10(top))
+    stride = max(1, math.ceil((last - first + 1) / (most // 2)))
+    powers = [float(f"1e{power}") for power in range(last, first - 1, -stride)] or [top]
+    ticks = sorted({0.0, *powers, *(-power for power in powers)})
+    return [tick for tick in ticks if axis.low <= tick <= axis.high]

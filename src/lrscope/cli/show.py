@@ -41,11 +41,12 @@ def show_command(study: Path, as_json: bool) -> None:
 
 def print_study(study: "Study", *, as_json: bool) -> None:
     """Print a study on standard output, for people or as one strict JSON document."""
-    if as_json:
-        from lrscope.outlets.document import document
+    from lrscope.outlets.document import document
 
-        click.echo(json.dumps(document(study), allow_nan=False, indent=2))
+    content = document(study)
+    if as_json:
+        click.echo(json.dumps(content, allow_nan=False, indent=2))
     else:
         from lrscope.outlets.terminal import show
 
-        show(study, sys.stdout)
+        show(content, sys.stdout)

@@ -82,12 +82,18 @@ class Rise(NamedTuple):
     high_step: int
 
 
-def largest_rise(smooth_T: Floats, after: int, offset: float = 0.0) -> Rise:
-    """The rise with the largest ratio (high + offset) / (low + offset) that ends at or after a step."""
-    lows = np.minimum.accumulate(smooth_T)
-    tiny = np.finfo(np.float64).tiny
+def largest_rise(smooth_T: Floats, after: int, offset: float = 0.0, floor: float = 0.0) -> Rise:
+    """The rise with the largest ratio (high + offset) / (low + offset) that ends at or after a step.
+
+    Args:
+        smooth_T: the smoothed loss.
+        after: the first step at which the rise may end.
+        offset: makes a loss positive that is not.
+        floor: divisors below it count as it: next to zero any ratio is large.
+    """
+    lows = np.maximum(np.minimum.accumulate(smooth_T) + offset, max(floor, np.finfo(np.float64).tiny))
     with np.errstate(over="ignore"):
-        ratios = (smooth_T + offset + tiny) / (np.maximum(lows + offset, 0.0) + tiny)
+        ratios = (smooth_T + offset) / lows
     high = after + int(np.argmax(ratios[after:]))
     low = int(np.argmin(smooth_T[: high + 1]))
     return Rise(float(smooth_T[low]), float(smooth_T[high]), low, high)

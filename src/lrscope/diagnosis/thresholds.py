@@ -76,6 +76,10 @@ class Thresholds:
     no_progress: float = 0.98
     """End over start: less than 2% was learned."""
 
+    least_descent: float = 2e-3
+    """A best lane that came down by less than 2% of the start, but by more than this share of it, may be one of
+    a loss with a large constant part: lanes are then measured against its descent."""
+
     # unstable
 
     late_rise: float = 4.0

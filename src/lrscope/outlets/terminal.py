@@ -1,8 +1,8 @@
 """Terminal: a study as a table of lanes and one sentence, readable from 40 columns up.
 
 Columns come as the terminal widens: at 40 the final loss, at 56 the best loss and a metric, at 72 the
-training loss, at 96 the reasons. In a narrower terminal the reasons stand below the table, one for each kind
-of verdict.
+training loss, at 108 the reasons. In a narrower terminal reasons stand below the table, one for each kind of
+verdict.
 """
 
 import dataclasses
@@ -16,19 +16,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lrscope.outlets.document import document
+from lrscope.diagnosis.verdict import kind
 from lrscope.outlets.numerals import count_text, number_text
 from lrscope.outlets.printable import one_line, printable
 from lrscope.rates import format_rates
-from lrscope.study import Study
 
 WIDTH_OF_FILES = 120
 """Columns where nothing says how wide the reader's terminal is."""
 
 NARROWEST = 20
 
-WHY_FROM = 96
-"""Columns from which the reasons have a column of their own: narrower, they would stand a word a line."""
+WHY_FROM = 108
+"""Columns from which the reasons, a hundred characters or two, have a column of their own: at least 45 wide."""
+
+ROOMY_FROM = 56
+"""Columns from which two blanks stand between the columns of the table, not one."""
 
 COLOURS = {
     "good": "green",
@@ -45,31 +47,6 @@ COLOURS = {
     "cannot_tell": "dim",
 }
 """Of the sign and word of each verdict; never the only difference."""
-
-SIGNS = {
-    "good": "●",
-    "too_slow": "◀",
-    "not_started": "◁",
-    "frozen": "□",
-    "unstable": "◆",
-    "too_high": "▶",
-    "failed": "▷",
-    "collapsed": "▼",
-    "diverging": "▲",
-    "diverged": "×",
-    "invalid": "!",
-    "cannot_tell": "?",
-}
-
-ASCII_SIGNS = {
-    "good": "+",
-    "too_slow": "<",
-    "not_started": "<",
-    "frozen": "<",
-    "invalid": "!",
-    "cannot_tell": "?",
-}
-"""Where the terminal's encoding has no better; 'x' for every other verdict."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,40 +68,45 @@ class Lane:
     @property
     def words(self) -> str:
         """The verdict and its attributes: 'good, overfitting'."""
-        return ", ".join((self.verdict, *self.attributes)).replace("_", " ")
+        return ", ".join(kind(token).word.en for token in (self.verdict, *self.attributes))
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of the table and the width of the terminal from which it is shown."""
+    """A column of the table.
+
+    Attributes:
+        title: its first line.
+        shown_from: the width of the terminal from which it is shown.
+        text: its cell for a lane.
+        number: on the right, never wrapped.
+    """
 
     title: str
     shown_from: int
     text: Callable[[Lane], Text]
-    right: bool = False
+    number: bool = False
 
 
-def show(study: Study, file: TextIO, width: int | None = None) -> None:
+def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> None:
     """Write the table of lanes and the recommendation to a stream.
 
     Args:
-        study: finished, interrupted or still running.
+        content: the document of a study, finished or not.
         file: standard output.
         width: columns; None asks the terminal.
     """
-    width = terminal_width() if width is None else width
-    console = Console(file=file, width=max(width, NARROWEST), markup=False, emoji=False, highlight=False)
-    ascii_only = not console.encoding.lower().startswith("utf")
-    lanes = _lanes(document(study))
-    console.print(Text(_headline(study)))
+    width = max(NARROWEST, terminal_width() if width is None else width)
+    console = Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+    lanes = _lanes(content)
+    console.print(Text(_headline(content)))
     console.print()
-    console.print(_table(lanes, _columns(study, ascii_only=ascii_only), width))
+    console.print(_table(lanes, _columns(content, ascii_only=not console.encoding.startswith("utf")), width))
     if width < WHY_FROM:
         console.print()
-        for lane in representatives(lanes):
-            console.print(_reason(lane))
+        console.print(_reasons(representatives(lanes)))
     console.print()
-    console.print(Text(one_line(study.recommendation().sentence()), style="bold"))
+    console.print(Text(one_line(content["recommendation"]["sentence"]), style="bold"))
 
 
 def terminal_width() -> int:
@@ -183,44 +165,51 @@ def _lanes(content: Mapping[str, Any]) -> list[Lane]:
     ]
 
 
-def _columns(study: Study, *, ascii_only: bool) -> list[Column]:
+def _columns(content: Mapping[str, Any], *, ascii_only: bool) -> list[Column]:
     """The columns this study has something to say in."""
-    plan = study.plan
+    plan = content["plan"]
     pointer = ">" if ascii_only else "→"
 
     def verdict(lane: Lane) -> Text:
-        sign = ASCII_SIGNS.get(lane.verdict, "x") if ascii_only else SIGNS.get(lane.verdict, "?")
-        return Text(f"{sign} {lane.words}", style=COLOURS.get(lane.verdict, ""))
+        entry = kind(lane.verdict)
+        return Text(f"{entry.ascii if ascii_only else entry.sign} {lane.words}", style=COLOURS[lane.verdict])
 
-    columns = [
-        Column("", 0, lambda lane: Text(pointer if lane.recommended else "")),
-        Column("rate", 0, lambda lane: Text(lane.rate_text, style="bold" if lane.recommended else "")),
-    ]
-    if len(plan.seeds) > 1:
-        columns.append(Column("seed", 0, lambda lane: Text(str(lane.seed)), right=True))
+    def rate(lane: Lane) -> Text:
+        return Text(
+            f"{pointer if lane.recommended else ' '} {lane.rate_text}",
+            style="bold" if lane.recommended else "",
+        )
+
+    def number(title: str, shown_from: int, value: Callable[[Lane], float | None]) -> Column:
+        return Column(title, shown_from, lambda lane: Text(number_text(value(lane))), number=True)
+
+    columns = [Column("  rate", 0, rate)]
+    if len(plan["seeds"]) > 1:
+        columns.append(Column("seed", 0, lambda lane: Text(str(lane.seed)), number=True))
     columns.append(Column("verdict", 0, verdict))
-    validated = plan.val_size is not None
-    columns.append(
-        Column("train loss", 72 if validated else 40, lambda lane: Text(number_text(lane.train)), right=True)
-    )
-    if validated:
-        columns.append(Column("val loss", 40, lambda lane: Text(number_text(lane.val)), right=True))
-        columns.append(Column("best", 56, lambda lane: Text(number_text(lane.best)), right=True))
-    if plan.metrics:
-        title = printable(plan.metrics[0])[:12]
-        columns.append(Column(title, 56, lambda lane: Text(number_text(lane.metric)), right=True))
+    if any(row["best_val_loss"] is not None for row in content["lanes"]):
+        columns.append(number("train", 72, lambda lane: lane.train))
+        columns.append(number("val loss", 40, lambda lane: lane.val))
+        columns.append(number("best", 56, lambda lane: lane.best))
+    else:
+        columns.append(number("train loss", 40, lambda lane: lane.train))
+    if plan["metrics"]:
+        columns.append(number(printable(plan["metrics"][0])[:12], 56, lambda lane: lane.metric))
     columns.append(Column("why", WHY_FROM, lambda lane: Text(one_line(lane.why))))
     return columns
 
 
 def _table(lanes: Sequence[Lane], columns: Sequence[Column], width: int) -> Table:
     shown = [column for column in columns if width >= column.shown_from]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    roomy = width >= ROOMY_FROM
+    table = Table(box=None, padding=(0, 2 if roomy else 1, 0, 0), header_style="dim", pad_edge=False)
     for column in shown:
         table.add_column(
             column.title,
-            justify="right" if column.right else "left",
-            no_wrap=column.right or column.title in ("", "rate"),
+            justify="right" if column.number else "left",
+            no_wrap=column.number or column is shown[0],
+            # Beside the reasons, which take lines anyway, attributes go to lines of their own.
+            max_width=14 if column.title == "verdict" and shown[-1].title == "why" else None,
             overflow="fold",
         )
     for lane in lanes:
@@ -228,24 +217,28 @@ def _table(lanes: Sequence[Lane], columns: Sequence[Column], width: int) -> Tabl
     return table
 
 
-def _reason(lane: Lane) -> Text:
-    """'too slow, as at 1e-5: needs 12 times the steps of ...'."""
-    return Text.assemble(
-        (lane.verdict.replace("_", " "), COLOURS.get(lane.verdict, "")),
-        f", as at {lane.rate_text}: {one_line(lane.why)}",
-    )
+def _reasons(lanes: Sequence[Lane]) -> Table:
+    """'too slow, as at 1e-5: ...': for each lane its reason, later lines set in."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=1)
+    table.add_column(overflow="fold")
+    for lane in lanes:
+        word = Text(kind(lane.verdict).word.en, style=COLOURS[lane.verdict])
+        table.add_row("-", Text.assemble(word, f", as at {lane.rate_text}: {one_line(lane.why)}"))
+    return table
 
 
-def _headline(study: Study) -> str:
-    """What was trained, for how long, and how far it came if it is not finished."""
-    plan = study.plan
+def _headline(content: Mapping[str, Any]) -> str:
+    """What was trained, for how long, and whether it came to its end."""
+    plan = content["plan"]
+    batch = plan["batch_size"]
     parts = [
-        plan.optimizer,
-        plan.schedule or "",
-        f"{count_text(plan.epochs, 'epoch')} of {count_text(plan.steps_per_epoch, 'step')}",
-        f"batch {plan.batch_size}" if plan.batch_size else "full batch",
-        f"clipped at {plan.clip_norm:g}" if plan.clip_norm is not None else "",
-        f"{count_text(len(plan.rates), 'rate')} x {count_text(len(plan.seeds), 'seed')}",
+        plan["optimizer"],
+        plan["schedule"] or "",
+        f"{count_text(plan['epochs'], 'epoch')} of {count_text(plan['steps_per_epoch'], 'step')}",
+        f"batch {batch}" if batch and batch != plan["train_size"] else "full batch",
+        f"clipped at {plan['clip_norm']:g}" if plan["clip_norm"] is not None else "",
+        f"{count_text(len(plan['rates']), 'rate')} x {count_text(len(plan['seeds']), 'seed')}",
     ]
-    state = "" if study.state == "finished" else f" [{study.state}]"
-    return f"{one_line(plan.problem)}: {printable(', '.join(part for part in parts if part))}{state}"
+    state = "" if content["state"] == "finished" else f" [{content['state']}]"
+    return printable(f"{plan['problem']}: {', '.join(part for part in parts if part)}{state}")

@@ -119,8 +119,8 @@ def _from_module(name: str, attribute: str) -> "Problem":
         try:
             found = importlib.util.find_spec(name)  # runs the packages that the module is in
         except (Exception, SystemExit) as error:
-            missing = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
-            if not missing and not isinstance(error, ValueError):  # a ValueError: a relative or empty name
+            absent = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
+            if not (absent or name.startswith(".") or isinstance(error, ValueError)):
                 raise ProblemError(f"module {name!r} cannot be imported: {_words(error)}") from error
             found = None
         if found is None:
@@ -134,6 +134,8 @@ def _from_module(name: str, attribute: str) -> "Problem":
 
 def _problem_in(module: ModuleType, attribute: str, where: str) -> "Problem":
     """The problem of this name in a module, or the only one where no name is given."""
+    from torch import nn
+
     from lrscope.problems.problem import Problem
 
     problems = [name for name, value in vars(module).items() if isinstance(value, Problem)]
@@ -153,7 +155,7 @@ def _problem_in(module: ModuleType, attribute: str, where: str) -> "Problem":
     value = getattr(module, attribute)
     wanted = "wanted is an lrscope.Problem or a function without arguments that returns one"
     if not isinstance(value, Problem):
-        if not callable(value):
+        if not callable(value) or isinstance(value, nn.Module):
             raise ProblemError(f"{attribute} in {where} is of type {type(value).__name__}; {wanted}")
         if not _takes_nothing(value):
             raise ProblemError(f"{attribute} in {where} cannot be called without arguments; {wanted}")

@@ -24,6 +24,9 @@ SILENT_SECONDS = 30.0
 
 STATES = ("running", "finished", "interrupted", "failed")
 
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""The second where SQLite's own message quotes bytes that are no text."""
+
 READ_WITH = {"scalar": "scalars", "tensor": "tensors", "trajectory": "trajectories"}
 
 
@@ -70,6 +73,12 @@ class StudyFile:
         """Close the file. A study in memory stays as long as somebody holds it."""
         if self.path is not None:
             self._connection.close()
+
+    def __del__(self) -> None:
+        # A connection refers to itself: without this it would stay open, and in the way of a writer that wants
+        # to end with one plain file, until the garbage collector comes by.
+        if hasattr(self, "_connection"):
+            self.close()
 
     @property
     def state(self) -> str:
@@ -239,9 +248,9 @@ class StudyFile:
             yield
         except sqlite3.ProgrammingError as error:
             raise StudyError(f"{self} is closed: open it again") from error
-        except (sqlite3.Error, DamageError) as error:
+        except (*_UNREADABLE, DamageError) as error:
             raise StudyError(
-                f"{self} is damaged ({error}): copy it again, with its -wal if it has one, or sweep again"
+                f"{self} is damaged ({_reason(error)}): copy it again (with its -wal, if any) or sweep again"
             ) from error
 
     def __str__(self) -> str:
@@ -278,8 +287,10 @@ def _open(path: Path) -> schema.Connection:
         if path.stat().st_size % page_size and not path.with_name(path.name + "-wal").exists():
             connection.close()
             raise StudyError(f"{path} is damaged (its last page is cut): copy it again, or sweep again")
-    except (sqlite3.Error, OSError) as error:
-        raise StudyError(f"{path} cannot be read ({error}): give a file that a sweep wrote") from error
+    except (*_UNREADABLE, OSError) as error:
+        raise StudyError(
+            f"{path} cannot be read ({_reason(error)}): give a file that a sweep wrote"
+        ) from error
     return connection
 
 
@@ -295,7 +306,12 @@ def _connect(path: Path, mode: str) -> schema.Connection:
         for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the first look into the file
-    except sqlite3.Error:
+    except _UNREADABLE:
         connection.close()
         raise
     return connection
+
+
+def _reason(error: Exception) -> str:
+    """SQLite quotes what it stumbled on, whatever that is."""
+    return "".join(character if character.isprintable() else "?" for character in str(error))[:80]

@@ -1,0 +1,119 @@
+"""Objective: the one number by which lanes are compared, and overfitting, which decides what it is."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lrscope.diagnosis.curve import Curve, Floats, Steps
+from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.thresholds import Thresholds
+from lrscope.plan import Plan
+
+
+class Objective(NamedTuple):
+    """By what lanes are compared.
+
+    Attributes:
+        name: for people: "final validation loss".
+        value: a lane's value.
+        start: the value before training.
+    """
+
+    name: str
+    value: Callable[[Facts], float]
+    start: Callable[[Facts], float]
+
+
+def _last_validation(facts: Facts) -> float:
+    return float(facts.curve.val.values[-1])
+
+
+def _best_validation(facts: Facts) -> float:
+    return early_stopped(facts.curve)[1]
+
+
+def _first_validation(facts: Facts) -> float:
+    return float(facts.curve.val.values[0])
+
+
+FINAL_VALIDATION = Objective("final validation loss", _last_validation, _first_validation)
+EARLY_STOPPED = Objective("best validation loss", _best_validation, _first_validation)
+FINAL_TRAINING = Objective("final training loss", lambda facts: facts.end, lambda facts: facts.baseline.start)
+
+
+def choose_objective(lanes: Sequence[Facts], thresholds: Thresholds) -> Objective:
+    """What these lanes are compared by.
+
+    The final validation loss; the best one (early stopping) where a lane overfits, since the end then tells how
+    long it trained more than at which rate; the training loss where there is no validation loss to
+    compare.
+    """
+    if not lanes or not all(_validated(facts.curve, lanes[0].curve) for facts in lanes):
+        return FINAL_TRAINING
+    if any(overfitting(facts.curve, facts.smooth, facts.plan, thresholds) for facts in lanes):
+        return EARLY_STOPPED
+    return FINAL_VALIDATION
+
+
+def _validated(curve: Curve, like: Curve) -> bool:
+    """Whether there is a validation loss before training and a later one, at the same steps as another lane."""
+    steps = curve.val.steps
+    return (
+        len(steps) > 1
+        and steps[0] == 0
+        and np.array_equal(steps, like.val.steps)
+        and bool(np.isfinite(curve.val.values).all())
+    )
+
+
+def checkpoints(curve: Curve) -> tuple[Steps, Floats]:
+    """Steps and validation losses, each the mean of three neighbours; the ends stand for themselves."""
+    values = curve.val.values.copy()
+    if len(values) > 2:
+        values[1:-1] = (curve.val.values[:-2] + curve.val.values[1:-1] + curve.val.values[2:]) / 3
+    return curve.val.steps, values
+
+
+def early_stopped(curve: Curve) -> tuple[int, float]:
+    """Step and value of the best checkpoint after training began.
+
+    The best over checkpoints, smoothed over three so that a lucky one does not win.
+    """
+    steps, values = checkpoints(curve)
+    best = 1 + int(np.argmin(values[1:])) if len(values) > 1 else 0
+    return int(steps[best]), float(values[best])
+
+
+class Overfitting(NamedTuple):
+    """Validation that got worse while training got better."""
+
+    best_step: int
+    best: float
+    end: float
+    loss_of_generalisation: float
+
+
+def overfitting(curve: Curve, smooth_T: Floats, plan: Plan, thresholds: Thresholds) -> Overfitting | None:
+    """Prechelt's generalisation loss 100 (L_end / L_min - 1), if it is large, certain, and training went on.
+
+    The standard error of a validation loss is taken to be its mean over the root of the number of examples (losses
+    of single examples spread about as widely as their mean), or the scatter of neighbouring
+    checkpoints where that is larger.
+    """
+    steps, values = curve.val
+    if len(values) < 3 or not np.isfinite(values).all() or values.min() <= 0:
+        return None
+    best = int(np.argmin(values))
+    end, lowest = float(values[-1]), float(values[best])
+    loss_of_generalisation = 100 * (end / lowest - 1)
+    scatter = float(np.median(np.abs(np.diff(values, 2)))) / math.sqrt(6)
+    error = max(scatter, lowest / math.sqrt(plan.val_size) if plan.val_size else 0.0)
+    certain = end - lowest > thresholds.overfitting_errors * error
+    if loss_of_generalisation <= thresholds.overfitting or not certain:
+        return None
+    at_best = min(int(steps[best]), len(smooth_T) - 1)
+    if smooth_T[-1] >= smooth_T[at_best]:
+        return None
+    return Overfitting(int(steps[best]), lowest, end, loss_of_generalisation)

@@ -1,0 +1,175 @@
+"""Symptoms: what can be said of a lane without knowing which rates are good. One function a rule, in their order."""
+
+import math
+
+import numpy as np
+
+from lrscope.diagnosis.evidence import Finding, loss_text, share_text, times_text
+from lrscope.diagnosis.facts import Facts, starts_alike
+
+
+def invalid(facts: Facts) -> Finding | None:
+    """Too short, or not comparable with the other lanes of its seed. A loss that is not finite is no fault of this."""
+    curve, least = facts.curve, facts.thresholds.least_steps
+    if curve.steps == 0:
+        broken = curve.stopped_step is not None
+        return Finding("invalid.not_finite" if broken else "invalid.empty", {}, curve.stopped_step)
+    if not starts_alike(curve, facts.baseline.first, facts.plan, facts.thresholds):
+        shown = {"loss": loss_text(curve.loss[0]), "start": loss_text(facts.baseline.first)}
+        return Finding("invalid.start", shown, 0)
+    if curve.steps < least and curve.stopped_step is None:
+        return Finding("invalid.short", {"steps": str(curve.steps), "least": str(least)})
+    return None
+
+
+def frozen(facts: Facts) -> Finding | None:
+    """Rounding swallows the updates, and it is not because there was nothing left to learn."""
+    unchanged, limits = facts.unchanged, facts.thresholds
+    if unchanged is None or facts.curve.stopped_step is not None:
+        return None
+    share = float(np.median(unchanged.last_quarter(facts.curve.steps, limits.late_points)))
+    if share < limits.frozen_share:
+        return None
+    displacement = facts.displacement
+    moved = displacement is None or displacement >= limits.barely_moved
+    # At the end of a run that converged every update is below rounding: that is what an end looks like.
+    if facts.learned and moved and facts.regret <= limits.regret:
+        return None
+    moving = np.flatnonzero(unchanged.values < limits.frozen_share)
+    since = unchanged.steps[min(moving[-1] + 1, len(unchanged.steps) - 1)] if len(moving) else 0
+    shown = {
+        "share": share_text(share),
+        "dtype": facts.plan.dtype,
+        "step": str(since),
+        "start": loss_text(facts.baseline.start),
+        "end": loss_text(facts.end),
+    }
+    return Finding("frozen", shown, int(since))
+
+
+def diverged(facts: Facts) -> Finding | None:
+    """Something was not finite, or the loss or the weights blew up."""
+    curve, base, limits = facts.curve, facts.baseline, facts.thresholds
+    total = str(facts.plan.steps)
+    if curve.stopped_step is not None:
+        return Finding("diverged.loss", {"step": str(curve.stopped_step), "steps": total}, curve.stopped_step)
+    if len(curve.val.values) and not math.isfinite(curve.val.values[-1]):
+        step = int(curve.val.steps[-1])
+        return Finding("diverged.validation", {"step": str(step), "steps": total}, step)
+    lost = facts.lost_weights
+    if lost is not None:
+        step, tensor = lost
+        return Finding("diverged.lost", {"tensor": facts.tensor_name(tensor), "step": str(step)}, step)
+    shown = {"start": loss_text(base.start), "end": loss_text(facts.end), "limit": f"{limits.blow_up:g}"}
+    ceiling = base.start + (limits.blow_up - 1) * base.scale
+    if facts.end > ceiling:
+        step = int(np.flatnonzero(facts.smooth <= ceiling).max(initial=-1)) + 1
+        step = min(step, curve.steps - 1)
+        shown["step"] = str(step)
+        if base.scale == base.start:
+            return Finding("diverged.rise", {**shown, "times": times_text(facts.end / base.start)}, step)
+        times = times_text((facts.end - base.start) / base.scale)
+        return Finding("diverged.scale", {**shown, "times": times, "scale": loss_text(base.scale)}, step)
+    grown = facts.spread
+    if grown is not None and grown.ratio > limits.explosion and facts.end > base.start:
+        shown |= {"tensor": facts.tensor_name(grown.tensor), "times": times_text(grown.ratio)}
+        return Finding("diverged.weights", shown)
+    return None
+
+
+def diverging(facts: Facts) -> Finding | None:
+    """A swing that grows at an even pace has begun to raise the loss."""
+    growth, base, limits = facts.growth, facts.baseline, facts.thresholds
+    late = max(int(facts.curve.steps * limits.late_share), limits.late_points)
+    risen = facts.smooth[-1] > facts.smooth[-late:].min() + limits.rise_regret * (base.start - base.best)
+    if growth is None or not risen:
+        return None
+    shown = {"growth": f"{growth:.4g}", "end": loss_text(facts.end), "limit": f"{limits.blow_up:g}"}
+    ceiling = base.start + (limits.blow_up - 1) * base.scale
+    # The loss is quadratic in the swing.
+    if facts.end <= 0:
+        return Finding("diverging", shown)
+    shown["steps"] = str(max(1, math.ceil(math.log(ceiling / facts.end) / (2 * math.log(growth)))))
+    return Finding("diverging.soon", shown)
+
+
+def collapsed(facts: Facts) -> Finding | None:
+    """A constant answer at a rate above the best one, and the weights show that it was driven there."""
+    constant, base, limits = facts.plan.constant_loss, facts.baseline, facts.thresholds
+    if constant is None or constant <= 0 or facts.curve.rate <= base.best_rate:
+        return None
+    if abs(facts.end - constant) > limits.constant_band * constant:
+        return None
+    if base.best >= limits.constant_best * constant:
+        return None
+    shown = {
+        "end": loss_text(facts.end),
+        "constant": loss_text(constant),
+        "best": loss_text(base.best),
+    }
+    moved, grown, gradient = facts.displacement, facts.spread, facts.gradient_ratio
+    if moved is not None and limits.redrawn < moved < math.inf:
+        return Finding("collapsed.displacement", {**shown, "times": times_text(moved)})
+    if grown is not None and grown.ratio > limits.spread:
+        shown |= {"tensor": facts.tensor_name(grown.tensor), "times": times_text(grown.ratio)}
+        return Finding("collapsed.spread", shown)
+    if gradient is not None and gradient < limits.dead_gradient:
+        return Finding("collapsed.gradient", {**shown, "share": share_text(gradient)})
+    return None
+
+
+def not_started(facts: Facts) -> Finding | None:
+    """The loss is where it was, and so are the weights."""
+    constant, limits = facts.plan.constant_loss, facts.thresholds
+    at_constant = constant is not None and abs(facts.end - constant) <= limits.constant_band * abs(constant)
+    untaught = at_constant and facts.baseline.best < limits.constant_best * (constant or 0)
+    moved = facts.displacement
+    if moved is None or moved >= limits.barely_moved or not (untaught or not facts.learned):
+        return None
+    shown = {
+        "start": loss_text(facts.baseline.start),
+        "end": loss_text(facts.end),
+        "share": share_text(moved),
+        "times": times_text(limits.well_moved / moved) if moved > 0 else "many",
+    }
+    return Finding("not_started", shown)
+
+
+def unstable(facts: Facts) -> Finding | None:
+    """The smoothed loss rose again, by much, and by more than noise."""
+    base, limits, rise = facts.baseline, facts.thresholds, facts.rise
+    span = base.start - base.best
+
+    def counts(height: float) -> bool:
+        return height > limits.rise_regret * span and height > limits.rise_noise * facts.noise
+
+    def ratio(high: float, low: float) -> float:
+        return (high + facts.offset) / max(low + facts.offset, 1e-30)
+
+    factor = ratio(rise.high, rise.low)
+    if factor > limits.late_rise and counts(rise.high - rise.low):
+        shown = {
+            "times": times_text(factor),
+            "low": loss_text(rise.low),
+            "low_step": str(rise.low_step),
+            "high": loss_text(rise.high),
+            "high_step": str(rise.high_step),
+        }
+        return Finding("unstable.rise", shown, rise.high_step)
+    low_step = int(np.argmin(facts.smooth))
+    low, high = float(facts.smooth[low_step]), float(facts.smooth[-1])
+    if ratio(high, low) > limits.end_rise and facts.regret > limits.rise_regret and counts(high - low):
+        shown = {
+            "times": times_text(ratio(high, low)),
+            "low": loss_text(low),
+            "low_step": str(low_step),
+            "high": loss_text(high),
+        }
+        return Finding("unstable.end", shown, low_step)
+    return None
+
+
+def is_sound(facts: Facts) -> bool:
+    """Whether the lane learned, and nothing above is the matter with it."""
+    symptoms = (invalid, frozen, diverged, diverging, collapsed, not_started, unstable)
+    return facts.curve.steps > 0 and facts.learned and not any(symptom(facts) for symptom in symptoms)
