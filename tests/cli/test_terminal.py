@@ -21,10 +21,10 @@ def shown(content: dict[str, Any], width: int = 120, encoding: str = "utf-8") ->
 def rows(text: str) -> list[str]:
     """The lines of the table that begin a lane."""
     lines = text.splitlines()
-    return [line for line in lines if re.match(r"[→>]?\s*[\d.e-]+\s+(\d+\s+)?[^\w\s]\s\w", line)]
+    return [line for line in lines if re.match(r"[→> ] [\d.e-]+ +(\d+ +)?[^\w\s]( \w|\s*$)", line)]
 
 
-@pytest.mark.parametrize("width", [20, 30, 40, 56, 60, 72, 80, 96, 120, 200])
+@pytest.mark.parametrize("width", [20, 30, 40, 56, 60, 72, 80, 108, 120, 200])
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_nothing_is_wider_than_the_terminal_and_no_lane_is_missing(width: int, seeds: int) -> None:
     text = shown(document(seeds), width)
@@ -32,12 +32,16 @@ def test_nothing_is_wider_than_the_terminal_and_no_lane_is_missing(width: int, s
     assert len(rows(text)) == len(RATES) * seeds
 
 
-@pytest.mark.parametrize("width", [40, 60, 80])
-def test_below_96_columns_a_lane_is_one_line(width: int) -> None:
-    lines = shown(document(), width).splitlines()
-    table = lines[2 : 3 + len(RATES)]
-    assert len(rows("\n".join(table))) == len(RATES)
-    assert lines[3 + len(RATES)] == ""
+def _table(width: int, seeds: int = 1) -> list[str]:
+    """The title line and the rows, up to the blank line after them."""
+    lines = [line.rstrip() for line in shown(document(seeds), width).splitlines()]
+    start = lines.index("") + 1
+    return lines[start : lines.index("", start)]
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+def test_on_a_narrow_terminal_a_lane_is_one_line(width: int) -> None:
+    assert len(_table(width)) == 1 + len(RATES)
 
 
 @pytest.mark.parametrize(
@@ -46,17 +50,18 @@ def test_below_96_columns_a_lane_is_one_line(width: int) -> None:
         (30, "rate verdict"),
         (40, "rate verdict val loss"),
         (56, "rate verdict val loss best accuracy"),
-        (72, "rate verdict train loss val loss best accuracy"),
-        (96, "rate verdict train loss val loss best accuracy why"),
+        (72, "rate verdict train val loss best accuracy"),
+        (107, "rate verdict train val loss best accuracy"),
+        (108, "rate verdict train val loss best accuracy why"),
     ],
 )
 def test_columns_come_as_the_terminal_widens(width: int, titles: str) -> None:
-    assert " ".join(shown(document(), width).splitlines()[2].split()) == titles
+    assert " ".join(_table(width)[0].split()) == titles
 
 
 def test_a_row_reads_like_this() -> None:
     lines = [line.rstrip() for line in shown(document(), 80).splitlines()]
-    assert lines[0] == "digits: Adam, 5 epochs of 45 steps, batch 32, 8 rates x 1 seed"
+    assert lines[0] == "digits: Adam, 5 epochs of 45 steps, batch 32, 8 rates"
     assert lines[3].split() == ["1e-5", "◁", "not", "started", "1.235", "2.346", "0.9877", "0.9721"]
     assert lines[6].split()[:4] == ["→", "1e-3", "●", "good"]
     assert lines[10].split() == ["1", "×", "diverged", "-", "-", "0.9877", "-"]
@@ -83,6 +88,21 @@ def test_the_reason_shown_for_a_kind_is_the_one_nearest_to_the_recommended_rate(
     ]
 
 
+def test_a_recommended_rate_between_two_lanes_points_to_the_nearer() -> None:
+    content = document(recommendation={"rate": 3e-3, "sentence": "Use 3e-3."})
+    assert [line.split()[1] for line in shown(content, 60).splitlines() if line.startswith("→")] == [
+        "2.15e-3"
+    ]
+
+
+def test_beside_a_lane_stands_the_evidence_of_its_verdict_only() -> None:
+    content = document(lanes=[lane(1e-3, "good", evidence="the best rate; it took 1.0 times as many steps")])
+    wide = shown(content, 120)
+    assert "the best rate" in wide
+    assert "as many steps" not in wide
+    assert "as many steps" in shown(content, 80)
+
+
 def test_without_a_recommendation_there_is_no_pointer() -> None:
     content = document(recommendation={"rate": None, "sentence": "Cannot tell: the best rate is the edge."})
     text = shown(content, 60)
@@ -91,17 +111,18 @@ def test_without_a_recommendation_there_is_no_pointer() -> None:
 
 
 def test_seeds_have_a_column_only_where_there_are_several() -> None:
-    assert "seed  " not in shown(document(1), 60).splitlines()[2]
-    lines = shown(document(3), 60).splitlines()
-    assert lines[2].split()[:3] == ["rate", "seed", "verdict"]
-    assert [line.split()[1] for line in lines[3:6]] == ["0", "1", "2"]
+    assert "seed" not in _table(60)[0]
+    assert "3 seeds" in shown(document(3), 80).splitlines()[0]
+    title, *lanes = _table(60, seeds=3)
+    assert title.split()[:3] == ["rate", "seed", "verdict"]
+    assert [line.split()[1] for line in lanes[:3]] == ["0", "1", "2"]
 
 
 def test_a_study_without_validation_or_metrics_shows_what_it_has() -> None:
     content = document(plan={"metrics": [], "val_size": None})
     for row in content["lanes"]:
         row.update(final_val_loss=None, best_val_loss=None, metrics={})
-    for width in (40, 72):
+    for width in (70, 80):
         assert shown(content, width).splitlines()[2].split() == ["rate", "verdict", "train", "loss"]
 
 
@@ -117,18 +138,35 @@ def test_rates_that_differ_late_are_told_apart() -> None:
     assert "0.1002 " in text
 
 
-def test_a_study_that_did_not_finish_says_so() -> None:
-    assert shown(document(state="interrupted"), 80).splitlines()[0].endswith("[interrupted]")
+def test_a_study_that_did_not_finish_says_how_far_it_came() -> None:
+    line = shown(document(state="interrupted"), 120).splitlines()[0]
+    assert line.endswith("8 rates [interrupted at step 225 of 225]")
 
 
 def test_full_batch_schedule_and_clipping_are_told() -> None:
     plan = {"batch_size": 1440, "schedule": "cosine", "clip_norm": 0.5, "epochs": 1}
     line = shown(document(plan=plan), 120).splitlines()[0]
-    assert line == "digits: Adam, cosine, 1 epoch of 45 steps, full batch, clipped at 0.5, 8 rates x 1 seed"
+    assert line == "digits: Adam, cosine, 1 epoch of 45 steps, full batch, clipped at 0.5, 8 rates"
 
 
 def test_every_kind_has_a_colour() -> None:
     assert set(COLOURS) == {kind.token for kind in ALL_KINDS}
+
+
+def test_a_dumb_terminal_has_its_own_width_and_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    texts = []
+    for term in ("xterm-256color", "dumb"):
+        monkeypatch.setenv("TERM", term)
+        file = Terminal()
+        show(document(), file, 40)
+        texts.append(file.getvalue())
+    assert "\x1b[" in texts[0]
+    assert "\x1b" not in texts[1]
+    assert max(len(line) for line in texts[1].splitlines()) <= 40
 
 
 def test_an_ascii_terminal_gets_ascii_signs() -> None:

@@ -1,4 +1,4 @@
-"""Files that are no studies, or no longer: refused in one line, or read as they were; nothing in them runs."""
+"""Files that are no studies, or no longer: refused in a line or read as they were; nothing in them runs."""
 
 import contextlib
 import json

@@ -16,8 +16,9 @@ from lrscope.errors import StudyError
 from lrscope.plan import Plan
 from lrscope.record import HistogramRecord, Record
 from lrscope.store import recorder as recorder_module
-from lrscope.store.recorder import Recorder, check_target
+from lrscope.store.recorder import Recorder
 from lrscope.store.study_file import StudyFile
+from lrscope.store.target import check_target
 
 
 def heights(path: Path) -> int:
@@ -275,7 +276,7 @@ def test_a_place_where_no_study_can_be_is_named(tmp_path: Path, overwrite: bool,
     }
     for path, message in cases.items():
         with pytest.raises(StudyError) as caught:
-            check_target(path, overwrite) if check_only else recorder(path, overwrite=overwrite)
+            check_target(path, overwrite=overwrite) if check_only else recorder(path, overwrite=overwrite)
         assert message in str(caught.value)
         assert "\n" not in str(caught.value)
     assert sorted(os.listdir(tmp_path)) == ["file", "pipe"]

@@ -6,12 +6,10 @@ from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.lines import SCHEMA, Size, draw_lines, line_frame
 from lrscope.charts.names import unit_label
 from lrscope.charts.outcomes import judged_lanes, recorded, unit_of
-from lrscope.charts.plate import finished, nothing
+from lrscope.charts.plate import Words, nothing
 from lrscope.charts.theme import Theme
 
 _SIZE = Size(width=760, height=340)
-_TRAINING = "How does the training loss move at each learning rate?"
-_VALIDATION = "Does what was learned hold on data the model has not seen?"
 
 
 def training_frame(study: Readable) -> pl.DataFrame:
@@ -42,29 +40,36 @@ def validation_frame(study: Readable) -> pl.DataFrame:
 
 def draw_training(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel, loss against step."""
-    words = {"title": TRAINING.title, "question": TRAINING.question}
+    words = Words(TRAINING.title, TRAINING.question, "No step has been recorded yet.")
     if not frame.height:
-        return nothing(theme, **words, why="No step has been recorded yet.")
-    panel = draw_lines(frame, theme, size=_SIZE, step_title="optimiser step")[0]
+        return nothing(theme, words)
     lanes = frame["lane"].n_unique()
     about = f"Line chart: training loss against optimiser step for {lanes} lanes, coloured by learning rate."
-    return finished(panel, theme, **words, about=about, note=str(frame["note"][0]))
+    return draw_lines(frame, theme, words._replace(about=about), size=_SIZE, step_title="optimiser step")
 
 
 def draw_validation(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel, loss against epoch."""
-    words = {"title": VALIDATION.title, "question": VALIDATION.question}
+    why = "No validation loss: the problem has no validation data, or no epoch has ended yet."
+    words = Words(VALIDATION.title, VALIDATION.question, why)
     if not frame.height:
-        return nothing(
-            theme,
-            **words,
-            why="No validation loss: the problem has no validation data, or no epoch has ended.",
-        )
-    panel = draw_lines(frame, theme, size=_SIZE, step_title="epoch (0 is before training)")[0]
+        return nothing(theme, words)
     lanes = frame["lane"].n_unique()
     about = f"Line chart: validation loss against epoch for {lanes} lanes, coloured by learning rate."
-    return finished(panel, theme, **words, about=about)
+    return draw_lines(frame, theme, words._replace(about=about), size=_SIZE, step_title="epoch (0 is before training)")
 
 
-TRAINING = Chart("loss", "Training loss", _TRAINING, training_frame, draw_training)
-VALIDATION = Chart("validation", "Validation loss", _VALIDATION, validation_frame, draw_validation)
+TRAINING = Chart(
+    "loss",
+    "Training loss",
+    "How does the training loss move at each learning rate?",
+    training_frame,
+    draw_training,
+)
+VALIDATION = Chart(
+    "validation",
+    "Validation loss",
+    "Does what was learned hold on data the model has not seen?",
+    validation_frame,
+    draw_validation,
+)

@@ -13,11 +13,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lrscope.charts.chart import Drawing
 from lrscope.charts.envelope import bins_of, envelope, points_per_line
 from lrscope.charts.inline import inline
-from lrscope.charts.looks import CALM, LOOKS, look
-from lrscope.charts.places import apart, labelled
-from lrscope.charts.scales import NUMBER_TICK, Span, span
+from lrscope.charts.looks import CALM, Look, look, looks_of, verdict_channels
+from lrscope.charts.panels import beside, upright
+from lrscope.charts.places import name_early, name_right
+from lrscope.charts.plate import Words, finished
+from lrscope.charts.scales import STEP_TICK, Span, span
 from lrscope.charts.theme import Theme
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -37,8 +40,9 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 _MEAN_POINTS = 60
-_LABEL_GAP = 13.0
-_MOST_LABELS = 17
+_OFF_SCALE = 0.15
+_HOVER = "hover"
+_CUT = "A lane that goes off the scale is marked where it left."
 
 
 class Size(NamedTuple):
@@ -69,7 +73,7 @@ def line_frame(
         kept = envelope(steps, values, raw_points)
         parts.append((start, "raw", kept, steps[kept].astype(np.float64), values[kept]))
         finite = int(kept[-1]) + 1 if kept.size else 0
-        if noisy and finite > _MEAN_POINTS:
+        if noisy and finite > 3 * _MEAN_POINTS:
             middle, mean = _means(steps[:finite], values[:finite])
             parts.append((start, "mean", kept[: len(middle)], middle, mean))
     if not parts:
@@ -120,94 +124,164 @@ def _means(
 def draw_lines(
     frame: pl.DataFrame,
     theme: Theme,
+    words: Words,
     *,
     size: Size,
     step_title: str,
     room: float = 10.0,
     log: bool | None = None,
-) -> list[alt.LayerChart]:
-    """One layered chart a panel, lanes coloured by rate, each labelled at its end; hovering a lane dims the others."""
+) -> Drawing:
+    """One layered panel or several side by side, each with its own y axis, finished with their words.
+
+    Lanes are coloured by rate and named where they end; hovering over one dims the others in all panels. A lane that is off
+    the scale for long is drawn to where it first leaves it, and marked there as others are at their end.
+
+    Args:
+        frame: at least one row, columns as `SCHEMA`.
+        theme: the look.
+        words: title, question and description; a note of what was left out is added to them.
+        size: of one panel.
+        step_title: the title of the x axes.
+        room: how far an axis reaches beyond the lanes it is made for, see `scales.span`.
+        log: True or False to insist on the kind of the y axes.
+    """
     rates = frame.select("rate", "label").unique().sort("rate")
-    colours = dict(zip(rates["label"], theme.lane_colours(rates.height), strict=True))
-    verdicts = [name for name in LOOKS if name in set(frame["verdict"])]
-    verdicts += sorted(set(frame["verdict"]) - set(verdicts))
-    panels = frame.partition_by("panel", maintain_order=True)
-    last = len(panels) - 1
-    return [
-        _panel(panel, theme, colours, verdicts if i == last else [], size, step_title, room, log)
-        for i, panel in enumerate(panels)
-    ]
+    key = _Key(
+        colours=dict(zip(rates["label"], theme.lane_colours(rates.height), strict=True)),
+        looks=looks_of(frame["verdict"]),
+        theme=theme,
+        size=size,
+        step_title=step_title,
+    )
+    panels, cut = [], False
+    for i, rows in enumerate(frame.partition_by("panel", maintain_order=True)):
+        axes = _axes(rows, key, room, log)
+        inside = _cut_off(rows.with_columns(ends=pl.col("value").last().over("lane", "kind")), axes.y)
+        cut = cut or inside.height < rows.height
+        panels.append(_panel(inside, axes, key, f"lanes_{i}"))
+    drawing = beside(panels, size.columns, [_hover([f"lanes_{i}" for i in range(len(panels))])])
+    notes = [str(frame["note"][0]), _CUT if cut else ""]
+    return finished(drawing, theme, words._replace(note=" ".join(note for note in notes if note)))
 
 
-def _panel(
-    frame: pl.DataFrame,
-    theme: Theme,
-    colours: dict[str, str],
-    legend: list[str],
-    size: Size,
-    step_title: str,
-    room: float,
-    log: bool | None,
-) -> alt.LayerChart:
-    # Data order is drawing order: high rates first, or their noise covers everything.
-    frame = frame.sort("rate", "lane", "kind", "step", descending=[True, False, False, False])
+class _Key(NamedTuple):
+    """What all panels share."""
+
+    colours: dict[str, str]
+    looks: list[Look]
+    theme: Theme
+    size: Size
+    step_title: str
+
+    @property
+    def stroke(self) -> alt.Stroke:
+        """The colour of a lane: the stroke channel, so that colour is free for verdicts."""
+        scale = alt.Scale(domain=list(self.colours), range=list(self.colours.values()))
+        return alt.Stroke("label:N", scale=scale, legend=None)
+
+    @property
+    def verdicts(self) -> dict[str, Any]:
+        """Shape and colour of a verdict, with their legend."""
+        return verdict_channels(self.looks, self.theme)
+
+
+class _Axes(NamedTuple):
+    """The two axes of a panel. Every layer names the same axis, or Vega-Lite would drop it."""
+
+    x: Span
+    y: Span
+    x_axis: alt.Axis
+    y_axis: alt.Axis
+
+    def at(self, y: str = "y") -> dict[str, Any]:
+        """The channels x and y, the latter of the field named."""
+        return {"x": alt.X("x:Q", scale=self.x.scale, axis=self.x_axis), "y": self.up(y)}
+
+    def up(self, field: str) -> alt.Y:
+        """The channel y of a field."""
+        return alt.Y(f"{field}:Q", scale=self.y.scale, axis=self.y_axis)
+
+
+def _hover(views: list[str]) -> alt.TopLevelSelectionParameter:
+    """One selection over all panels, given at the top: Altair would copy every chart several times to lift it there."""
+    select = alt.PointSelectionConfig(type="point", fields=["label"], on="pointerover", clear="pointerout")
+    return alt.TopLevelSelectionParameter(name=_HOVER, select=select, views=views)
+
+
+def _dimmed(strength: float) -> dict[str, Any]:
+    """Full strength while nothing or this lane is hovered over, faint while another one is."""
+    return {"condition": {"param": _HOVER, "value": strength}, "value": strength * 0.12}
+
+
+def _axes(frame: pl.DataFrame, key: _Key, room: float, log: bool | None) -> _Axes:
     calm = frame.filter(pl.col("verdict").is_in(list(CALM)))["value"].to_numpy()
     y = span(calm, frame["value"].to_numpy(), room=room, log=log)
-    first, last = float(frame["step"].min() or 0), float(frame["step"].max() or 1)  # type: ignore[arg-type]
-    if last <= first:
-        last = first + 1
-    x = Span(first, last, "linear")
-    hover = alt.selection_point(name="hover", fields=["label"], on="pointerover", clear="pointerout")
-    x_axis = alt.X("x:Q").title(step_title).scale(domain=[first, last], nice=False, zero=False)
-    x_axis = x_axis.axis(format="~s", tickCount=6)
-    y_title = alt.Y("y:Q").title(str(frame["axis"][0])).scale(y.scale)
-    y_axis = y_title.axis(
-        values=y.ticks,
-        labelExpr=NUMBER_TICK,
-        titleAngle=0,
-        titleAlign="left",
-        titleAnchor="end",
-        titleX=-34,
-        titleY=-9,
-    )
-    lane_colour = alt.Color("label:N").scale(domain=list(colours), range=list(colours.values())).legend(None)
+    steps = frame["step"].to_numpy()
+    x = Span(float(steps.min()), max(float(steps.max()), float(steps.min()) + 1), "linear")
+    x_axis = alt.Axis(title=key.step_title, labelExpr=STEP_TICK, tickCount=6, tickMinStep=1)
+    return _Axes(x, y, x_axis, upright(str(frame["axis"][0]), y))
 
-    lines = alt.Chart(inline(_packed(frame, x, y))).transform_flatten(["x", "y"])
-    both = frame["kind"].n_unique() > 1
-    strengths = {"raw": (1.0, 0.3 if frame["lane"].n_unique() <= 8 else 0.2) if both else (1.3, 0.95), "mean": (1.9, 1.0)}
-    layers: list[Any] = []
-    for kind in ("raw", "mean") if both else ("raw",):
-        width, opacity = strengths[kind]
-        layers.append(
-            lines.transform_filter(alt.FieldEqualPredicate(field="kind", equal=kind))
-            .mark_line(strokeWidth=width, strokeJoin="round")
-            .encode(
-                x=x_axis,
-                y=y_axis,
-                detail=["lane:N"],
-                color=lane_colour,
-                strokeOpacity=alt.when(hover).then(alt.value(opacity)).otherwise(alt.value(opacity * 0.12)),
-            )
-        )
-    layers.append(_hit_area(lines, "mean" if both else "raw", hover, x_axis, y_axis))
-    ends = _ends(frame, x, y, size)
-    of_lanes, of_verdicts = _end_marks(ends, theme, lane_colour, x_axis, y_axis, hover, legend)
-    drawing = alt.layer(alt.layer(*layers, *of_lanes), alt.layer(*of_verdicts))
-    drawing = drawing.resolve_scale(color="independent", shape="independent")
-    return drawing.properties(width=size.width, height=size.height)
+
+def _panel(frame: pl.DataFrame, axes: _Axes, key: _Key, name: str) -> alt.LayerChart:
+    # Data order is drawing order: high rates first, or their noise covers everything.
+    frame = frame.sort("rate", "lane", "kind", "step", descending=[True, False, False, False])
+    layers = [*_lines(frame, axes, key, name), *_marks(_ends(frame, axes, key.size), axes, key)]
+    return alt.LayerChart(layer=layers, width=key.size.width, height=key.size.height)
+
+
+def _cut_off(frame: pl.DataFrame, y: Span) -> pl.DataFrame:
+    """Lines that are off the scale for long end where they first leave it.
+
+    A lane that alternates far beyond the axis would otherwise cross the panel at every step and paint it over.
+    """
+    outside = ~pl.col("value").is_between(y.low, y.high)
+    line = ["lane", "kind"]
+    left_before = outside.cast(pl.Int64).cum_sum().over(line) - outside.cast(pl.Int64) >= 1
+    return frame.filter(~(left_before & (outside.mean().over(line) > _OFF_SCALE)))
+
+
+def _lines(
+    frame: pl.DataFrame, axes: _Axes, key: _Key, name: str
+) -> list[alt.Chart]:
+    """The lines, and over them the same lines, wide and unseen: one of a pixel cannot be hit with a mouse."""
+    rows = _packed(frame, axes.x, axes.y)
+    many = frame["lane"].n_unique() > 8
+    both = any(row["kind"] == "mean" for row in rows)
+    strengths = {"raw": (1.0, 0.2 if many else 0.3) if both else (1.3, 0.95), "mean": (1.9, 1.0)}
+    kinds = ("raw", "mean") if both else ("raw",)
+    layers = []
+    for kind in kinds:
+        data = inline(row for row in rows if row["kind"] == kind)
+        points = {"data": data, "transform": [alt.FlattenTransform(flatten=["x", "y"])]}
+        width, strength = strengths[kind]
+        mark = alt.MarkDef(type="line", strokeWidth=width, strokeJoin="round")
+        line = alt.Chart(mark=mark, **points)
+        faint = alt.StrokeOpacityValue(**_dimmed(strength))
+        layers.append(line.encode(**axes.at(), detail=alt.Detail("lane:N"), stroke=key.stroke, strokeOpacity=faint))
+    area = alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=9, strokeOpacity=0), name=name, **points)
+    return [*layers, area.encode(**axes.at(), detail=[alt.Detail("lane:N"), alt.Detail("label:N")], tooltip=_tooltip())]
 
 
 def _packed(frame: pl.DataFrame, x: Span, y: Span) -> list[dict[str, Any]]:
     """One row a line, its points as two arrays: a third of the bytes of one row a point."""
-    whose = ("lane", "label", "seed", "verdict", "why", "kind")
     rows = []
     for line in frame.partition_by("lane", "kind", maintain_order=True):
         values = line["value"].to_numpy()
-        row = {name: line[name][0] for name in whose}
-        row |= {"word": look(row.pop("verdict")).word, "ends": float(f"{values[-1]:.4g}")}
         steps, inside = y.cut(line["step"].to_numpy(), values)
+        row = _whose(line.row(0, named=True)) | {"kind": line["kind"][0]}
         rows.append(row | {"x": x.rounded(steps), "y": y.rounded(inside)})
     return rows
+
+
+def _whose(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "lane": row["lane"],
+        "label": row["label"],
+        "seed": row["seed"],
+        "verdict": look(row["verdict"]).word,
+        "why": row["why"],
+        "ends": float(f"{row['ends']:.4g}"),
+    }
 
 
 def _tooltip() -> list[alt.Tooltip]:
@@ -215,23 +289,13 @@ def _tooltip() -> list[alt.Tooltip]:
     return [
         alt.Tooltip("label:N", title="learning rate"),
         alt.Tooltip("seed:Q", title="seed"),
-        alt.Tooltip("word:N", title="verdict"),
-        alt.Tooltip("ends:Q", title="ends at", format=".4~g"),
+        alt.Tooltip("verdict:N", title="verdict"),
+        alt.Tooltip("ends:Q", title="last value", format=".4~g"),
         alt.Tooltip("why:N", title="why"),
     ]
 
 
-def _hit_area(lines: alt.Chart, kind: str, hover: alt.Parameter, x_axis: alt.X, y_axis: alt.Y) -> alt.Chart:
-    """The same lines, wide and unseen: a line of one pixel cannot be hit with a mouse."""
-    return (
-        lines.transform_filter(alt.FieldEqualPredicate(field="kind", equal=kind))
-        .mark_line(strokeWidth=9, strokeOpacity=0)
-        .encode(x=x_axis, y=y_axis, detail=["lane:N", "label:N"], tooltip=_tooltip())
-        .add_params(hover)
-    )
-
-
-def _ends(frame: pl.DataFrame, x: Span, y: Span, size: Size) -> list[dict[str, Any]]:
+def _ends(frame: pl.DataFrame, axes: _Axes, size: Size) -> list[dict[str, Any]]:
     """Where each lane ends, inside the panel, and where its label goes: right of the panel, or beside its end."""
     # "mean" sorts before "raw": a noisy lane ends where its mean ends, at the step of its last raw point.
     ends = frame.group_by("lane", maintain_order=True).agg(
@@ -239,101 +303,40 @@ def _ends(frame: pl.DataFrame, x: Span, y: Span, size: Size) -> list[dict[str, A
         pl.col("step").last(),
         pl.col("value").filter(pl.col("kind") == pl.col("kind").first()).last(),
     )
+    x, y = axes.x, axes.y
     rows = []
     for end in ends.iter_rows(named=True):
-        inside = y.low <= end["value"] <= y.high
-        rows.append(
-            {
-                "lane": end["lane"],
-                "rate": end["rate"],
-                "label": end["label"],
-                "seed": end["seed"],
-                "verdict": look(end["verdict"]).word,
-                "word": look(end["verdict"]).word,
-                "why": end["why"],
-                "ends": float(f"{end['value']:.4g}"),
-                "x": end["step"],
-                "y": y.clamp(end["value"]),
-                "early": x.part(end["step"]) < 0.985,
-                "shape": look(end["verdict"]).shape,
-                "family": look(end["verdict"]).family,
-                "inside": inside,
-            }
-        )
-    _label_right([row for row in rows if not row["early"]], y, size)
-    _label_early([row for row in rows if row["early"]], x, y, size)
-    return rows
+        place = {"rate": end["rate"], "x": end["step"], "y": y.clamp(end["value"])}
+        early = x.part(end["step"]) < 0.985
+        rows.append(_whose(end) | place | {"early": early})
+    name_right([row for row in rows if not row["early"]], y, size.height)
+    name_early([row for row in rows if row["early"]], x, y, size.width, size.height)
+    # The good ones lie on top.
+    return sorted(rows, key=lambda row: bool(row["verdict"] == "good"))
 
 
-def _label_right(rows: list[dict[str, Any]], y: Span, size: Size) -> None:
-    """One label a rate at the right edge, moved apart; the best spaced of them where there is no room for all."""
-    by_rate: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_rate.setdefault(row["label"], []).append(row)
-    for name, group in list(by_rate.items()):
-        group.sort(key=lambda row: row["y"])
-        by_rate[name] = [group[len(group) // 2]]
-    middles = sorted((group[0] for group in by_rate.values()), key=lambda row: row["rate"])
-    chosen = [middles[i] for i in labelled(len(middles), min(size.height, _MOST_LABELS * _LABEL_GAP), _LABEL_GAP)] if middles else []
-    heights = [y.part(row["y"]) * size.height for row in chosen]
-    for row, place in zip(chosen, apart(heights, _LABEL_GAP, 0, size.height), strict=True):
-        row["text"], row["label_y"] = row["label"], y.at(place / size.height)
-
-
-def _label_early(rows: list[dict[str, Any]], x: Span, y: Span, size: Size) -> None:
-    """Lanes that end early are named beside their mark; those whose marks touch share one label."""
-    taken: list[tuple[float, float, dict[str, Any]]] = []
-    for row in sorted(rows, key=lambda row: (-row["y"], row["x"])):
-        at = (x.part(row["x"]) * size.width, y.part(row["y"]) * size.height)
-        for left, height, other in taken:
-            if abs(height - at[1]) < _LABEL_GAP and abs(left - at[0]) < 12 + 7 * len(other["text"]):
-                names = other["text"].split(", ")
-                if row["label"] not in names and len(names) < 3:
-                    other["text"] += f", {row['label']}"
-                elif row["label"] not in names and not names[-1].endswith("…"):
-                    other["text"] += " …"
-                break
-        else:
-            row["text"] = row["label"]
-            taken.append((*at, row))
-
-
-def _end_marks(
-    ends: list[dict[str, Any]],
-    theme: Theme,
-    lane_colour: alt.Color,
-    x_axis: alt.X,
-    y_axis: alt.Y,
-    hover: alt.Parameter,
-    legend: list[str],
-) -> tuple[list[Any], list[Any]]:
-    """What is drawn over the lines: layers in the colours of lanes, and layers in those of verdicts."""
-    base = alt.Chart(inline(ends))
-    present = {row["verdict"]: (row["shape"], row["family"]) for row in ends}
-    words = [look(name).word for name in legend] or sorted(present)
-    looks = {look(name).word: look(name) for name in (*legend, *LOOKS)}
-    shapes = [looks[word].shape if word in looks else present[word][0] for word in words]
-    tints = [str(getattr(theme, looks[word].family if word in looks else present[word][1])) for word in words]
-    key = alt.Legend(title=None, orient="bottom", direction="horizontal", columns=6) if legend else None
-    opacity = alt.when(hover).then(alt.value(1)).otherwise(alt.value(0.15))
-    marks = base.mark_point(filled=True, size=70, opacity=1, stroke=theme.background, strokeWidth=0.8).encode(
-        x=x_axis,
-        y=y_axis,
-        shape=alt.Shape("verdict:N").scale(domain=words, range=shapes).legend(key),
-        color=alt.Color("verdict:N").scale(domain=words, range=tints).legend(key),
-        opacity=opacity,
-        tooltip=_tooltip(),
-    )
-    right = base.transform_filter("isValid(datum.label_y)")
-    leader = right.mark_rule(xOffset=7, x2Offset=17, strokeWidth=1.4).encode(
-        x=alt.value("width"), x2=alt.value("width"), y=y_axis, y2="label_y:Q", color=lane_colour, opacity=opacity
-    )
-    names = right.mark_text(align="left", baseline="middle", dx=21, color=theme.text).encode(
-        x=alt.value("width"), y=alt.Y("label_y:Q"), text="text:N", opacity=opacity
-    )
-    early = base.transform_filter("datum.early && isValid(datum.text)").encode(
-        x=x_axis, y=y_axis, text="text:N", opacity=opacity
-    )
-    place = {"align": "left", "baseline": "middle", "dx": 8}
-    halo = early.mark_text(**place, color=theme.background, stroke=theme.background, strokeWidth=4)
-    return [leader, names], [halo, early.mark_text(**place, color=theme.text), marks]
+def _marks(ends: list[dict[str, Any]], axes: _Axes, key: _Key) -> list[alt.Chart]:
+    """The mark of the verdict at the end of each lane, the names with their leaders, and a halo where names cross lines."""
+    theme = key.theme
+    faint = alt.OpacityValue(**_dimmed(1.0))
+    text = alt.Text("text:N")
+    words: dict[str, Any] = {"type": "text", "align": "left", "baseline": "middle"}
+    right = inline(row for row in ends if "label_y" in row)
+    leader = alt.Chart(right, mark=alt.MarkDef(type="rule", xOffset=7, x2Offset=17, strokeWidth=1.4))
+    name = alt.Chart(right, mark=alt.MarkDef(**words, dx=21, color=theme.text))
+    edge = {"x": alt.XValue("width")}
+    early = inline(row for row in ends if "text_y" in row)
+    around = {"color": theme.background, "stroke": theme.background, "strokeWidth": 4}
+    halo = alt.Chart(early, mark=alt.MarkDef(**words, dx=8, **around))
+    near = alt.Chart(early, mark=alt.MarkDef(**words, dx=8, color=theme.text))
+    point = {"type": "point", "filled": True, "size": 70, "stroke": theme.background, "strokeWidth": 0.8}
+    mark = alt.Chart(inline(ends), mark=alt.MarkDef(**point))
+    return [
+        leader.encode(
+            **edge, x2=alt.X2Value("width"), y=axes.up("y"), y2="label_y:Q", stroke=key.stroke, opacity=faint
+        ),
+        name.encode(**edge, y=axes.up("label_y"), text=text, opacity=faint),
+        halo.encode(**axes.at("text_y"), text=text, opacity=faint),
+        near.encode(**axes.at("text_y"), text=text, opacity=faint),
+        mark.encode(**axes.at(), **key.verdicts, opacity=faint, tooltip=_tooltip()),
+    ]

@@ -1,6 +1,9 @@
 """How a verdict looks on a chart: a shape, a colour and a word; never a colour alone."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import altair as alt
 
 from lrscope.charts.theme import Theme
 
@@ -47,3 +50,22 @@ LOST = frozenset({"diverged", "diverging"})
 def look(verdict: str) -> Look:
     """The look of a verdict; one that a later version gave is shown as what it is called."""
     return LOOKS.get(verdict, Look(verdict.replace("_", " "), _RING, "unknown"))
+
+
+def looks_of(verdicts: Iterable[str]) -> list[Look]:
+    """The looks of the verdicts that occur, from the best to the worst."""
+    present = set(verdicts)
+    known = [one for name, one in LOOKS.items() if name in present]
+    return known + [look(name) for name in sorted(present - set(LOOKS))]
+
+
+def verdict_channels(looks: Sequence[Look], theme: Theme) -> dict[str, Any]:
+    """The Vega-Lite channels shape and color of a field `verdict` (its word), with one legend for both."""
+    words = [one.word for one in looks]
+    key = alt.Legend(title=None, orient="bottom", direction="horizontal", columns=6)
+    shapes = alt.Scale(domain=words, range=[one.shape for one in looks])
+    colours = alt.Scale(domain=words, range=[one.colour(theme) for one in looks])
+    return {
+        "shape": alt.Shape("verdict:N", scale=shapes, legend=key),
+        "color": alt.Color("verdict:N", scale=colours, legend=key),
+    }

@@ -1,6 +1,6 @@
 """What every finished chart carries, and what one shows while there is nothing to draw."""
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import altair as alt
 
@@ -11,19 +11,35 @@ from lrscope.charts.theme import Theme
 Drawn = TypeVar("Drawn", bound=Drawing)
 
 
-def finished(drawing: Drawn, theme: Theme, *, title: str, question: str, about: str, note: str = "") -> Drawn:
-    """The drawing with its title, its question, a text for those who cannot see it, and its theme."""
-    subtitle = [question, note] if note else [question]
-    words = alt.TitleParams(text=title, subtitle=subtitle)
-    return drawing.properties(title=words, description=about, config=theme.config)
+class Words(NamedTuple):
+    """What is written on and about a chart.
+
+    Attributes:
+        title, question: its heading and its subtitle.
+        about: the picture told to those who cannot see it.
+        note: a second line under the title, "" for none.
+    """
+
+    title: str
+    question: str
+    about: str = ""
+    note: str = ""
 
 
-def nothing(theme: Theme, *, title: str, question: str, why: str) -> alt.LayerChart:
-    """An empty plate with its title and, in a sentence, why it is empty."""
-    words = (
-        alt.Chart(inline([{"why": why}]))
+def finished(drawing: Drawn, theme: Theme, words: Words) -> Drawn:
+    """The drawing with its words and its theme, changed in place: `.properties` would copy all of it once more."""
+    subtitle = [words.question, words.note] if words.note else [words.question]
+    drawing.title = alt.TitleParams(text=words.title, subtitle=subtitle)
+    drawing.description = words.about
+    drawing.config = theme.config
+    return drawing
+
+
+def nothing(theme: Theme, words: Words) -> alt.LayerChart:
+    """An empty plate with its title and, in a sentence (`about`), why it is empty."""
+    why = (
+        alt.Chart(inline([{"why": words.about}]))
         .mark_text(align="left", baseline="top", fontSize=13, color=theme.muted, limit=720)
         .encode(x=alt.value(0), y=alt.value(8), text="why:N")
     )
-    plate = alt.layer(words).properties(width=720, height=40)
-    return finished(plate, theme, title=title, question=question, about=why)
+    return finished(alt.LayerChart(layer=[why], width=720, height=40), theme, words)

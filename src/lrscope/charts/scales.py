@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 RATE_TICK = "replace(format(datum.value, '.0e'), '+', '')"
 """1e-3: what users type, and it needs no superscript glyph, which the fonts of a PNG lack."""
 
+STEP_TICK = "datum.value >= 10000 ? format(datum.value, '~s') : format(datum.value, '~g')"
+
 NUMBER_TICK = (
     "datum.value == 0 ? '0' : abs(datum.value) >= 1e4 || abs(datum.value) < 1e-3"
     " ? replace(format(datum.value, '.1~e'), '+', '') : format(datum.value, '~g')"
@@ -20,6 +22,9 @@ _LOG_ABOVE = 8.0
 
 _DECADES = 12
 """A log axis shows at most so many decades below its top: a loss of 1e-28 is zero to the eye."""
+
+
+_STRIDES = (1, 2, 3, 5, 10, 20, 50, 100, 200)
 
 
 class Span(NamedTuple):
@@ -56,6 +61,13 @@ class Span(NamedTuple):
         """The value at a part of the axis: the inverse of `part`."""
         low, high = self.straight(np.array([self.low, self.high]))
         return self.clamp(float(self.bent(np.array([low + part * (high - low)]))[0]))
+
+    def with_room(self, *, above: float, below: float) -> "Span":
+        """The same axis with these parts of its length free at its ends."""
+        low, high = self.straight(np.array([self.low, self.high]))
+        unit = (high - low) / (1 - above - below)
+        ends = self.bent(np.array([low - below * unit, high + above * unit]))
+        return self._replace(low=float(ends[0]), high=float(ends[1])) if np.isfinite(ends).all() else self
 
     def straight(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values as this axis spaces them: what is proportional to pixels."""
@@ -182,7 +194,7 @@ def _log_span(calm: NDArray[np.float64], every: NDArray[np.float64], room: float
     low = max(float(every.min()), float(calm.min()) / room, high * 10.0**-decades, 1e-300)
     if high / low < 1.02:
         low, high = low / 1.5, high * 1.5
-    pad = (high / low) ** 0.03
+    pad = min((high / low) ** 0.03, 10.0)
     return Span(low / pad, min(high * pad, 1e308), "log")
 
 
@@ -201,15 +213,15 @@ def _linear_span(calm: NDArray[np.float64], every: NDArray[np.float64], room: fl
 
 def _log_ticks(low: float, high: float, most: int = 7) -> list[float]:
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    if last - first >= 2:
-        stride = math.ceil((last - first + 1) / most)
-        return [float(f"1e{power}") for power in range(first, last + 1, stride)]
-    for mantissas in ((1, 3), (1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8, 9)):
+    if last - first >= 3:
+        stride = next(s for s in _STRIDES if (last - first + 1) / s <= most)
+        return [float(f"1e{power}") for power in range(math.ceil(first / stride) * stride, last + 1, stride)]
+    for mantissas in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3)):
         ticks = [float(f"{m}e{power}") for power in range(first - 1, last + 1) for m in mantissas]
         ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) >= 3:
-            return ticks
-    return _linear_ticks(low, high)
+        if len(ticks) <= most:
+            break
+    return ticks if len(ticks) >= 3 else _linear_ticks(low, high)
 
 
 def _linear_ticks(low: float, high: float, most: int = 6) -> list[float]:

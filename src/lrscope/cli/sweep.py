@@ -16,6 +16,9 @@ from lrscope.cli.show import print_study
 from lrscope.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lrscope.outlets.progress import View
     from lrscope.problems.problem import Problem
     from lrscope.study import Study
 
@@ -115,6 +118,7 @@ def sweep_command(
     starts from the same weights and sees the same batches in the same order.
     """
     # Everything that can be wrong without training is found before torch is loaded: that takes seconds.
+    from lrscope.outlets.progress import progress_view
     from lrscope.rates import read_rates
 
     rates_read = read_rates(rates)
@@ -136,10 +140,10 @@ def sweep_command(
     # What a user's model prints goes to standard error: standard output is for results, and may be JSON.
     with contextlib.redirect_stdout(sys.stderr):
         study = _train(
-            _load(problem, data, optimizer, options, clip_norm),
+            lambda: _load(problem, data, optimizer, options, batch_size, clip_norm),
             rates_read,
             out,
-            quiet=quiet,
+            view=progress_view(sys.stderr, name=problem, rates=rates_read, seeds=seeds, quiet=quiet),
             seeds=seeds,
             epochs=epochs,
             batch_size=batch_size,
@@ -162,41 +166,51 @@ def _load(
     data: Path | None,
     optimizer: str | None,
     options: dict[str, OptionValue],
+    batch_size: int | None,
     clip_norm: float | None,
 ) -> "Problem":
     """The problem, with the optimizer and the clipping that the command line names."""
     from lrscope.problems.load import load_problem
 
+    problem = load_problem(reference, data)
+
+    from torch.utils.data import DataLoader
+
+    if batch_size is not None and isinstance(problem.train, DataLoader):
+        raise UsageError(
+            f"--batch-size {batch_size}: this problem's DataLoader makes its own batches; leave it out"
+        )
     changes: dict[str, Any] = {}
     if optimizer is not None:
         from lrscope.training.optimizers import optimizer_by_name
 
-        # Before the data are read: a misspelt name should not wait for them.
         changes["optimizer"] = optimizer_by_name(optimizer, options)
     if clip_norm is not None:
         changes["clip_norm"] = clip_norm
-    return dataclasses.replace(load_problem(reference, data), **changes)
+    return dataclasses.replace(problem, **changes)
 
 
 def _train(
-    problem: "Problem",
+    load: "Callable[[], Problem]",
     rates: tuple[float, ...],
     path: Path | None,
     *,
-    quiet: bool,
-    seeds: int,
+    view: "View",
     **settings: Any,
 ) -> "Study":
-    """Run the sweep with its progress on standard error."""
-    from lrscope.outlets.progress import progress_view
-    from lrscope.sweeping import sweep
-
-    view = progress_view(sys.stderr, name=problem.name, rates=rates, seeds=seeds, quiet=quiet)
-    view.say(*problem.notes)
+    """Load the problem and run the sweep, with its progress on standard error."""
     before = _stamp(path)
     try:
         with view:
-            return sweep(problem, rates, seeds=seeds, path=path, progress=view, **settings)
+            problem = load()
+            view.hold(*problem.notes)
+
+            from lrscope.sweeping import sweep
+
+            study = sweep(problem, rates, path=path, progress=view, **settings)
+            # What was found only while training; the problem's own notes have been said.
+            view.say(*(note for note in study.note("notes") or () if note not in problem.notes))
+            return study
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(_kept(path, before)) from interrupt
 

@@ -4,16 +4,17 @@ Letters: R rates that came through on every seed, S seeds.
 """
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.facts import Facts, baseline
-from lrscope.diagnosis.objective import FINAL_TRAINING, Objective, choose_objective
-from lrscope.diagnosis.progress import first_reach, regret
-from lrscope.diagnosis.symptoms import is_sound
+from lrscope.diagnosis.objective import Objective, choose_objective
+from lrscope.diagnosis.progress import first_reach
+from lrscope.diagnosis.symptoms import invalid, is_sound
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.plan import Plan
 
@@ -54,7 +55,10 @@ class Comparison:
         standings: the rates that came through on every seed, rising.
         best: the best of them; None where there is none or `hindrance` says why it means nothing.
         near_optimal: the rates around the best, without a gap, that are as good.
-        hindrance: why there is no best rate to compare with: "broken", "nothing", "constant", "one_rate"; or None.
+        hindrance: why there is no best rate to compare with: "broken" (none came through on every seed), "nothing"
+            (none learned), "constant" (none beats a constant answer), "one_rate"; or None.
+        near_zero: the best loss has come down to next to nothing, from where no rate can gain more in loss.
+        thresholds: what the rules compare with.
     """
 
     steps: int
@@ -66,6 +70,8 @@ class Comparison:
     best: Standing | None
     near_optimal: tuple[float, ...]
     hindrance: str | None
+    near_zero: bool
+    thresholds: Thresholds
 
     def standing(self, rate: float) -> Standing | None:
         """The standing of a rate, None if it did not come through on every seed."""
@@ -80,11 +86,33 @@ class Comparison:
     def too_noisy(self) -> bool:
         """Whether rates over more decades than help anybody are as good only because seeds differ so much."""
         noisy = any(one.near_by_noise for one in self.standings if one.rate in self.near_optimal)
-        return noisy and decades(self.near_optimal) > DEFAULT.widest
+        return noisy and decades(self.near_optimal) > self.thresholds.widest
 
     def good_rates(self) -> tuple[float, ...]:
         """Rates called good: those that are near for another reason than noise where there is too much of that."""
         return tuple(one.rate for one in self.standings if one.near and not (self.too_noisy and one.near_by_noise))
+
+    @property
+    def leader(self) -> float | None:
+        """The rate no other does better than: the best, or of those that come down to nothing the fastest."""
+        if self.best is None or not self.near_zero:
+            return self.best.rate if self.best else None
+        return min(self.near_optimal, key=lambda rate: (self.steps_ratio(rate), rate))
+
+    def steps_ratio(self, rate: float) -> float:
+        """How many times more steps than the fastest good lane a good rate took, on its slowest seed."""
+        ratios = [1.0]
+        for seed in self.seeds:
+            facts, target = self.at(rate, seed), self.common_level(seed)
+            own, fastest = facts and first_reach(facts.levels, target), self.fastest(seed, target)
+            if own is not None and fastest is not None:
+                ratios.append(max(own, 1) / max(fastest[1], 1))
+        return max(ratios)
+
+    def common_level(self, seed: int) -> float:
+        """The lowest training loss that all good lanes of a seed reached."""
+        good = [self.at(rate, seed) for rate in self.good_rates()]
+        return max((float(one.levels.min()) for one in good if one is not None), default=math.inf)
 
     def fastest(self, seed: int, target: float) -> tuple[float, int] | None:
         """Rate and step of the good lane of a seed that first reached a loss, None where none did."""
@@ -117,7 +145,7 @@ def compare(
         steps: after which the lanes are compared; those of the longest lane unless given.
     """
     if steps is None:
-        steps = max(horizons(curves, thresholds), default=0)
+        steps = max(horizons(curves, thresholds), default=max((curve.steps for curve in curves), default=0))
     known = [curve for curve in curves if curve.stopped_step is not None or curve.steps >= steps]
     cut = [curve.until(steps) if curve.stopped_step is None else curve for curve in known]
     facts: dict[int, Facts] = {}
@@ -127,29 +155,126 @@ def compare(
         if base is not None:
             facts |= {curve.lane: Facts(curve, base, plan, thresholds) for curve in lanes}
     rates = tuple(sorted({curve.rate for curve in cut}))
-    through = _came_through(facts.values())
-    table = [[one for one in facts.values() if one.curve.rate == rate] for rate in through]
-    common = sorted(set.intersection(*({one.curve.seed for one in row} for row in table)) if table else set())
-    compared = [[one for one in row if one.curve.seed in common] for row in table] if common else []
+    compared = _came_through(facts.values())
     objective = choose_objective([one for row in compared for one in row], thresholds)
-    standings = _standings(compared, objective, thresholds)
-    best = min(standings, key=lambda one: (one.regret, one.rate), default=None)
-    hindrance = _hindrance(facts, compared, best, objective, len(rates), thresholds)
+    standings, best, near_zero = _standings(compared, objective, thresholds)
+    hindrance = _hindrance(facts.values(), compared, best, objective, len(rates), thresholds)
     return Comparison(
         steps=steps,
         rates=rates,
-        seeds=tuple(common),
-        objective=objective if compared else FINAL_TRAINING,
+        seeds=tuple(one.curve.seed for one in compared[0]) if compared else (),
+        objective=objective,
         facts=facts,
         standings=standings,
         best=None if hindrance else best,
         near_optimal=() if hindrance or best is None else _around(best.rate, rates, standings),
         hindrance=hindrance,
+        near_zero=near_zero,
+        thresholds=thresholds,
     )
 
 
-def _came_through(facts: Sequence[Facts] | object) -> list[float]:
-    """Rates all of whose lanes are sound, rising."""
-    lanes = list(facts)  # type: ignore[call-overload]
+def _came_through(facts: Iterable[Facts]) -> list[list[Facts]]:
+    """The lanes of each rate all of whose lanes are sound, rates rising; only seeds that all of them have."""
+    lanes = [one for one in facts if not invalid(one)]
     broken = {one.curve.rate for one in lanes if not is_sound(one)}
-    return sorted({one.curve.rate for one in lanes} - broken)
+    rates = sorted({one.curve.rate for one in lanes} - broken)
+    rows = [{one.curve.seed: one for one in lanes if one.curve.rate == rate} for rate in rates]
+    seeds = sorted(set.intersection(*map(set, rows))) if rows else []
+    return [[row[seed] for seed in seeds] for row in rows] if seeds else []
+
+
+def _standings(
+    compared: Sequence[Sequence[Facts]], objective: Objective, thresholds: Thresholds
+) -> tuple[tuple[Standing, ...], Standing | None, bool]:
+    """Every rate's standing, the best rate's, and whether the best loss is next to nothing."""
+    if not compared:
+        return (), None, False
+    rates_R = np.array([row[0].curve.rate for row in compared])
+    values_RS = np.array([[objective.value(one) for one in row] for row in compared])
+    starts_S = np.array([objective.start(one) for one in compared[0]])
+    nonnegative = bool((values_RS >= 0).all() and (starts_S > 0).all())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs_RS = np.log(values_RS)
+        means_R = np.exp(logs_RS.mean(axis=1)) if nonnegative else values_RS.mean(axis=1)
+    # Near zero the logarithm tells seeds apart, not rates; below zero there is none.
+    near_zero = nonnegative and bool(means_R.min() <= thresholds.interpolating * starts_S.mean())
+    by_ratio = nonnegative and not near_zero
+    if near_zero:
+        means_R = values_RS.mean(axis=1)
+    best = int(np.argmin(means_R))
+    descent = float((starts_S - values_RS[best]).mean())
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        regrets_RS = np.nan_to_num((values_RS - values_RS[best]) / max(descent, 0.0), nan=0.0)
+    window_R = np.abs(np.log10(rates_R / rates_R[best])) <= thresholds.noise_window
+    regret_error = _paired_error(regrets_RS[window_R])
+    regret_R = regrets_RS.mean(axis=1)
+    if by_ratio:
+        excess_R, tolerance, error = logs_RS.mean(axis=1) - logs_RS[best].mean(), thresholds.tolerance, _paired_error(logs_RS[window_R])
+    else:
+        excess_R, tolerance, error = regret_R, thresholds.regret, regret_error
+    plainly_R = (regret_R <= thresholds.regret) | (excess_R <= tolerance)
+    noisily_R = excess_R <= tolerance + thresholds.errors * (error or 0.0)
+    allowed_R = regret_R <= thresholds.regret_most
+    standings = tuple(
+        Standing(
+            rate=row[0].curve.rate,
+            value=float(means_R[index]),
+            regret=float(regret_R[index]),
+            worst_regret=float(regrets_RS[index].max()),
+            # The difference of two rates, each with the error of its mean.
+            error=None if regret_error is None else math.sqrt(2) * regret_error,
+            near=bool((plainly_R | noisily_R)[index] and allowed_R[index]),
+            near_by_noise=bool(noisily_R[index] and allowed_R[index] and not plainly_R[index]),
+        )
+        for index, row in enumerate(compared)
+    )
+    return standings, standings[best], near_zero
+
+
+def _paired_error(metric_RS: Floats) -> float | None:
+    """Standard error of a rate's mean over seeds, what is common to a seed taken out; None with one seed.
+
+    Pooled over rates: the residuals of a two-way layout without interaction have (R - 1)(S - 1) degrees of
+    freedom. Infinite where two seeds cannot be paired, there being one rate.
+    """
+    rates, seeds = metric_RS.shape
+    if seeds < 2 or rates < 2:
+        return None
+    residuals = metric_RS - metric_RS.mean(axis=0) - metric_RS.mean(axis=1, keepdims=True) + metric_RS.mean()
+    variance = float((residuals**2).sum()) / ((rates - 1) * (seeds - 1))
+    return math.sqrt(variance / seeds)
+
+
+def _hindrance(
+    facts: Iterable[Facts],
+    compared: Sequence[Sequence[Facts]],
+    best: Standing | None,
+    objective: Objective,
+    tested: int,
+    thresholds: Thresholds,
+) -> str | None:
+    """Why the best rate means nothing, None where it does mean something."""
+    if best is None:
+        return "broken" if any(one.learned for one in facts if one.curve.steps) else "nothing"
+    row = next(row for row in compared if row[0].curve.rate == best.rate)
+    start = float(np.mean([objective.start(one) for one in row]))
+    value = float(np.mean([objective.value(one) for one in row]))
+    if start - value <= thresholds.least_descent * abs(start):
+        return "nothing"
+    constant = row[0].plan.constant_loss
+    if constant is not None and constant > 0:
+        ends = [one.end for one in row]
+        if float(np.mean(ends)) >= thresholds.no_progress * constant:
+            return "constant"
+    if tested == 1 and not (min(start, value) >= 0 and value <= thresholds.regret * start):
+        return "one_rate"
+    return None
+
+
+def _around(best: float, rates: Sequence[float], standings: Sequence[Standing]) -> tuple[float, ...]:
+    """The near rates around the best one, with no other tested rate between them."""
+    near = {one.rate for one in standings if one.near}
+    below = list(itertools.takewhile(near.__contains__, reversed([rate for rate in rates if rate < best])))
+    above = list(itertools.takewhile(near.__contains__, [rate for rate in rates if rate > best]))
+    return (*reversed(below), best, *above)

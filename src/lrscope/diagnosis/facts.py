@@ -24,9 +24,12 @@ class Baseline(NamedTuple):
         start: the loss before training: of the slowest lane, over so few steps that it has hardly moved.
         best: the lowest loss at the end of a lane.
         best_rate: the rate of that lane.
+        slowest: the lowest rate that did not stop.
         scale: the size of a change of the loss: of the start itself, of the way down to the best, and of the
             mini-batch noise the largest. For a positive loss mostly the start.
         progress: how far down counts as having learned something.
+        calm: the highest late rise of the smoothed loss of the slowest lane, whose batches are every lane's: noise
+            raises a loss so far without the rate's doing. For the slowest lane itself that of the calmest other.
         positive: no loss of this seed is negative, so that ratios of losses mean something.
     """
 
@@ -36,6 +39,8 @@ class Baseline(NamedTuple):
     best_rate: float
     scale: float
     progress: float
+    slowest: float
+    calm: tuple[float, float]
     positive: bool
 
 
@@ -55,6 +60,11 @@ def smoothed(curve: Curve, thresholds: Thresholds) -> Floats:
     return progress.running_mean(curve.loss, thresholds.smoothing * curve.steps)
 
 
+def settled(curve: Curve, thresholds: Thresholds) -> int:
+    """The step from which the running mean is one: before, it is little more than single batches."""
+    return min(int(2 * thresholds.smoothing * curve.steps), curve.steps // 4)
+
+
 def starts_alike(curve: Curve, first: float, plan: Plan, thresholds: Thresholds) -> bool:
     """Whether the first loss is that of the seed's other lanes."""
     tolerance = max(thresholds.start_tolerance, 8 * stability.epsilon(plan.dtype))
@@ -69,15 +79,23 @@ def baseline(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds) -> Bas
     first = float(np.median([curve.loss[0] for curve in begun]))
     paired = [curve for curve in begun if starts_alike(curve, first, plan, thresholds)] or begun
     slowest = min(paired, key=lambda curve: (curve.stopped_step is not None, curve.rate))
-    window = min(plan.steps_per_epoch, max(1, int(slowest.steps * thresholds.smoothing)))
+    window = _still(slowest, plan, thresholds)
     start = float(slowest.loss[:window].mean())
-    ends = {
-        curve.rate: end_loss(curve, smoothed(curve, thresholds), thresholds)
-        for curve in paired
-        if curve.stopped_step is None and curve.steps >= thresholds.least_steps
-    }
+    ended = [curve for curve in paired if curve.stopped_step is None and curve.steps >= thresholds.least_steps]
+    smooth = {curve.rate: smoothed(curve, thresholds) for curve in ended}
+    ends = {curve.rate: end_loss(curve, smooth[curve.rate], thresholds) for curve in ended}
     best_rate = min(ends, key=lambda rate: (ends[rate], rate), default=slowest.rate)
     best = ends.get(best_rate, start)
+    climbs = {
+        curve.rate: progress.highest_climb(smooth[curve.rate], curve.steps // 4, settled(curve, thresholds))
+        for curve in ended
+    }
+    if slowest.rate in ends and not is_full_batch(plan):
+        # The slowest lane's late batches are those of every lane's end: where it has not fallen, and is above its start
+        # by no more than noise, it tells better than the first batches what the ends are to be compared with.
+        shake = progress.smoothed_noise(slowest.loss, smooth[slowest.rate], thresholds.smoothing * slowest.steps)
+        if start < ends[slowest.rate] <= start + thresholds.rise_noise * shake:
+            start = ends[slowest.rate]
     descent = max(start - best, 0.0)
     quarter = slowest.loss[: max(slowest.steps // 4, 2)]
     noise = 1.5 * float(np.median(np.abs(np.diff(quarter)))) if len(quarter) > 1 else 0.0
@@ -92,8 +110,30 @@ def baseline(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds) -> Bas
         best_rate=best_rate,
         scale=max(abs(start), descent, noise, 1e-12),
         progress=(1 - thresholds.no_progress) * (descent if relative else max(abs(start), descent)),
+        slowest=slowest.rate,
+        calm=(
+            climbs.get(slowest.rate, 0.0),
+            min((climb for rate, climb in climbs.items() if rate != slowest.rate), default=0.0),
+        ),
         positive=all(bool((curve.loss >= 0).all()) for curve in paired),
     )
+
+
+def _still(slowest: Curve, plan: Plan, thresholds: Thresholds) -> int:
+    """Over how many first steps the slowest lane's loss is that before training.
+
+    At most an epoch and a quarter of the run; halved while the later half lies below the earlier by more
+    than twice the standard error of their difference, down to the smoothing's half-life.
+    """
+    window = max(1, min(plan.steps_per_epoch, slowest.steps // 4))
+    least = max(1, int(slowest.steps * thresholds.smoothing))
+    while window > least:
+        earlier, later = slowest.loss[: window // 2], slowest.loss[window // 2 : window]
+        error = math.sqrt(float(earlier.var()) / len(earlier) + float(later.var()) / len(later))
+        if earlier.mean() - later.mean() <= 2 * error:
+            break
+        window //= 2
+    return window
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,9 +221,20 @@ class Facts:
     @functools.cached_property
     def rise(self) -> Rise:
         """The largest late rise of the smoothed loss."""
+        begin = settled(self.curve, self.thresholds)
+        return progress.largest_rise(self.smooth, self.curve.steps // 4, begin, self.offset, self.floor)
+
+    @property
+    def floor(self) -> float:
+        """A loss below it, `offset` added, counts as it: a fourfold rise from there is one that counts."""
         descent = max(self.baseline.start - self.baseline.best, 0.0)
-        floor = self.thresholds.rise_regret * descent / (self.thresholds.late_rise - 1)
-        return progress.largest_rise(self.smooth, self.curve.steps // 4, self.offset, floor)
+        return self.thresholds.rise_regret * descent / (self.thresholds.late_rise - 1)
+
+    @property
+    def calm(self) -> float:
+        """How far noise alone raises the smoothed loss on these batches, by the calmest lane beside this one."""
+        slowest, calmest_other = self.baseline.calm
+        return calmest_other if self.curve.rate == self.baseline.slowest else slowest
 
     @property
     def offset(self) -> float:

@@ -27,15 +27,17 @@ class Objective(NamedTuple):
 
 
 def _last_validation(facts: Facts) -> float:
-    return float(facts.curve.val.values[-1])
+    values = facts.curve.val.values
+    return float(values[-1]) if len(values) else math.nan
 
 
 def _best_validation(facts: Facts) -> float:
-    return early_stopped(facts.curve)[1]
+    return early_stopped(facts.curve)[1] if len(facts.curve.val.values) else math.nan
 
 
 def _first_validation(facts: Facts) -> float:
-    return float(facts.curve.val.values[0])
+    values = facts.curve.val.values
+    return float(values[0]) if len(values) else math.nan
 
 
 FINAL_VALIDATION = Objective("final validation loss", _last_validation, _first_validation)

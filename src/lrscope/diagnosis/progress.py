@@ -82,21 +82,28 @@ class Rise(NamedTuple):
     high_step: int
 
 
-def largest_rise(smooth_T: Floats, after: int, offset: float = 0.0, floor: float = 0.0) -> Rise:
+def largest_rise(smooth_T: Floats, after: int, settled: int, offset: float = 0.0, floor: float = 0.0) -> Rise:
     """The rise with the largest ratio (high + offset) / (low + offset) that ends at or after a step.
 
     Args:
         smooth_T: the smoothed loss.
         after: the first step at which the rise may end.
+        settled: the first step at which it may begin, before `after`.
         offset: makes a loss positive that is not.
         floor: divisors below it count as it: next to zero any ratio is large.
     """
-    lows = np.maximum(np.minimum.accumulate(smooth_T) + offset, max(floor, np.finfo(np.float64).tiny))
+    lows = np.minimum.accumulate(smooth_T[settled:]) + offset
     with np.errstate(over="ignore"):
-        ratios = (smooth_T + offset) / lows
-    high = after + int(np.argmax(ratios[after:]))
-    low = int(np.argmin(smooth_T[: high + 1]))
+        ratios = (smooth_T[settled:] + offset) / np.maximum(lows, max(floor, np.finfo(np.float64).tiny))
+    high = after + int(np.argmax(ratios[after - settled :]))
+    low = settled + int(np.argmin(smooth_T[settled : high + 1]))
     return Rise(float(smooth_T[low]), float(smooth_T[high]), low, high)
+
+
+def highest_climb(smooth_T: Floats, after: int, settled: int) -> float:
+    """The largest difference between a smoothed loss at or after a step and a lower one before it."""
+    late = smooth_T[settled:]
+    return float((late - np.minimum.accumulate(late))[after - settled :].max())
 
 
 def smoothed_noise(loss_T: Floats, smooth_T: Floats, half_life: float) -> float:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from lrscope.diagnosis.evidence import Finding, loss_text, share_text, times_text
-from lrscope.diagnosis.facts import Facts, starts_alike
+from lrscope.diagnosis.facts import Facts, settled, starts_alike
 
 
 def invalid(facts: Facts) -> Finding | None:
@@ -141,10 +141,11 @@ def unstable(facts: Facts) -> Finding | None:
     span = base.start - base.best
 
     def counts(height: float) -> bool:
-        return height > limits.rise_regret * span and height > limits.rise_noise * facts.noise
+        noise = max(limits.rise_noise * facts.noise, limits.rise_calm * facts.calm)
+        return height > max(limits.rise_regret * span, noise)
 
     def ratio(high: float, low: float) -> float:
-        return (high + facts.offset) / max(low + facts.offset, 1e-30)
+        return (high + facts.offset) / max(low + facts.offset, facts.floor, 1e-300)
 
     factor = ratio(rise.high, rise.low)
     if factor > limits.late_rise and counts(rise.high - rise.low):
@@ -156,7 +157,8 @@ def unstable(facts: Facts) -> Finding | None:
             "high_step": str(rise.high_step),
         }
         return Finding("unstable.rise", shown, rise.high_step)
-    low_step = int(np.argmin(facts.smooth))
+    begin = settled(facts.curve, limits)
+    low_step = begin + int(np.argmin(facts.smooth[begin:]))
     low, high = float(facts.smooth[low_step]), float(facts.smooth[-1])
     if ratio(high, low) > limits.end_rise and facts.regret > limits.rise_regret and counts(high - low):
         shown = {

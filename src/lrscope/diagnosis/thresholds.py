@@ -95,6 +95,9 @@ class Thresholds:
     rise_noise: float = 4.0
     """... and when it is this many standard deviations of the smoothed mini-batch noise."""
 
+    rise_calm: float = 2.0
+    """... and so many times the rise of the calmest lane: a rise that lanes share is the batches' doing."""
+
     # overfitting (Prechelt 1998, Early Stopping - But When?: generalisation loss GL = 100 (L / L_min - 1))
 
     overfitting: float = 5.0
@@ -132,6 +135,10 @@ class Thresholds:
 
     widest: float = 2.0
     """Decades. Seeds that leave a wider choice have not told anything."""
+
+    fast_enough: float = 3.0
+    """Where every loss comes down to next to nothing, rates that took more than so many times the fastest
+    lane's steps are not recommended: what is left to tell them apart is time."""
 
     cliff: float = 3.2
     """A lane with a failing one within this factor stands at the cliff: the first failing rate is 1.4 to 18

@@ -10,6 +10,7 @@
 Whatever is not a finite number is null.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,21 +19,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 if TYPE_CHECKING:
-    from lrscope.charts.chart import Advice, Readable  # it loads altair
+    from lrscope.charts.chart import Readable  # it loads altair
 
 SCHEMA = 1
-
-RECOMMENDED = (
-    "rate",
-    "low",
-    "high",
-    "first_failing",
-    "margin",
-    "confidence",
-    "cannot_tell",
-    "spent",
-    "next_experiment",
-)
 
 
 def document(study: "Readable") -> dict[str, Any]:
@@ -127,6 +116,7 @@ def _lanes(study: "Readable") -> list[dict[str, Any]]:
     ]
 
 
-def _recommendation(advice: "Advice") -> dict[str, Any]:
-    fields = {name: getattr(advice, name, None) for name in RECOMMENDED}
+def _recommendation(advice: Any) -> dict[str, Any]:
+    """Every field of a Recommendation, and its sentence."""
+    fields = {field.name: getattr(advice, field.name) for field in dataclasses.fields(advice)}
     return {**fields, "sentence": advice.sentence()}

@@ -8,10 +8,10 @@ import itertools
 import math
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Any, Protocol, Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -58,16 +58,51 @@ class Moment(Protocol):
         """How the lanes are trained, and why so."""
 
 
-class View(AbstractContextManager["View"]):
-    """Shows moments; this one shows nothing (`-q`)."""
+class View(ABC):
+    """Shows moments on a stream.
 
-    def say(self, *lines: str) -> None:
-        """Show lines that stay: what a user should know of the data or of the way the lanes are trained."""
+    Args:
+        name: the problem's, for people.
+        rates, seeds: lanes are rates (rising) for every seed, seed by seed.
+        clock: seconds, rising; replaced in tests.
+    """
+
+    def __init__(
+        self, *, name: str, rates: Sequence[float], seeds: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.name = one_line(name)
+        self.rates = tuple(rates)
+        self.seeds = seeds
+        self.clock = clock
+        self._held: list[str] = []
+        self._begun = False
+
+    def hold(self, *lines: str) -> None:
+        """Lines to say once training has begun: a command that turns out wrong says one line only."""
+        self._held += lines
 
     def __call__(self, moment: Moment) -> None:
         """Show a moment, if it is time to."""
+        if not self._begun:
+            self._begun = True
+            crossed = f" ({count_text(len(self.rates), 'rate')} x {count_text(self.seeds, 'seed')})"
+            steps = f"{self.name}: {count_text(moment.steps, 'step')}"
+            self.say(f"{steps}, {moment.how}{crossed if self.seeds > 1 else ''}", *self._held)
+        self.show(moment)
 
-    def __exit__(
+    @abstractmethod
+    def say(self, *lines: str) -> None:
+        """Show lines that stay."""
+
+    @abstractmethod
+    def show(self, moment: Moment) -> None:
+        """Show a moment, if it is time to."""
+
+    def __enter__(self) -> Self:
+        """Begin, before anything is loaded."""
+        return self
+
+    def __exit__(  # noqa: B027 - only a bar takes anything from the terminal
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -76,65 +111,38 @@ class View(AbstractContextManager["View"]):
         """Leave the terminal as it was found."""
 
 
-def progress_view(
-    stream: TextIO, *, name: str, rates: Sequence[float], seeds: int, quiet: bool = False
-) -> View:
-    """The view that fits a stream.
+class QuietView(View):
+    """Shows nothing (`-q`)."""
 
-    Args:
-        stream: standard error.
-        name: the problem's, for people.
-        rates, seeds: lanes are rates (rising) for every seed, seed by seed.
-        quiet: show nothing.
-    """
-    if quiet:
-        return View()
-    if stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
-        return BarView(stream, name=name, rates=rates, seeds=seeds)
-    return LineView(stream, name=name, rates=rates, seeds=seeds)
+    def say(self, *lines: str) -> None:
+        """Keep silent."""
+
+    def show(self, moment: Moment) -> None:
+        """Keep silent."""
 
 
 class LineView(View):
-    """One line per 30 seconds.
+    """One line per 30 seconds."""
 
-    Args:
-        clock: seconds, rising; replaced in tests.
-    """
-
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        name: str,
-        rates: Sequence[float],
-        seeds: int,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, stream: TextIO, **settings: Any) -> None:
+        super().__init__(**settings)
         self._stream = stream
-        self._name = one_line(name)
-        self._rates = tuple(rates)
-        self._seeds = seeds
-        self._clock = clock
-        self._next = clock() + SECONDS_BETWEEN_LINES
-        self._told = False
+        self._next = self.clock() + SECONDS_BETWEEN_LINES
 
     def say(self, *lines: str) -> None:
         """Write lines now."""
         for line in lines:
             print(one_line(line), file=self._stream, flush=True)
 
-    def __call__(self, moment: Moment) -> None:
+    def show(self, moment: Moment) -> None:
         """Write a line when one is due."""
-        if not self._told:
-            self._told = True
-            self.say(how_line(self._name, self._rates, self._seeds, moment))
-        now = self._clock()
+        now = self.clock()
         if now < self._next:
             return
         self._next = now + SECONDS_BETWEEN_LINES
         share = moment.step / max(1, moment.steps)
         self.say(
-            f"{self._name}: step {moment.step:,} of {moment.steps:,} ({share:.0%}), "
+            f"{self.name}: step {moment.step:,} of {moment.steps:,} ({share:.0%}), "
             f"{lane_counts(moment.alive)[0]}, {_left(moment)} left"
         )
 
@@ -143,26 +151,12 @@ class BarView(View):
     """A bar with the time left, and a strip of lanes with the height of their losses.
 
     Args:
-        clock: seconds, rising; replaced in tests.
         width: columns; None asks the terminal, again for every picture.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        name: str,
-        rates: Sequence[float],
-        seeds: int,
-        clock: Callable[[], float] = time.monotonic,
-        width: int | None = None,
-    ) -> None:
-        self._name = one_line(name)
-        self._rates = tuple(rates)
-        self._seeds = seeds
-        self._clock = clock
+    def __init__(self, stream: TextIO, *, width: int | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
         self._next = -math.inf
-        self._told = False
         self._console = Console(
             file=stream, width=width, force_terminal=True, markup=False, emoji=False, highlight=False
         )
@@ -172,6 +166,7 @@ class BarView(View):
     def __enter__(self) -> Self:
         """Take the last lines of the terminal."""
         self._live.start()
+        self._live.update(Text(f"{self.name}: preparing", style="dim"), refresh=True)
         return self
 
     def __exit__(
@@ -188,12 +183,9 @@ class BarView(View):
         for line in lines:
             self._console.print(Text(one_line(line)))
 
-    def __call__(self, moment: Moment) -> None:
+    def show(self, moment: Moment) -> None:
         """Draw a picture when one is due."""
-        if not self._told:
-            self._told = True
-            self.say(how_line(self._name, self._rates, self._seeds, moment))
-        now = self._clock()
+        now = self.clock()
         if now < self._next and moment.step < moment.steps:
             return
         self._next = now + SECONDS_BETWEEN_PICTURES
@@ -202,7 +194,7 @@ class BarView(View):
     def picture(self, moment: Moment) -> Group:
         """The two lines."""
         width = self._console.width
-        name = Text(self._name[:20] if width >= 56 else "")
+        name = Text(self.name[:20] if width >= 56 else "")
         left = Text(f"{moment.step / max(1, moment.steps):4.0%}  {_left(moment)} left")
         if width >= 72:
             left.append(f"  step {moment.step:,} of {moment.steps:,}", style="dim")
@@ -217,16 +209,18 @@ class BarView(View):
             complete_style="cyan",
             finished_style="cyan",
         )
-        cells = [name, bar, left] if name else [bar, left]
         line = Table.grid(padding=(0, 1))
-        line.add_row(*cells)
+        if name:
+            line.add_row(name, bar, left)
+        else:
+            line.add_row(bar, left)
         return Group(line, self._strip(moment, width))
 
     def _strip(self, moment: Moment, width: int) -> Text:
         """A character a lane between the lowest and the highest rate, and how many are alive: what fits."""
         strip = self._marks(moment)
         counts, short = lane_counts(moment.alive)
-        low, high = format_rate(self._rates[0]), format_rate(self._rates[-1])
+        low, high = format_rate(self.rates[0]), format_rate(self.rates[-1])
         for before, after in (
             (f"{low} ", f" {high}  {counts}"),
             (f"{low} ", f" {high}  {short}"),
@@ -242,20 +236,24 @@ class BarView(View):
         plain = not self._console.encoding.lower().startswith("utf")
         marks = lane_marks(moment.alive, moment.loss, plain=plain)
         strip = Text()
-        for start in range(0, len(marks), len(self._rates)):
+        for start in range(0, len(marks), len(self.rates)):
             strip.append(" " if start else "")
-            of_seed = range(start, min(start + len(self._rates), len(marks)))
+            of_seed = range(start, min(start + len(self.rates), len(marks)))
             for alive, lanes in itertools.groupby(of_seed, key=lambda lane: moment.alive[lane]):
                 strip.append("".join(marks[lane] for lane in lanes), style="green" if alive else "red")
         return strip
 
 
-def how_line(name: str, rates: Sequence[float], seeds: int, moment: Moment) -> str:
-    """'digits: 16 rates x 1 seed, 225 steps each, in one pass'."""
-    return (
-        f"{name}: {count_text(len(rates), 'rate')} x {count_text(seeds, 'seed')}, "
-        f"{count_text(moment.steps, 'step')} each, {moment.how}"
-    )
+def progress_view(
+    stream: TextIO, *, name: str, rates: Sequence[float], seeds: int, quiet: bool = False
+) -> View:
+    """The view that fits a stream, standard error; the other arguments are `View`'s."""
+    settings: dict[str, Any] = {"name": name, "rates": rates, "seeds": seeds}
+    if quiet:
+        return QuietView(**settings)
+    if stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
+        return BarView(stream, **settings)
+    return LineView(stream, **settings)
 
 
 def lane_marks(alive: Sequence[bool], loss: Sequence[float], *, plain: bool = False) -> str:

@@ -27,7 +27,7 @@ WIDTH_OF_FILES = 120
 NARROWEST = 20
 
 WHY_FROM = 108
-"""Columns from which the reasons, a hundred characters or two, have a column of their own: at least 45 wide."""
+"""Columns from which the reasons, of 100 characters or 200, have a column of their own: at least 45 wide."""
 
 ROOMY_FROM = 56
 """Columns from which two blanks stand between the columns of the table, not one."""
@@ -51,7 +51,13 @@ COLOURS = {
 
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """One lane as the table shows it."""
+    """One lane as the table shows it.
+
+    Attributes:
+        why: all of the evidence.
+        train, val, metric: at the end; best: the lowest validation loss.
+        recommended: whether no rate is nearer to the recommended one.
+    """
 
     rate: float
     rate_text: str
@@ -69,6 +75,11 @@ class Lane:
     def words(self) -> str:
         """The verdict and its attributes: 'good, overfitting'."""
         return ", ".join(kind(token).word.en for token in (self.verdict, *self.attributes))
+
+    @property
+    def short_why(self) -> str:
+        """The first of the evidence, which is about the verdict."""
+        return self.why.partition("; ")[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +108,8 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
         width: columns; None asks the terminal.
     """
     width = max(NARROWEST, terminal_width() if width is None else width)
-    console = Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+    # With a height as well: a width alone is not believed where TERM=dumb.
+    console = Console(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
     lanes = _lanes(content)
     console.print(Text(_headline(content)))
     console.print()
@@ -143,10 +155,13 @@ def _decades(rate: float, other: float) -> float:
 
 
 def _lanes(content: Mapping[str, Any]) -> list[Lane]:
-    """The lanes of a study's document, rate by rate."""
+    """The lanes of a study's document, rate by rate. A recommended rate may lie between two lanes' rates."""
     rows = sorted(content["lanes"], key=lambda row: (row["rate"], row["seed"]))
     texts = format_rates([row["rate"] for row in rows])
-    recommended = content["recommendation"]["rate"]
+    advised = content["recommendation"]["rate"]
+    nearest = (
+        None if advised is None else min((row["rate"] for row in rows), key=lambda r: _decades(r, advised))
+    )
     return [
         Lane(
             rate=row["rate"],
@@ -159,7 +174,7 @@ def _lanes(content: Mapping[str, Any]) -> list[Lane]:
             val=row["final_val_loss"],
             best=row["best_val_loss"],
             metric=next(iter(row["metrics"].values()), None),
-            recommended=recommended is not None and math.isclose(row["rate"], recommended, rel_tol=1e-9),
+            recommended=row["rate"] == nearest,
         )
         for row, text in zip(rows, texts, strict=True)
     ]
@@ -195,7 +210,7 @@ def _columns(content: Mapping[str, Any], *, ascii_only: bool) -> list[Column]:
         columns.append(number("train loss", 40, lambda lane: lane.train))
     if plan["metrics"]:
         columns.append(number(printable(plan["metrics"][0])[:12], 56, lambda lane: lane.metric))
-    columns.append(Column("why", WHY_FROM, lambda lane: Text(one_line(lane.why))))
+    columns.append(Column("why", WHY_FROM, lambda lane: Text(one_line(lane.short_why))))
     return columns
 
 
@@ -238,7 +253,10 @@ def _headline(content: Mapping[str, Any]) -> str:
         f"{count_text(plan['epochs'], 'epoch')} of {count_text(plan['steps_per_epoch'], 'step')}",
         f"batch {batch}" if batch and batch != plan["train_size"] else "full batch",
         f"clipped at {plan['clip_norm']:g}" if plan["clip_norm"] is not None else "",
-        f"{count_text(len(plan['rates']), 'rate')} x {count_text(len(plan['seeds']), 'seed')}",
+        count_text(len(plan["rates"]), "rate"),
+        count_text(len(plan["seeds"]), "seed") if len(plan["seeds"]) > 1 else "",
     ]
-    state = "" if content["state"] == "finished" else f" [{content['state']}]"
+    steps = max(row["steps"] for row in content["lanes"])
+    come = f" [{content['state']} at step {steps:,} of {plan['epochs'] * plan['steps_per_epoch']:,}]"
+    state = "" if content["state"] == "finished" else come
     return printable(f"{plan['problem']}: {', '.join(part for part in parts if part)}{state}")

@@ -40,10 +40,11 @@ def grid(chunks: Sequence[Chunk], width: int, stops: NDArray[np.int64]) -> Grid:
     steps = np.unique(np.concatenate(every)) if every else np.empty(0, np.int64)
     values = np.full((len(steps), len(stops), width), np.nan)
     present = np.zeros((len(steps), len(stops)), np.bool_)
-    for chunk in chunks:
-        place = np.ix_(np.searchsorted(steps, chunk.steps), chunk.lanes)
-        values[place] = chunk.values
-        present[place] = True
+    with np.errstate(invalid="ignore"):  # the signalling kind of NaN, which only a damaged file holds
+        for chunk in chunks:
+            place = np.ix_(np.searchsorted(steps, chunk.steps), chunk.lanes)
+            values[place] = chunk.values
+            present[place] = True
     present &= steps[:, None] <= stops
     values[~present] = np.nan
     return Grid(steps, values, present)

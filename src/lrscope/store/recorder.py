@@ -6,24 +6,22 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrscope.errors import StoreError, StudyError
+from lrscope.errors import StoreError
 from lrscope.plan import Plan
 from lrscope.record import HistogramRecord, Record, Series
 from lrscope.store import schema
+from lrscope.store.connection import Connection, connect
 from lrscope.store.study_file import StudyFile
+from lrscope.store.target import make
 
 COMMIT_SECONDS = 0.5
 """What was recorded is committed, and visible to readers, this long after the last commit."""
-
-COMPANIONS = ("-wal", "-shm", "-journal")
-"""Files that SQLite keeps beside a database; left behind, they would be taken for those of a new one."""
 
 LOSS = "loss"
 """The series that tells how far a lane is, and whether it stopped."""
@@ -63,54 +61,22 @@ class Recorder:
             raise ValueError(f"two series of one name: {', '.join(one.name for one in series)}")
         lanes = len(plan.lanes)
         self._all_lanes: NDArray[np.int32] = np.arange(lanes, dtype=schema.LANE)
-        self._last = {
-            name: np.full(lanes, -1) for name in self._series
-        }  # the last step written, of each lane
+        # The last step that was written of each lane.
+        self._last = {name: np.full(lanes, -1) for name in self._series}
         self._last_epoch = np.full(lanes, -1)
         self._steps = np.zeros(lanes, np.int64)
         self._stopped = np.full(lanes, -1, np.int64)
         self._commits = 0
         self._failure: StoreError | None = None
         if path is None:
-            self._connection = _connect(":memory:")
+            self._connection = connect(":memory:")
             self._lay_out(self._connection, about)
         else:
-            self._connection = self._create(path, overwrite, about)
+            self._connection = make(path, lambda draft: self._lay_out(draft, about), overwrite=overwrite)
         with self._storing():
             self._begin()
 
-    def _create(
-        self, path: str | os.PathLike[str], overwrite: bool, about: Mapping[str, Any]
-    ) -> schema.Connection:
-        """Make a whole, empty study beside the path, then put it there: no half-made file is ever seen."""
-        check_target(path, overwrite)
-        target = Path(os.path.realpath(path))
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with contextlib.closing(_connect(draft)) as connection:
-                self._lay_out(connection, about)
-            _remove(target, COMPANIONS)
-            draft.replace(target)
-            connection = _connect(target)
-            # A file system without shared memory gives another mode than WAL: slower, and just as safe.
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-        except (sqlite3.Error, OSError) as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
-            if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-                raise StoreError(
-                    f"{path} could not be written ({error}): free some space and sweep again"
-                ) from error
-            raise StudyError(
-                f"{path} cannot be made in the folder {target.parent} ({error}): "
-                "give a path in a folder that can be written to"
-            ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                _remove(draft, ("", *COMPANIONS))
-        return connection
-
-    def _lay_out(self, connection: schema.Connection, about: Mapping[str, Any]) -> None:
+    def _lay_out(self, connection: Connection, about: Mapping[str, Any]) -> None:
         connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
@@ -315,51 +281,3 @@ class Recorder:
                 "what was committed before can be read; free some space and sweep again"
             )
             raise self._failure from error
-
-
-def _connect(path: str | os.PathLike[str]) -> schema.Connection:
-    # Without isolation_level, sqlite3 leaves transactions to this module.
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=schema.Connection)
-
-
-def _remove(path: Path, endings: Sequence[str]) -> None:
-    for ending in endings:
-        path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-def check_target(path: str | os.PathLike[str], overwrite: bool) -> None:
-    """Whether a study may be made at this path: a question to ask before anything expensive.
-
-    Raises:
-        StudyError: it is a folder, is taken, is being written, or its folder is not there.
-    """
-    try:
-        target = Path(os.path.realpath(path))
-        taken, is_folder, is_file = target.exists(), target.is_dir(), target.is_file()
-        has_home = target.parent.is_dir()
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{str(path)!r} is no path for a study ({error}): give another") from error
-    if is_folder:
-        raise StudyError(f"{path} is a folder: give the path of a file in it, {Path(path) / 'study.lrscope'}")
-    if not has_home:
-        raise StudyError(
-            f"{path} needs the folder {target.parent}, which is not there: make it or give another path"
-        )
-    if taken and not overwrite:
-        raise StudyError(
-            f"{path} is there already: give another path, or --overwrite (overwrite=True) to replace it"
-        )
-    if taken and not is_file:
-        raise StudyError(f"{path} is no ordinary file: give another path")
-    if taken and _is_being_written(target):
-        raise StudyError(f"{path} is being written by another sweep: wait for its end or give another path")
-
-
-def _is_being_written(path: Path) -> bool:
-    """A recorder holds SQLite's write lock from its first moment to its last."""
-    try:
-        with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-    return False

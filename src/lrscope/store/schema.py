@@ -17,8 +17,6 @@ scalars.
 `chunk.steps` is NULL where the steps are all those from first to last, `lanes` NULL where they are all lanes.
 """
 
-import contextlib
-import sqlite3
 from typing import Any
 
 import numpy as np
@@ -55,14 +53,6 @@ EDGE = np.dtype("<f8")
 COUNT = np.dtype("<u4")
 VALUE_TYPES: dict[str, np.dtype[Any]] = {"<f4": np.dtype("<f4"), "<f8": np.dtype("<f8")}
 """`chunk.dtype`: values are kept as precise as they were measured."""
-
-
-class Connection(sqlite3.Connection):
-    """Closes itself when nobody holds it: a study in memory lives as long as whoever reads it."""
-
-    def __del__(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self.close()
 
 
 def width(kind: str, plan: Plan) -> int:

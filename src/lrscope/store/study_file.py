@@ -16,6 +16,7 @@ from lrscope.errors import StudyError
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store import decode, schema
+from lrscope.store.connection import UNREADABLE, Connection, open_to_read, reason
 from lrscope.store.decode import DamageError
 from lrscope.store.frames import Grid, grid, histogram_frame, long_frame
 
@@ -23,9 +24,6 @@ SILENT_SECONDS = 30.0
 """A recorder commits every second or so. One silent for this long was killed, or is at a very long step."""
 
 STATES = ("running", "finished", "interrupted", "failed")
-
-_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
-"""The second where SQLite's own message quotes bytes that are no text."""
 
 READ_WITH = {"scalar": "scalars", "tensor": "tensors", "trajectory": "trajectories"}
 
@@ -43,9 +41,9 @@ class StudyFile:
         StudyError: it is missing, no study, damaged, or of a newer version; every method may find damage.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | schema.Connection) -> None:
-        self.path = None if isinstance(source, schema.Connection) else Path(source)
-        self._connection = source if isinstance(source, schema.Connection) else _open(Path(source))
+    def __init__(self, source: str | os.PathLike[str] | Connection) -> None:
+        self.path = None if isinstance(source, Connection) else Path(source)
+        self._connection = source if isinstance(source, Connection) else open_to_read(Path(source))
         try:
             with self._reading():
                 self._check_format()
@@ -75,8 +73,8 @@ class StudyFile:
             self._connection.close()
 
     def __del__(self) -> None:
-        # A connection refers to itself: without this it would stay open, and in the way of a writer that wants
-        # to end with one plain file, until the garbage collector comes by.
+        # A connection refers to itself: without this it would stay open until the garbage collector comes by,
+        # and be in the way of a writer that wants to end with one plain file.
         if hasattr(self, "_connection"):
             self.close()
 
@@ -248,9 +246,9 @@ class StudyFile:
             yield
         except sqlite3.ProgrammingError as error:
             raise StudyError(f"{self} is closed: open it again") from error
-        except (*_UNREADABLE, DamageError) as error:
+        except (*UNREADABLE, DamageError) as error:
             raise StudyError(
-                f"{self} is damaged ({_reason(error)}): copy it again (with its -wal, if any) or sweep again"
+                f"{self} is damaged ({reason(error)}): copy it again (with its -wal, if any) or sweep again"
             ) from error
 
     def __str__(self) -> str:
@@ -259,59 +257,3 @@ class StudyFile:
 
 def _tensor_column(names: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame({"tensor": pl.Series(list(names), dtype=pl.String)})
-
-
-def _open(path: Path) -> schema.Connection:
-    """A read-only connection that trusts nothing in the file."""
-    try:
-        exists, is_folder, is_file = path.exists(), path.is_dir(), path.is_file()
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{str(path)!r} is no path of a study ({error})") from error
-    if not exists:
-        raise StudyError(f"{path} is not there: give the path of a file that a sweep wrote")
-    if is_folder:
-        raise StudyError(f"{path} is a folder: give the path of a study in it")
-    if not is_file:
-        raise StudyError(f"{path} is no ordinary file: give the path of a file that a sweep wrote")
-    try:
-        try:
-            connection = _connect(path, "ro")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
-                raise
-            # The writer was killed while it closed the file: taking that back is up to whoever comes next.
-            _connect(path, "rw").close()
-            connection = _connect(path, "ro")
-        # SQLite takes the missing end of the last page for zeros; where there is a log, the page is in that.
-        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
-        if path.stat().st_size % page_size and not path.with_name(path.name + "-wal").exists():
-            connection.close()
-            raise StudyError(f"{path} is damaged (its last page is cut): copy it again, or sweep again")
-    except (*_UNREADABLE, OSError) as error:
-        raise StudyError(
-            f"{path} cannot be read ({_reason(error)}): give a file that a sweep wrote"
-        ) from error
-    return connection
-
-
-def _connect(path: Path, mode: str) -> schema.Connection:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        factory=schema.Connection,
-    )
-    try:
-        for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the first look into the file
-    except _UNREADABLE:
-        connection.close()
-        raise
-    return connection
-
-
-def _reason(error: Exception) -> str:
-    """SQLite quotes what it stumbled on, whatever that is."""
-    return "".join(character if character.isprintable() else "?" for character in str(error))[:80]

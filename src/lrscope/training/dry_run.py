@@ -6,6 +6,8 @@ mend and is said in one line; what raises, or differs, only when vectorised is t
 
 import copy
 import dataclasses
+import math
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from lrscope.errors import ProblemError
 from lrscope.problems.problem import Problem
+from lrscope.training.capture import stateless
 from lrscope.training.evaluate import evaluating
 from lrscope.training.objective import Objective, pair
 from lrscope.training.optimizers import make_optimizer, make_scheduler
@@ -39,7 +42,8 @@ class Findings:
         validate_together: the same for the forward pass in eval mode.
         draws: whether the model or loss draws random numbers while training.
         unused: trainable parameters the loss does not depend on.
-        stateful: whether the forward pass changes Python attributes of the model.
+        seconds: how long one forward and backward pass of one lane took.
+        capturable: whether the Python of model and loss keeps no state, as far as can be seen.
     """
 
     together: bool
@@ -47,7 +51,8 @@ class Findings:
     validate_together: bool
     draws: bool
     unused: frozenset[str]
-    stateful: bool
+    capturable: bool
+    seconds: float
 
 
 def dry_run(
@@ -67,7 +72,10 @@ def dry_run(
             _try_validation(problem, plain.models[0], val_batch, device)
         reason = plain.obstacle or _compare(problem, start, plain, batch, stream, device)
         validate_together = not reason and _validates_together(problem, plain.models, val_batch, device)
-    return Findings(not reason, reason, validate_together, plain.draws, plain.unused, plain.stateful)
+        capturable = not plain.stateful and stateless(start, problem.loss, problem.step)
+    return Findings(
+        not reason, reason, validate_together, plain.draws, plain.unused, capturable, plain.seconds
+    )
 
 
 class _Plain:
@@ -84,6 +92,7 @@ class _Plain:
         self.obstacle = ""
         self.draws = self.stateful = False
         self.unused: frozenset[str] = frozenset()
+        self.seconds = math.inf
 
     def run(self, batch: Any, stream: Stream) -> None:
         """One forward and backward pass a copy; then one update of the first, to see that it can be."""
@@ -92,10 +101,13 @@ class _Plain:
             attributes = _attributes(model)
             with stream.entered(keep=False):
                 before = RandomState.now()
+                began = time.perf_counter()
                 loss = _loss(objective, batch, self._problem)
                 _backward(loss)
-                self.draws |= RandomState.now().differs_from(before)
-            self.stateful |= _attributes(model) != attributes
+                self.seconds = min(self.seconds, time.perf_counter() - began)
+                after = RandomState.now()
+            self.draws |= after.differs_from(before)
+            self.stateful |= _attributes(model) != attributes or after.python_differs_from(before)
             for name, buffer in model.named_buffers():
                 if buffers.get(name) is not buffer:
                     self.obstacle = f"the buffer {name!r} is replaced, not changed in place, in forward"

@@ -48,7 +48,13 @@ class RandomState(NamedTuple):
             not torch.equal(self.torch_state, other.torch_state)
             or len(self.cuda_states) != len(other.cuda_states)
             or any(not torch.equal(a, b) for a, b in zip(self.cuda_states, other.cuda_states, strict=True))
-            or self.python_state != other.python_state
+            or self.python_differs_from(other)
+        )
+
+    def python_differs_from(self, other: "RandomState") -> bool:
+        """Whether anything was drawn between the two by other means than torch."""
+        return (
+            self.python_state != other.python_state
             or self.numpy_state[2] != other.numpy_state[2]
             or not np.array_equal(self.numpy_state[1], other.numpy_state[1])
         )
@@ -92,19 +98,21 @@ class Stream:
 def undisturbed(*data: Any) -> Iterator[None]:
     """Train inside without leaving a trace outside, and without being disturbed by what is set there.
 
-    On leaving, also by an exception, the global generators and those of the DataLoaders in `data` are as they
-    were. Inside, gradients are on, and the warning that an operator is vectorised by a loop is off: the dry
+    On leaving, also by an exception, the global generators, those of the DataLoaders in `data` and the number of
+    threads are as they were. Inside, gradients are on, and the warning that an operator is vectorised by a loop is off: the dry
     run has already made sure that the result is right.
     """
     generators = {id(found): found for loader in data for found in _generators(loader)}
     states = {key: generator.get_state() for key, generator in generators.items()}
     outside = RandomState.now()
+    threads = torch.get_num_threads()
     try:
         with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
             warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
             yield
     finally:
         outside.restore()
+        torch.set_num_threads(threads)
         for key, generator in generators.items():
             generator.set_state(states[key])
 

@@ -30,6 +30,10 @@ from lrscope.training.train import Gradients, Surviving, train
 LANES_AT_MOST = 1_000
 """Lanes of one sweep. More cannot be told apart in any table or chart, and are a mistyped grid."""
 
+SINGLE_THREAD_BELOW = 5e-3
+"""Seconds of one lane's forward and backward pass below which a second thread gains nothing: on a busy machine
+threads wait for each other far longer than such a step takes."""
+
 STATE_TENSORS = 6
 """Tensors of the parameters' size a lane keeps: weights, gradients, optimizer state, copies to measure."""
 
@@ -55,9 +59,16 @@ class Run:
     _findings: Findings
     _device: torch.device
 
+    @property
+    def single_thread(self) -> bool:
+        """Whether one thread is enough; `undisturbed` gives the others back."""
+        return self._findings.seconds < SINGLE_THREAD_BELOW
+
     def steps(self) -> Iterator[Step]:
         """Train. The random state, grad mode and the like are the caller's to guard."""
         problem, plan, findings = self._problem, self.plan, self._findings
+        if self.single_thread:
+            torch.set_num_threads(1)
         keys = plan.lanes
         untrained = findings.unused if findings.together else frozenset()
         lanes = Lanes(self._starts, keys, problem.optimizer, problem.schedule, untrained)
@@ -73,6 +84,7 @@ class Run:
                 draws=findings.draws,
                 shared_batch=self._batches.shared,
                 stackable=self._batches.stackable and elements * len(keys) <= LANE_BATCH_ELEMENTS,
+                capture=findings.capturable,
             )
         surviving = Surviving(gradients, separate, lanes)
         surviving.notes = self.notes

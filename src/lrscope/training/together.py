@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 from torch.utils._pytree import tree_map
 
+from lrscope.training.capture import Captured
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import clip_gradients
@@ -49,6 +50,7 @@ class Together:
         draws: whether the model or loss draws random numbers.
         shared_batch: whether all seeds get the same batch.
         stackable: whether the batches of the seeds are small tensors of one shape, worth a copy a lane.
+        capture: whether calls may be captured, because no Python of the model's or loss's keeps state.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Together:
         draws: bool,
         shared_batch: bool,
         stackable: bool,
+        capture: bool,
     ) -> None:
         self._lanes = lanes
         self._streams = streams
@@ -77,6 +80,8 @@ class Together:
         self._own_batch = one_block and len(self._seeds) > 1 and not shared_batch
         self._seed_of_lane = torch.tensor(of_lane)
         self._call = vectorised(objective, own_batch=self._own_batch)
+        if capture:
+            self._call = Captured(self._call)
         self._tensors = [self._views(block) for block in self._blocks]
         self._gradients: list[dict[str, Tensor]] = []
 

@@ -9,6 +9,7 @@ import pytest
 from lrscope.outlets.progress import (
     BarView,
     LineView,
+    QuietView,
     View,
     lane_counts,
     lane_marks,
@@ -26,7 +27,7 @@ class At(NamedTuple):
     alive: Sequence[bool]
     loss: Sequence[float]
     seconds: float
-    how: str = "in one pass"
+    how: str = "32 lanes in one pass"
 
 
 class Clock:
@@ -127,9 +128,19 @@ def test_without_a_terminal_one_line_every_thirty_seconds() -> None:
             clock.now = 100.0 + second
             view(_moment(1 + 20 * second))
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "digits: 16 rates x 2 seeds, 2,000 steps each, in one pass"
+    assert lines[0] == "digits: 2,000 steps, 32 lanes in one pass (16 rates x 2 seeds)"
     assert lines[1] == "digits: step 601 of 2,000 (30%), 13 of 16 lanes alive, 3 diverged, 1:10 left"
     assert len(lines) == 1 + 3
+
+
+def test_notes_wait_until_training_has_begun() -> None:
+    stream = io.StringIO()
+    with LineView(stream, name="digits", rates=RATES, seeds=1) as view:
+        view.hold("split by seed 0", "in one part")
+        assert stream.getvalue() == ""
+        view(_moment(1))
+        view(_moment(2))
+    assert stream.getvalue().splitlines()[1:] == ["split by seed 0", "in one part"]
 
 
 def test_a_short_sweep_without_a_terminal_tells_only_how_it_is_done() -> None:
@@ -182,7 +193,7 @@ def test_the_cursor_comes_back_after_an_interrupt() -> None:
         (True, "dumb", False, LineView),
         (True, "", False, LineView),
         (False, "xterm-256color", False, LineView),
-        (True, "xterm-256color", True, View),
+        (True, "xterm-256color", True, QuietView),
     ],
 )
 def test_the_view_fits_the_stream(
@@ -211,7 +222,8 @@ def test_no_color_means_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_quiet_says_nothing() -> None:
     stream = Terminal()
     with progress_view(stream, name="digits", rates=RATES, seeds=1, quiet=True) as view:
-        view.say("a note")
+        view.hold("a note")
+        view.say("another")
         view(_moment(500))
     assert stream.getvalue() == ""
 
