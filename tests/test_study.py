@@ -184,6 +184,27 @@ sys.exit(f"loads {{loaded}}" if loaded else 0)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_every_chart_is_a_method(study: Study) -> None:
+    from lrscope.charts import CHARTS, DARK
+
+    assert dir(study.charts) == [chart.name for chart in CHARTS]
+    for name in dir(study.charts):
+        assert "mark" in json.dumps(getattr(study.charts, name)().to_dict())
+    assert study.charts.valley(DARK).to_dict() != study.charts.valley().to_dict()
+    with pytest.raises(AttributeError, match="no chart 'hill'; there are valley, "):
+        study.charts.hill()
+    assert not hasattr(study.charts, "_repr_html_")
+
+
+def test_a_report_is_one_page(study: Study, tmp_path: Path) -> None:
+    study.report(tmp_path / "x.html")
+    study.report(str(tmp_path / "y.html"))
+    for page in tmp_path.iterdir():
+        text = page.read_text(encoding="utf-8")
+        assert text.lower().startswith("<!doctype html>")
+        assert "decay" in text
+
+
 LANE_KEYS = [
     "lane",
     "rate",

@@ -160,6 +160,8 @@ class Charts:
         self._study = study
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):  # what notebooks and copy look for is no chart
+            raise AttributeError(name)
         from lrscope.charts import CHARTS  # it loads altair
 
         for chart in CHARTS:

@@ -155,7 +155,8 @@ class FakeStudy:
     def histograms(self) -> pl.DataFrame:
         """Histograms of every epoch."""
         rows = []
-        for epoch, tensors in enumerate(self.spreads):
+        epochs = (self.val_steps // self.plan.steps_per_epoch).tolist()
+        for epoch, tensors in zip(epochs, self.spreads, strict=False):
             for tensor, (edges, counts) in zip(self.plan.tensors, tensors, strict=True):
                 for key, stop in zip(self.plan.lanes, self.stopped, strict=True):
                     if stop is not None and epoch * self.plan.steps_per_epoch > stop:
@@ -185,6 +186,7 @@ class FakeStudy:
                 kind = "good" if ratio < 1.15 else ("too_high" if high else "too_slow")
                 if high and ends > 0.8 * self.loss[0, key.lane]:
                     kind = "failed"
+                    kind = "diverging" if self.loss[-1, key.lane] > self.loss[0, key.lane] else kind
                 if stop is not None:
                     kind, at, why = "diverged", stop, f"loss not finite at step {stop}"
             ring = ["ringing"] if kind == "too_high" else []
@@ -221,7 +223,7 @@ def _histograms(parameters: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarr
         if alike:
             edges = np.linspace(low, high, BINS + 1)
         else:
-            knee = max(float(np.median(reach)) / 4, 1e-12)
+            knee = max(float(np.quantile(reach, 0.25)) / 10, 1e-9)
             edges = knee * np.sinh(np.linspace(np.arcsinh(low / knee), np.arcsinh(high / knee), BINS + 1))
         counts = np.stack([np.histogram(v, edges)[0] for v in lanes]).astype(np.uint32)
         tensors.append((edges, counts))
@@ -398,7 +400,9 @@ def descend_line(rates: np.ndarray, epochs: int = 1000, record_every: int = 1) -
         "update_ratio": ratio,
     }
     show = np.unique(np.linspace(0, epochs, min(epochs, 20) + 1).astype(int))
-    spreads = [_histograms([P[t, :, i][:, None] for i in range(2)]) for t in show]
+    with np.errstate(all="ignore"):
+        capped = np.where(np.abs(P) < 1e30, P, np.nan)
+    spreads = [_histograms([capped[t, :, i][:, None] for i in range(2)]) for t in show]
     return FakeStudy(plan, loss[:epochs], show, None, None, points, stats, P, spreads)
 
 

@@ -128,7 +128,7 @@ def test_without_a_terminal_one_line_every_thirty_seconds() -> None:
             clock.now = 100.0 + second
             view(_moment(1 + 20 * second))
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "digits: 2,000 steps, 32 lanes in one pass (16 rates x 2 seeds)"
+    assert lines[0] == "digits: 2,000 steps for each of 16 rates x 2 seeds, 32 lanes in one pass"
     assert lines[1] == "digits: step 601 of 2,000 (30%), 13 of 16 lanes alive, 3 diverged, 1:10 left"
     assert len(lines) == 1 + 3
 

@@ -85,7 +85,9 @@ def train(
     parts = [slice(end - int(np.prod(shape)), end) for end, shape in zip(ends, plan.shapes, strict=True)]
     weights = np.repeat(start[None], len(rates), axis=0)
     update = optimizer(rates)
-    measured = {name: [] for name in ("weight_norm", "distance", "gradient_norm", "unchanged_share", "update_ratio")}
+    measured = {
+        name: [] for name in ("weight_norm", "distance", "gradient_norm", "unchanged_share", "update_ratio")
+    }
     losses, tracked, val = [], [], []
     at = points(plan.steps)
 
@@ -109,9 +111,14 @@ def train(
             if step in at:
                 measured["gradient_norm"].append(norms(gradient))
                 moving = gradient != 0
-                stayed = [((new == weights) & moving)[:, part].sum(1) / moving[:, part].sum(1).clip(1) for part in parts]
+                stayed = [
+                    ((new == weights) & moving)[:, part].sum(1) / moving[:, part].sum(1).clip(1)
+                    for part in parts
+                ]
                 measured["unchanged_share"].append(np.stack(stayed, axis=1))
-                measured["update_ratio"].append(np.nan_to_num(norms(new - weights) / norms(weights), posinf=0.0))
+                measured["update_ratio"].append(
+                    np.nan_to_num(norms(new - weights) / norms(weights), posinf=0.0)
+                )
             weights = new
     loss_TL = np.array(losses)
     return tuple(
@@ -135,7 +142,8 @@ def _curve(
     broken = np.flatnonzero(~np.isfinite(loss))
     until = int(broken[0]) if len(broken) else plan.steps
     tensors = {
-        name: Track(at[: len(values)], np.array(values)[:, lane]).until(until) for name, values in measured.items()
+        name: Track(at[: len(values)], np.array(values)[:, lane]).until(until)
+        for name, values in measured.items()
     }
     epochs = np.arange(len(val)) * plan.steps_per_epoch
     return Curve(

@@ -231,9 +231,7 @@ def test_central_differences_agree_with_autograd(data):
     assert losses[0] == pytest.approx(
         function(module(torch.tensor(inputs)), torch.tensor(targets)).item(), rel=1e-12
     )
-    rounding = 4 * np.finfo(np.float64).eps * max(losses[0], 1) / CENTRAL.nudge
-    for derivative, gradient in zip(derivatives, gradients, strict=True):
-        assert np.abs(derivative[0] - gradient).max() <= 1e-7 * np.abs(gradient).max() + rounding
+    assert worst(derivatives, gradients) < 1e-7
 
 
 def test_a_forward_difference_is_off_by_half_the_nudge_times_the_curvature():

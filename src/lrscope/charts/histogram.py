@@ -1,6 +1,5 @@
 """The histogram grid: how the elements of each tensor are distributed, a row a rate and a column a tensor, by epoch."""
 
-import warnings
 from typing import Any
 
 import altair as alt
@@ -130,8 +129,9 @@ def _column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.F
     rates = lanes["rate"].unique().sort().to_list()
     tints = dict(zip(rates, theme.lane_colours(len(rates)), strict=True))
     colours = alt.Scale(domain=list(labels.values()), range=[tints[rate] for rate in lanes["rate"]])
+    # The ends of the axis are edges too, so that every histogram stands on a line of full width.
     edges = [
-        {"epoch": row["epoch"], "x": x.rounded(_clamped(x, np.array(row["edges"])))}
+        {"epoch": row["epoch"], "x": x.rounded(np.r_[x.low, _clamped(x, np.array(row["edges"])), x.high])}
         for row in frame.unique("epoch", maintain_order=True).iter_rows(named=True)
     ]
     bars = [_bars(row, x, labels[row["lane"]]) for row in frame.iter_rows(named=True)]
@@ -140,11 +140,12 @@ def _column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.F
     up = alt.Y("h:Q", scale=alt.Scale(domain=[0, 100], nice=False), axis=None)
     # Area, not bars: one path a histogram, and the slider answers four times as fast.
     step = {"type": "area", "interpolate": "step-after", "strokeJoin": "round"}
-    behind = alt.Chart(mark=alt.MarkDef(**step, color=theme.muted, opacity=0.28))
+    behind = alt.Chart(mark=alt.MarkDef(**step, fill=theme.muted, stroke=theme.muted, strokeWidth=0.7, opacity=0.3))
     now = alt.Chart(mark=alt.MarkDef(**step, fillOpacity=0.55, strokeWidth=1, line=False))
-    absent = alt.Chart(
-        mark=alt.MarkDef(type="text", align="right", baseline="top", dx=-1, dy=1, color=theme.muted, fontSize=9.5)
-    )
+    words = {"type": "text", "align": "right", "baseline": "top", "dx": -1, "dy": 1, "fontSize": 9.5}
+    halo = {"color": theme.background, "stroke": theme.background, "strokeWidth": 3}
+    notes = [alt.Chart(mark=alt.MarkDef(**words, **look)) for look in (halo, {"color": theme.muted})]
+    is_note = "datum.epoch == epoch && datum.x == null"
     tint = {"scale": colours, "legend": None}
     layers = [
         behind.transform_filter("datum.epoch == 0").encode(x=across, y=up),
@@ -161,8 +162,9 @@ def _column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.F
                 alt.Tooltip("note:N", title="not shown"),
             ],
         ),
-        absent.transform_filter("datum.epoch == epoch && datum.x == null").encode(
-            x=alt.value(width), y=alt.value(0), text="note:N"
+        *(
+            note.transform_filter(is_note).encode(x=alt.value(width), y=alt.value(0), text=alt.Text("note:N"))
+            for note in notes
         ),
     ]
     height = 46 if lanes.height <= 6 else 34 if lanes.height <= 10 else 26
@@ -211,14 +213,14 @@ def _elements(frame: pl.DataFrame) -> Span:
     every = every[np.isfinite(every)]
     if not every.size:
         return Span(-1.0, 1.0, "linear")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        usual = float(np.nanmedian([r for r, row in zip(reach, rows, strict=True) if row["epoch"] in (0, last)]))
-        calmest = float(np.nanmax([r for r, is_calm in zip(reach, calm, strict=True) if is_calm]))
+    # Where no lane is calm, what lies before training is the measure.
+    known = [(r, row["epoch"] == last) for r, row, is_calm in zip(reach, rows, calm, strict=True) if is_calm and r > 0]
+    ends = [r for r, is_last in known if is_last] or [r for r, _ in known] or [0.0]
+    usual, calmest = float(np.median(ends)), max(ends)
     if usual > 0 and float(np.abs(every).max()) > 10 * usual:
-        far = min(float(np.abs(every).max()), 1e4 * max(calmest, usual)) * 1.1
+        far = min(float(np.abs(every).max()), 1e4 * calmest) * 1.1
         low, high = max(float(every.min()) * 1.1, -far), min(float(every.max()) * 1.1, far)
-        return Span(min(low, 0.0), max(high, 0.0), "symlog", usual / 3)
+        return Span(min(low, 0.0), max(high, 0.0), "symlog", usual)
     return span(every, every, room=1.0, log=False)
 
 
@@ -260,8 +262,8 @@ def _bars(row: dict[str, Any], x: Span, lane: str) -> dict[str, Any]:
         "epoch": row["epoch"],
         "spread": f"{low:.3g}, {high:.3g}" if total else "",
         "note": ", ".join(note for note in notes if note),
-        # One height more than bins, for the right edge; one more again has no edge and carries the note.
-        "h": [*(int(height) for height in heights), 0, 0],
+        # Zeros for the ends of the axis; the last height has no edge and carries the note.
+        "h": [0, *(int(height) for height in heights), 0, 0, 0],
     }
 
 

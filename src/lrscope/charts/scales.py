@@ -234,10 +234,14 @@ def _linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [tick for tick in ticks if tick <= high + 1e-9 * stride]
 
 
-def _symlog_ticks(axis: Span, most: int = 7) -> list[float]:
-    top = max(abs(axis.low), abs(axis.high))
-    first, last = math.ceil(math.log10(axis.constant)), math.floor(math.log10(top))
-    stride = max(1, math.ceil((last - first + 1) / (most // 2)))
-    powers = [float(f"1e{power}") for power in range(last, first - 1, -stride)] or [top]
-    ticks = sorted({0.0, *powers, *(-power for power in powers)})
-    return [tick for tick in ticks if axis.low <= tick <= axis.high]
+def _symlog_ticks(axis: Span, gap: float = 0.15) -> list[float]:
+    """Zero, and powers of ten from the outside in, as long as they stand `gap` of the axis apart."""
+    outer = math.floor(math.log10(max(abs(axis.low), abs(axis.high))))
+    inner = math.floor(math.log10(axis.constant))
+    chosen = [0.0]
+    for power in range(outer, min(inner, outer) - 1, -1):
+        for tick in (float(f"1e{power}"), float(f"-1e{power}")):
+            inside = axis.low <= tick <= axis.high
+            if inside and all(abs(axis.part(tick) - axis.part(other)) >= gap for other in chosen):
+                chosen.append(tick)
+    return sorted(chosen)

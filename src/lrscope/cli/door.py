@@ -10,6 +10,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,9 @@ class Door(click.Group):
         """
         if _COMPLETE in os.environ:
             super().main(args, "lrscope", _COMPLETE)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A name or a sign that the terminal's encoding lacks becomes '?', not the end of the command.
+            sys.stdout.reconfigure(errors="replace")
         try:
             arguments = list(sys.argv[1:] if args is None else args)
             with self.make_context("lrscope", arguments, **extra) as context:

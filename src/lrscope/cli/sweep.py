@@ -127,16 +127,7 @@ def sweep_command(
         raise UsageError(
             f"--opt {opt[0]} came without an optimizer; name its optimizer: --optimizer sgd --opt {opt[0]}"
         )
-    if out is not None:
-        check_study("--out", out, overwrite=overwrite)
-    elif overwrite:
-        raise UsageError(
-            "--overwrite came without --out; name the study to replace: --out digits.lrscope --overwrite"
-        )
-    if report is not None:
-        check_report("--report", report)
-        if out is not None and report.resolve() == out.resolve():
-            raise UsageError(f"--out and --report are both {shlex.quote(str(out))}; name two files")
+    _check_files(out, report, overwrite=overwrite)
     # What a user's model prints goes to standard error: standard output is for results, and may be JSON.
     with contextlib.redirect_stdout(sys.stderr):
         study = _train(
@@ -153,12 +144,29 @@ def sweep_command(
             track=track or None,
         )
     with study:
-        print_study(study, as_json=as_json)
-        sys.stdout.flush()
-        if report is not None:
-            study.report(report)
-    if not quiet:
-        _say_where(out, report)
+        try:
+            print_study(study, as_json=as_json)
+            sys.stdout.flush()
+        finally:
+            # Also where nobody reads the table to its end (`| head`): the page was asked for.
+            if report is not None:
+                study.report(report)
+        if not quiet:
+            _say_where(study, out, report, problem)
+
+
+def _check_files(out: Path | None, report: Path | None, *, overwrite: bool) -> None:
+    """Raise UsageError unless what the sweep will write can be written: nothing is lost after a long run."""
+    if out is not None:
+        check_study("--out", out, overwrite=overwrite)
+    elif overwrite:
+        raise UsageError(
+            "--overwrite came without --out; name the study to replace: --out digits.lrscope --overwrite"
+        )
+    if report is not None:
+        check_report("--report", report)
+    if report is not None and out is not None and report.resolve() == out.resolve():
+        raise UsageError(f"--out and --report are both {shlex.quote(str(out))}; name two files")
 
 
 def _load(
@@ -233,11 +241,17 @@ def _kept(path: Path | None, before: tuple[int, int] | None) -> str:
     return f"what was recorded is in {name}; look at it: lrscope show {name}"
 
 
-def _say_where(out: Path | None, report: Path | None) -> None:
-    """Say where things were written, and how to keep a study that was not."""
-    if out is not None:
-        click.echo(f"study: {shlex.quote(str(out))}", err=True)
-    if report is not None:
-        click.echo(f"report: {shlex.quote(str(report))}", err=True)
+def _say_where(study: "Study", out: Path | None, report: Path | None, reference: str) -> None:
+    """Say how long it took, where things were written, and how to keep a study that was not."""
+    from lrscope.outlets.numerals import duration_text, size_text
+    from lrscope.outlets.printable import printable
+
+    lines = [f"trained in {duration_text(study.note('seconds') or 0)}"]
+    for what, path in (("study", out), ("report", report)):
+        if path is not None:
+            lines.append(f"{what}: {shlex.quote(str(path))} ({size_text(path.stat().st_size)})")
     if out is None:
-        click.echo("the study was kept in memory only; to keep it, add --out FILE.lrscope", err=True)
+        name = shlex.quote(f"{Path(reference.partition(':')[0]).stem}.lrscope")
+        lines.append(f"the study was kept in memory only; to keep it, add --out {name}")
+    for line in lines:
+        click.echo(printable(line), err=True)

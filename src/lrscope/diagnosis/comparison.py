@@ -1,17 +1,20 @@
-"""Comparison: the lanes of a study side by side after equally many steps. Which rates are as good as the best.
+"""Comparison: the lanes of a study side by side after equally many steps, and which rates are good.
 
 Letters: R rates that came through on every seed, S seeds.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from lrscope.diagnosis.baseline import baseline
 from lrscope.diagnosis.curve import Curve, Floats
-from lrscope.diagnosis.facts import Facts, baseline
+from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.objective import Objective, choose_objective
 from lrscope.diagnosis.progress import first_reach
 from lrscope.diagnosis.symptoms import invalid, is_sound
@@ -42,6 +45,20 @@ class Standing:
     near_by_noise: bool
 
 
+class Pace(NamedTuple):
+    """How many steps a lane took to a loss, beside the fastest good lane."""
+
+    target: float
+    steps: int
+    fastest_rate: float
+    fastest_steps: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times more steps."""
+        return max(self.steps, 1) / max(self.fastest_steps, 1)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
     """All lanes of a study after equally many steps.
@@ -55,8 +72,8 @@ class Comparison:
         standings: the rates that came through on every seed, rising.
         best: the best of them; None where there is none or `hindrance` says why it means nothing.
         near_optimal: the rates around the best, without a gap, that are as good.
-        hindrance: why there is no best rate to compare with: "broken" (none came through on every seed), "nothing"
-            (none learned), "constant" (none beats a constant answer), "one_rate"; or None.
+        hindrance: why there is no best rate to compare with: "broken" (none came through on every seed),
+            "nothing" (none learned), "constant" (none beats a constant answer), "one_rate"; or None.
         near_zero: the best loss has come down to next to nothing, from where no rate can gain more in loss.
         thresholds: what the rules compare with.
     """
@@ -79,18 +96,26 @@ class Comparison:
 
     def at(self, rate: float, seed: int) -> Facts | None:
         """The facts of a lane."""
-        lanes = self.facts.values()
-        return next((one for one in lanes if one.curve.rate == rate and one.curve.seed == seed), None)
+        return self._by_key.get((rate, seed))
 
-    @property
+    @functools.cached_property
+    def _by_key(self) -> dict[tuple[float, int], Facts]:
+        return {(one.curve.rate, one.curve.seed): one for one in self.facts.values()}
+
+    @functools.cached_property
     def too_noisy(self) -> bool:
         """Whether rates over more decades than help anybody are as good only because seeds differ so much."""
         noisy = any(one.near_by_noise for one in self.standings if one.rate in self.near_optimal)
         return noisy and decades(self.near_optimal) > self.thresholds.widest
 
+    @functools.cached_property
     def good_rates(self) -> tuple[float, ...]:
-        """Rates called good: those that are near for another reason than noise where there is too much of that."""
-        return tuple(one.rate for one in self.standings if one.near and not (self.too_noisy and one.near_by_noise))
+        """Rates called good: those that are near for another reason than noise where there is too much of
+        that."""
+        if self.best is None:
+            return ()
+        good = (one for one in self.standings if one.near and not (self.too_noisy and one.near_by_noise))
+        return tuple(one.rate for one in good)
 
     @property
     def leader(self) -> float | None:
@@ -103,20 +128,31 @@ class Comparison:
         """How many times more steps than the fastest good lane a good rate took, on its slowest seed."""
         ratios = [1.0]
         for seed in self.seeds:
-            facts, target = self.at(rate, seed), self.common_level(seed)
-            own, fastest = facts and first_reach(facts.levels, target), self.fastest(seed, target)
-            if own is not None and fastest is not None:
-                ratios.append(max(own, 1) / max(fastest[1], 1))
+            pace = self.pace(rate, seed)
+            if pace is not None:
+                ratios.append(pace.ratio)
         return max(ratios)
 
-    def common_level(self, seed: int) -> float:
+    def pace(self, rate: float, seed: int) -> "Pace | None":
+        """How fast a lane came to the lowest training loss that all good lanes of its seed reached."""
+        facts, target = self.at(rate, seed), self._common_levels.get(seed)
+        if facts is None or target is None:
+            return None
+        own, fastest = first_reach(facts.levels, target), self.fastest(seed, target)
+        if own is None or fastest is None:
+            return None
+        return Pace(target, own, *fastest)
+
+    @functools.cached_property
+    def _common_levels(self) -> dict[int, float]:
         """The lowest training loss that all good lanes of a seed reached."""
-        good = [self.at(rate, seed) for rate in self.good_rates()]
-        return max((float(one.levels.min()) for one in good if one is not None), default=math.inf)
+        seeds = {seed: [self.at(rate, seed) for rate in self.good_rates] for seed in self.seeds}
+        lows = {seed: [float(one.levels.min()) for one in lanes if one] for seed, lanes in seeds.items()}
+        return {seed: max(values) for seed, values in lows.items() if values}
 
     def fastest(self, seed: int, target: float) -> tuple[float, int] | None:
         """Rate and step of the good lane of a seed that first reached a loss, None where none did."""
-        good = [self.at(rate, seed) for rate in self.good_rates()]
+        good = [self.at(rate, seed) for rate in self.good_rates]
         reached = [(first_reach(one.levels, target), one.curve.rate) for one in good if one is not None]
         steps = [(step, rate) for step, rate in reached if step is not None]
         return (min(steps)[1], min(steps)[0]) if steps else None
@@ -128,7 +164,8 @@ def decades(rates: Sequence[float]) -> float:
 
 
 def horizons(curves: Sequence[Curve], thresholds: Thresholds = DEFAULT) -> tuple[int, ...]:
-    """The different lengths of the lanes that did not stop by themselves, rising; lanes too short left out."""
+    """The different lengths of the lanes that did not stop by themselves, rising; lanes too short left
+    out."""
     alive = {curve.steps for curve in curves if curve.stopped_step is None}
     return tuple(sorted(steps for steps in alive if steps >= thresholds.least_steps))
 
@@ -210,7 +247,11 @@ def _standings(
     regret_error = _paired_error(regrets_RS[window_R])
     regret_R = regrets_RS.mean(axis=1)
     if by_ratio:
-        excess_R, tolerance, error = logs_RS.mean(axis=1) - logs_RS[best].mean(), thresholds.tolerance, _paired_error(logs_RS[window_R])
+        excess_R, tolerance, error = (
+            logs_RS.mean(axis=1) - logs_RS[best].mean(),
+            thresholds.tolerance,
+            _paired_error(logs_RS[window_R]),
+        )
     else:
         excess_R, tolerance, error = regret_R, thresholds.regret, regret_error
     plainly_R = (regret_R <= thresholds.regret) | (excess_R <= tolerance)

@@ -154,6 +154,6 @@ def _measured(track: Track, steps_done: int, complete: bool) -> Track:
     just not be written yet.
     """
     finite = np.isfinite(track.values).reshape(len(track.steps), -1).any(axis=1)
-    measured = np.arange(len(finite)) <= np.flatnonzero(finite).max(initial=-1)
+    measured = np.arange(len(track.steps)) <= np.flatnonzero(finite).max(initial=-1)
     measured = (track.steps <= steps_done) & (measured | complete)
     return Track(track.steps[measured], track.values[measured])

@@ -28,42 +28,117 @@ class Finding(NamedTuple):
 SENTENCES: dict[str, Text] = {
     "invalid.empty": Text("no step has been recorded"),
     "invalid.short": Text("{steps} steps are too few to judge; {least} are needed"),
-    "invalid.start": Text("its first loss is {loss} where its seed's other lanes begin at {start}: they do not start alike"),
+    "invalid.start": Text(
+        "its first loss is {loss} where its seed's other lanes begin at {start}: they do not start alike"
+    ),
     "invalid.not_finite": Text("the loss is not finite before the first update: the rate has no part in it"),
-    "frozen": Text("late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}), from step {step} on: the update is lost in rounding; the loss went from {start} to {end}"),
+    "frozen": Text(
+        "late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}), from "
+        "step {step} on: the update is lost in rounding; the loss went from {start} to {end}"
+    ),
     "diverged.loss": Text("the loss was not finite at step {step} of {steps}"),
     "diverged.validation": Text("the validation loss was not finite at step {step} of {steps}"),
     "diverged.lost": Text("{tensor} held values that are not finite at step {step}"),
-    "diverged.rise": Text("the loss rose from {start} to {end}, {times} times its start, and passed {limit} times at step {step}"),
-    "diverged.scale": Text("the loss rose from {start} to {end}, by {times} times the scale of its changes ({scale}); it passed {limit} times at step {step}"),
-    "diverged.weights": Text("{tensor} grew to {times} times its first size while the loss rose from {start} to {end}"),
-    "diverging": Text("the weights swing with period 2, each swing {growth} times the one before, and the loss has risen to {end}"),
-    "diverging.soon": Text("the weights swing with period 2, each swing {growth} times the one before, and the loss has risen to {end}; at this pace it is {limit} times its start within {steps} more steps"),
-    "collapsed.displacement": Text("the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached {best}; the weights moved {times} times the norm they had"),
-    "collapsed.spread": Text("the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached {best}; {tensor} grew to {times} times its first size"),
-    "collapsed.gradient": Text("the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached {best}; the gradient is down to {share} of its first norm"),
-    "not_started": Text("the loss went from {start} to {end} and the weights moved by {share} of their norm; a rate about {times} times higher would move them"),
-    "failed": Text("the loss ended at {end} after {start} at the start: nothing was learned; the best lane ({rate}) reached {best}"),
-    "failed.all": Text("the loss ended at {end} after {start} at the start: nothing was learned, at no rate of this study"),
-    "unstable.rise": Text("the smoothed loss rose {times} times, from {low} at step {low_step} to {high} at step {high_step}"),
-    "unstable.end": Text("the smoothed loss ended at {high}, {times} times its lowest, {low} at step {low_step}"),
+    "diverged.rise": Text(
+        "the loss rose from {start} to {end}, {times} times its start, and passed {limit} times at step "
+        "{step}"
+    ),
+    "diverged.scale": Text(
+        "the loss rose from {start} to {end}, by {times} times the scale of its changes ({scale}); it "
+        "passed {limit} times at step {step}"
+    ),
+    "diverged.weights": Text(
+        "{tensor} grew to {times} times its first size while the loss rose from {start} to {end}"
+    ),
+    "diverging": Text(
+        "the weights swing with period 2, each swing {growth} times the one before, and the loss has "
+        "risen to {end}"
+    ),
+    "diverging.soon": Text(
+        "the weights swing with period 2, each swing {growth} times the one before, and the loss has "
+        "risen to {end}; at this pace it is {limit} times its start within {steps} more steps"
+    ),
+    "collapsed.displacement": Text(
+        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached "
+        "{best}; the weights moved {times} times the norm they had"
+    ),
+    "collapsed.spread": Text(
+        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached "
+        "{best}; {tensor} grew to {times} times its first size"
+    ),
+    "collapsed.gradient": Text(
+        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached "
+        "{best}; the gradient is down to {share} of its first norm"
+    ),
+    "not_started": Text(
+        "the loss went from {start} to {end} and the weights moved by {share} of their norm; a rate about"
+        " {times} times higher would move them"
+    ),
+    "failed": Text(
+        "the loss ended at {end} after {start} at the start: nothing was learned; the best lane ({rate}) "
+        "reached {best}"
+    ),
+    "failed.all": Text(
+        "the loss ended at {end} after {start} at the start: nothing was learned, at no rate of this study"
+    ),
+    "unstable.rise": Text(
+        "the smoothed loss rose {times} times, from {low} at step {low_step} to {high} at step {high_step}"
+    ),
+    "unstable.end": Text(
+        "the smoothed loss ended at {high}, {times} times its lowest, {low} at step {low_step}"
+    ),
     "unstable.seeds": Text("{failed} of {seeds} seeds did not come through at this rate"),
     "good.best": Text("the best rate: {objective} {value}"),
-    "good.near": Text("{objective} {value}, the best rate's being {best} ({rate}): {share} of what it learned is missing"),
-    "good.error": Text("{objective} {value}, the best rate's being {best} ({rate}): {share} ± {error} of what it learned is missing"),
-    "good.steps": Text("it took {times} times as many steps as the fastest lane ({fastest}) to a training loss of {target}: {own} and {steps}"),
-    "good.alone": Text("the only rate, and its {objective} fell to {value}, {share} of its start: no rate can gain more than that"),
-    "too_high": Text("{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned is missing"),
-    "too_slow": Text("{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned is missing"),
-    "too_slow.steps": Text("the fastest lane ({fastest}) first reached this lane's end loss, {end}, after {reached} of {steps} steps: about {times} times more steps are needed"),
-    "cannot_tell.one_rate": Text("the only rate: there is none to compare it with; {objective} went from {start} to {value}"),
-    "cannot_tell.broken": Text("no rate of this study came through on every seed, so there is none to compare with"),
+    "good.near": Text(
+        "{objective} {value}, the best rate's being {best} ({rate}): {share} of what it learned is missing"
+    ),
+    "good.error": Text(
+        "{objective} {value}, the best rate's being {best} ({rate}): {share} ± {error} of what it learned"
+        " is missing"
+    ),
+    "good.steps": Text(
+        "it took {times} times as many steps as the fastest lane ({fastest}) to a training loss of "
+        "{target}: {own} and {steps}"
+    ),
+    "good.alone": Text(
+        "the only rate, and its {objective} fell to {value}, {share} of its start: no rate can gain more "
+        "than that"
+    ),
+    "too_high": Text(
+        "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned is missing"
+    ),
+    "too_slow": Text(
+        "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned is missing"
+    ),
+    "too_slow.steps": Text(
+        "the fastest lane ({fastest}) first reached this lane's end loss, {end}, after {reached} of "
+        "{steps} steps: about {times} times more steps are needed"
+    ),
+    "too_slow.start": Text("after {steps} steps the loss, {end}, is not below its start yet"),
+    "cannot_tell.between": Text(
+        "{objective} {value}: {share} of what the best rate ({rate}) learned is missing, though rates on "
+        "both sides are good"
+    ),
+    "cannot_tell.one_rate": Text(
+        "the only rate: there is none to compare it with; {objective} went from {start} to {value}"
+    ),
+    "cannot_tell.broken": Text(
+        "no rate of this study came through on every seed, so there is none to compare with"
+    ),
     "cannot_tell.nothing": Text("no rate of this study lowered the {objective} below its start, {start}"),
-    "cannot_tell.constant": Text("no rate of this study did better than a constant answer ({constant}); this one ended at {end}"),
-    "cannot_tell.noise": Text("{objective} {value}, {share} ± {error} of what the best rate ({rate}) learned missing: the seeds differ too much to tell"),
-    "overfitting": Text("validation was best at step {step} ({best}) and ended {percent} above that, at {end}, while the training loss fell"),
+    "cannot_tell.constant": Text(
+        "no rate of this study did better than a constant answer ({constant}); this one ended at {end}"
+    ),
+    "cannot_tell.noise": Text(
+        "{objective} {value}, {share} ± {error} of what the best rate ({rate}) learned missing: the seeds"
+        " differ too much to tell"
+    ),
+    "overfitting": Text(
+        "validation was best at step {step} ({best}) and ended {percent} above that, at {end}, while the "
+        "training loss fell"
+    ),
     "ringing": Text("{scalar} rings with period 2 from step {first} to {last}"),
-}  # fmt: skip
+}
 
 
 def loss_text(loss: float) -> str:

@@ -22,7 +22,9 @@ def to_tell(comparison: Comparison, verdicts: Sequence[Verdict], failing: Sequen
         return f"rates on both sides: {_rates(rates[0] / 30, rates[0] * 30)}"
     if best is not None and comparison.too_noisy:
         seeds = max(2 * len(comparison.seeds), 4)
-        return f"more seeds: {_rates(comparison.near_optimal[0], comparison.near_optimal[-1])} --seeds {seeds}"
+        return (
+            f"more seeds: {_rates(comparison.near_optimal[0], comparison.near_optimal[-1])} --seeds {seeds}"
+        )
     if best is not None and comparison.leader == rates[-1]:
         return f"widen to higher rates: {_rates(rates[-2], rates[-1] * 10)}"
     if best is not None:
@@ -45,7 +47,11 @@ def _to_learn(comparison: Comparison, failing: Sequence[float]) -> str:
 
 
 def to_know_more(
-    rate: float, interval: Sequence[float], cliff: float | None, comparison: Comparison, failing: Sequence[float]
+    rate: float,
+    interval: Sequence[float],
+    cliff: float | None,
+    comparison: Comparison,
+    failing: Sequence[float],
 ) -> str:
     """What to run where a rate is recommended.
 
@@ -59,8 +65,8 @@ def to_know_more(
     around = _rates(min(interval[0], rate) / 2, interval[-1] * 2)
     if cliff is not None:
         return (
-            "the best rates stand next to one that fails: before a lower rate, try --schedule warmup-cosine or "
-            f"--clip-norm with {_rates(min(interval[0], rate), cliff * 2)} --seeds 3"
+            "the best rate stands next to one that fails: before a lower rate, try --schedule warmup-cosine "
+            f"or --clip-norm with {_rates(min(interval[0], rate), cliff * 2)} --seeds 3"
         )
     if not [one for one in failing if one > interval[-1]]:
         return f"to see where it breaks: {_rates(interval[-1], comparison.rates[-1] * 30)}"

@@ -2,138 +2,14 @@
 
 import dataclasses
 import functools
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
-
-import numpy as np
 
 from lrscope.diagnosis import progress, stability
+from lrscope.diagnosis.baseline import Baseline, end_loss, is_full_batch, settled, smoothed
 from lrscope.diagnosis.curve import Curve, Floats, Track
 from lrscope.diagnosis.progress import Rise
 from lrscope.diagnosis.stability import Ringing, Spread
 from lrscope.diagnosis.thresholds import Thresholds
 from lrscope.plan import Plan
-
-
-class Baseline(NamedTuple):
-    """What the lanes of one seed have in common.
-
-    Attributes:
-        first: the loss of the first step, the median over lanes, which all should share.
-        start: the loss before training: of the slowest lane, over so few steps that it has hardly moved.
-        best: the lowest loss at the end of a lane.
-        best_rate: the rate of that lane.
-        slowest: the lowest rate that did not stop.
-        scale: the size of a change of the loss: of the start itself, of the way down to the best, and of the
-            mini-batch noise the largest. For a positive loss mostly the start.
-        progress: how far down counts as having learned something.
-        calm: the highest late rise of the smoothed loss of the slowest lane, whose batches are every lane's: noise
-            raises a loss so far without the rate's doing. For the slowest lane itself that of the calmest other.
-        positive: no loss of this seed is negative, so that ratios of losses mean something.
-    """
-
-    first: float
-    start: float
-    best: float
-    best_rate: float
-    scale: float
-    progress: float
-    slowest: float
-    calm: tuple[float, float]
-    positive: bool
-
-
-def is_full_batch(plan: Plan) -> bool:
-    """Whether every step sees all examples, so that the loss has no mini-batch noise."""
-    return plan.steps_per_epoch == 1
-
-
-def end_loss(curve: Curve, smooth_T: Floats, thresholds: Thresholds) -> float:
-    """The loss at the end: the last one where the late losses only fall, else their running mean."""
-    late = curve.loss[-max(int(curve.steps * thresholds.smoothing), 3) :]
-    return float(late[-1] if (np.diff(late) <= 0).all() else smooth_T[-1])
-
-
-def smoothed(curve: Curve, thresholds: Thresholds) -> Floats:
-    """The running mean of the loss, [T]."""
-    return progress.running_mean(curve.loss, thresholds.smoothing * curve.steps)
-
-
-def settled(curve: Curve, thresholds: Thresholds) -> int:
-    """The step from which the running mean is one: before, it is little more than single batches."""
-    return min(int(2 * thresholds.smoothing * curve.steps), curve.steps // 4)
-
-
-def starts_alike(curve: Curve, first: float, plan: Plan, thresholds: Thresholds) -> bool:
-    """Whether the first loss is that of the seed's other lanes."""
-    tolerance = max(thresholds.start_tolerance, 8 * stability.epsilon(plan.dtype))
-    return bool(abs(curve.loss[0] - first) <= tolerance * abs(first) + tolerance * 1e-3)
-
-
-def baseline(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds) -> Baseline | None:
-    """What the lanes of one seed have in common; None if none has a first loss."""
-    begun = [curve for curve in curves if curve.steps]
-    if not begun:
-        return None
-    first = float(np.median([curve.loss[0] for curve in begun]))
-    paired = [curve for curve in begun if starts_alike(curve, first, plan, thresholds)] or begun
-    slowest = min(paired, key=lambda curve: (curve.stopped_step is not None, curve.rate))
-    window = _still(slowest, plan, thresholds)
-    start = float(slowest.loss[:window].mean())
-    ended = [curve for curve in paired if curve.stopped_step is None and curve.steps >= thresholds.least_steps]
-    smooth = {curve.rate: smoothed(curve, thresholds) for curve in ended}
-    ends = {curve.rate: end_loss(curve, smooth[curve.rate], thresholds) for curve in ended}
-    best_rate = min(ends, key=lambda rate: (ends[rate], rate), default=slowest.rate)
-    best = ends.get(best_rate, start)
-    climbs = {
-        curve.rate: progress.highest_climb(smooth[curve.rate], curve.steps // 4, settled(curve, thresholds))
-        for curve in ended
-    }
-    if slowest.rate in ends and not is_full_batch(plan):
-        # The slowest lane's late batches are those of every lane's end: where it has not fallen, and is above its start
-        # by no more than noise, it tells better than the first batches what the ends are to be compared with.
-        shake = progress.smoothed_noise(slowest.loss, smooth[slowest.rate], thresholds.smoothing * slowest.steps)
-        if start < ends[slowest.rate] <= start + thresholds.rise_noise * shake:
-            start = ends[slowest.rate]
-    descent = max(start - best, 0.0)
-    quarter = slowest.loss[: max(slowest.steps // 4, 2)]
-    noise = 1.5 * float(np.median(np.abs(np.diff(quarter)))) if len(quarter) > 1 else 0.0
-    asked = (1 - thresholds.no_progress) * abs(start)
-    # A loss with a large constant part never falls by 2%: there a lane is measured against the best one.
-    certain = descent > 4 * noise / math.sqrt(window)
-    relative = certain and thresholds.least_descent * abs(start) < descent < asked
-    return Baseline(
-        first=first,
-        start=start,
-        best=best,
-        best_rate=best_rate,
-        scale=max(abs(start), descent, noise, 1e-12),
-        progress=(1 - thresholds.no_progress) * (descent if relative else max(abs(start), descent)),
-        slowest=slowest.rate,
-        calm=(
-            climbs.get(slowest.rate, 0.0),
-            min((climb for rate, climb in climbs.items() if rate != slowest.rate), default=0.0),
-        ),
-        positive=all(bool((curve.loss >= 0).all()) for curve in paired),
-    )
-
-
-def _still(slowest: Curve, plan: Plan, thresholds: Thresholds) -> int:
-    """Over how many first steps the slowest lane's loss is that before training.
-
-    At most an epoch and a quarter of the run; halved while the later half lies below the earlier by more
-    than twice the standard error of their difference, down to the smoothing's half-life.
-    """
-    window = max(1, min(plan.steps_per_epoch, slowest.steps // 4))
-    least = max(1, int(slowest.steps * thresholds.smoothing))
-    while window > least:
-        earlier, later = slowest.loss[: window // 2], slowest.loss[window // 2 : window]
-        error = math.sqrt(float(earlier.var()) / len(earlier) + float(later.var()) / len(later))
-        if earlier.mean() - later.mean() <= 2 * error:
-            break
-        window //= 2
-    return window
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -204,17 +80,21 @@ class Facts:
     @functools.cached_property
     def ringing(self) -> Ringing | None:
         """A swing of period 2 of a tracked scalar."""
-        # Two batches that take turns make the weights take turns too.
-        return None if self.plan.steps_per_epoch == 2 else stability.ringing(self.curve, self.plan.dtype)
+        if self.plan.steps_per_epoch == 2:
+            return None  # two batches that take turns make the weights take turns too
+        return stability.ringing(self.curve, self.plan.dtype, self.thresholds)
 
     @functools.cached_property
     def growth(self) -> float | None:
         """Growth per step of a swing of period 2, where it means divergence for certain.
 
         That is: without mini-batch noise, at a constant rate, and with an update that is linear in the
-        gradient (Adam's swings saturate).
+        gradient: Adam's swings, and clipped ones, saturate.
         """
-        if not is_full_batch(self.plan) or self.plan.schedule is not None or self.plan.optimizer != "SGD":
+        plan = self.plan
+        if plan.optimizer != "SGD" or plan.schedule is not None or plan.clip_norm is not None:
+            return None
+        if not is_full_batch(plan):
             return None
         return stability.growing_swing(self.curve, self.plan.dtype, self.thresholds)
 
@@ -227,14 +107,13 @@ class Facts:
     @property
     def floor(self) -> float:
         """A loss below it, `offset` added, counts as it: a fourfold rise from there is one that counts."""
-        descent = max(self.baseline.start - self.baseline.best, 0.0)
-        return self.thresholds.rise_regret * descent / (self.thresholds.late_rise - 1)
+        return self.thresholds.rise_regret * self.baseline.descent / (self.thresholds.late_rise - 1)
 
     @property
     def calm(self) -> float:
-        """How far noise alone raises the smoothed loss on these batches, by the calmest lane beside this one."""
-        slowest, calmest_other = self.baseline.calm
-        return calmest_other if self.curve.rate == self.baseline.slowest else slowest
+        """How far noise alone raises the smoothed loss on these batches."""
+        base = self.baseline
+        return base.calm_beside_slowest if self.curve.rate == base.slowest else base.calm
 
     @property
     def offset(self) -> float:
@@ -242,14 +121,16 @@ class Facts:
 
         Nothing to a positive loss. Another one is moved so that the best lane has 1/20 of what the start has.
         """
-        descent = max(self.baseline.start - self.baseline.best, 0.0)
-        return 0.0 if self.baseline.positive else descent / 19 - self.baseline.best
+        base = self.baseline
+        return 0.0 if base.positive else base.descent / 19 - base.best
 
     @functools.cached_property
     def noise(self) -> float:
         """Standard deviation of the smoothed loss due to mini-batches."""
+        if is_full_batch(self.plan):
+            return 0.0
         half_life = self.thresholds.smoothing * self.curve.steps
-        return 0.0 if is_full_batch(self.plan) else progress.smoothed_noise(self.curve.loss, self.smooth, half_life)
+        return progress.smoothed_noise(self.curve.loss, self.smooth, half_life)
 
     def tensor_name(self, index: int) -> str:
         """The name of a tensor, or its place where the plan has no names."""

@@ -36,6 +36,7 @@ def judge(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT)
 
 def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thresholds) -> Verdict:
     facts = comparison.facts.get(curve.lane)
+    findings: tuple[Finding, ...]
     attributes: list[tuple[str, Finding]] = []
     if facts is None:
         kind, findings = "invalid", (_unjudged(curve, thresholds),)

@@ -48,8 +48,8 @@ FINAL_TRAINING = Objective("final training loss", lambda facts: facts.end, lambd
 def choose_objective(lanes: Sequence[Facts], thresholds: Thresholds) -> Objective:
     """What these lanes are compared by.
 
-    The final validation loss; the best one (early stopping) where a lane overfits, since the end then tells how
-    long it trained more than at which rate; the training loss where there is no validation loss to
+    The final validation loss; the best one (early stopping) where a lane overfits, since the end then tells
+    how long it trained more than at which rate; the training loss where there is no validation loss to
     compare.
     """
     if not lanes or not all(_validated(facts.curve, lanes[0].curve) for facts in lanes):
@@ -60,7 +60,8 @@ def choose_objective(lanes: Sequence[Facts], thresholds: Thresholds) -> Objectiv
 
 
 def _validated(curve: Curve, like: Curve) -> bool:
-    """Whether there is a validation loss before training and a later one, at the same steps as another lane."""
+    """Whether there is a validation loss before training and a later one, at the same steps as another
+    lane."""
     steps = curve.val.steps
     return (
         len(steps) > 1
@@ -100,8 +101,8 @@ class Overfitting(NamedTuple):
 def overfitting(curve: Curve, smooth_T: Floats, plan: Plan, thresholds: Thresholds) -> Overfitting | None:
     """Prechelt's generalisation loss 100 (L_end / L_min - 1), if it is large, certain, and training went on.
 
-    The standard error of a validation loss is taken to be its mean over the root of the number of examples (losses
-    of single examples spread about as widely as their mean), or the scatter of neighbouring
+    The standard error of a validation loss is taken to be its mean over the root of the number of examples
+    (losses of single examples spread about as widely as their mean), or the scatter of neighbouring
     checkpoints where that is larger.
     """
     steps, values = curve.val

@@ -16,8 +16,8 @@ _LARGEST = 1e280
 def running_mean(loss_T: Floats, half_life: float) -> Floats:
     """Exponential running mean of past and present, [T], free of the pull of its first value.
 
-    mean_t = sum_k d^(t-k) x_k / sum_k d^(t-k) over k = 0..t, with d = 2^(-1/half_life); the divisor is the bias
-    correction of Kingma & Ba, Adam, arXiv 1412.6980, section 3.
+    mean_t = sum_k d^(t-k) x_k / sum_k d^(t-k) over k = 0..t, with d = 2^(-1/half_life); the divisor is the
+    bias correction of Kingma & Ba, Adam, arXiv 1412.6980, section 3.
 
     Args:
         loss_T: finite values.

@@ -1,4 +1,4 @@
-"""Recommend: the rate to use, the interval that is as good, how far off the cliff is; or why it cannot be told."""
+"""Recommend: the rate to use, the interval as good, the distance to the cliff; or why it cannot be told."""
 
 import dataclasses
 import itertools
@@ -29,8 +29,8 @@ class Recommendation:
         spent: steps done, in full training runs.
         objective: what rates were compared by.
         best_rate: the best single rate by the objective.
-        final_rate, early_stopped_rate, training_rate: the best by final validation loss, by the best validation loss of
-            the run, and by final training loss; None where not measured.
+        final_rate, early_stopped_rate, training_rate: the best by final validation loss, by the best
+            validation loss of the run, and by final training loss; None where not measured.
         safe_rate: the highest rate that is within 5% of the best on every seed.
         near_optimal: every tested rate that is as good as the best, without a gap, whatever time it took.
         caution: what to beware of, None where there is nothing.
@@ -127,7 +127,8 @@ def recommend(
         because=because,
         caution=caution,
     )
-    at_cliff = first_failing is not None and first_failing <= thresholds.cliff * interval[-1]
+    leader = comparison.leader or rate
+    at_cliff = first_failing is not None and first_failing <= thresholds.cliff * leader
     ahead = experiment.to_know_more(rate, interval, first_failing if at_cliff else None, comparison, failing)
     return dataclasses.replace(told, next_experiment=ahead)
 
@@ -196,13 +197,17 @@ def _choose(
     away = [rate for rate in interval if not at_cliff(rate)]
     if away:
         return _snap(math.sqrt(away[0] * away[-1]), away), None
-    lower = [rate for rate in comparison.rates if rate < interval[0]]
-    standing = comparison.standing(lower[-1]) if lower else None
     seeds = f"{len(comparison.seeds)} seed{'s' if len(comparison.seeds) > 1 else ''}"
-    if standing is not None and standing.worst_regret <= thresholds.safe_regret:
-        return standing.rate, (
-            f"{rate_text(interval[-1])} was better, but on {seeds} it is too near to the first rate that fails"
-        )
+    safe = [
+        one.rate
+        for one in comparison.standings
+        if one.rate < interval[0] and one.worst_regret <= thresholds.safe_regret
+    ]
+    if safe:
+        # The highest off the cliff; where the grid is too fine for that, the one furthest from it.
+        rate = max((rate for rate in safe if not at_cliff(rate)), default=safe[0])
+        better = rate_text(interval[-1])
+        return rate, f"{better} was better, but on {seeds} it is too near to the first rate that fails"
     return interval[0], f"on {seeds} it is near to the first rate that fails"
 
 
@@ -215,8 +220,11 @@ def _snap(centre: float, rates: Sequence[float]) -> float:
     return rounded if rates[0] <= rounded <= rates[-1] else centre
 
 
-def _widened(interval: Sequence[float], rates: Sequence[float], failing: Sequence[float]) -> tuple[float, float]:
-    """The interval with half a lane on each side that is not the grid's end, and never towards a failing rate."""
+def _widened(
+    interval: Sequence[float], rates: Sequence[float], failing: Sequence[float]
+) -> tuple[float, float]:
+    """The interval with half a lane on each side that is not the grid's end, and never towards a failing
+    rate."""
     below = [rate for rate in rates if rate < interval[0]]
     above = [rate for rate in rates if rate > interval[-1]]
     low = math.sqrt(below[-1] * interval[0]) if below and below[-1] not in failing else interval[0]

@@ -7,7 +7,7 @@ from lrscope.diagnosis import symptoms
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.evidence import Finding, loss_text, rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
-from lrscope.diagnosis.progress import first_reach, regret
+from lrscope.diagnosis.progress import regret
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,8 @@ def _unstable(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
 
 
 def _lost(facts: Facts, comparison: Comparison) -> bool:
-    """Whether a lane did not come through. Below the good rates one that has not begun to learn is only slow."""
+    """Whether a lane did not come through. Below the good rates one that has not begun to learn is only
+    slow."""
     if symptoms.invalid(facts):
         return False
     near = comparison.near_optimal
@@ -71,7 +72,7 @@ def _lost(facts: Facts, comparison: Comparison) -> bool:
 def _good(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     """As good as the best rate; always with the steps it took beside the fastest lane's."""
     best, standing = comparison.best, comparison.standing(facts.curve.rate)
-    if best is None or standing is None or standing.rate not in comparison.good_rates():
+    if best is None or standing is None or standing.rate not in comparison.good_rates:
         return ()
     shown = _beside_the_best(facts, comparison)
     if len(comparison.rates) == 1:
@@ -85,43 +86,39 @@ def _good(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
 
 
 def _too_high(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
-    """Worse than the best at a higher rate."""
-    if not comparison.near_optimal or facts.curve.rate <= comparison.near_optimal[-1] or _untold(facts, comparison):
+    """Worse than the best at a higher rate than any good one."""
+    good = comparison.good_rates
+    if not good or facts.curve.rate <= good[-1] or _untold(facts, comparison):
         return ()
     return (Finding("too_high", _beside_the_best(facts, comparison)),)
 
 
 def _too_slow(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
-    """Worse than the best at a lower rate; with the exact steps the fastest lane took to get as far."""
-    if not comparison.near_optimal or facts.curve.rate >= comparison.near_optimal[0] or _untold(facts, comparison):
+    """Worse than the best at a lower rate than any good one, and how many times more steps it needs.
+
+    The steps are exact: those the fastest lane of the same seed took to get as far as this lane came.
+    """
+    good = comparison.good_rates
+    if not good or facts.curve.rate >= good[0] or _untold(facts, comparison):
         return ()
-    shown = _beside_the_best(facts, comparison)
-    end = float(facts.levels[-1])
+    beside = Finding("too_slow", _beside_the_best(facts, comparison))
+    end, last = float(facts.levels[-1]), len(facts.levels) - 1
     fastest = comparison.fastest(facts.curve.seed, end)
     if fastest is None:
-        return (Finding("too_slow", shown),)
+        return (beside,)
     rate, reached = fastest
-    own = len(facts.levels) - 1
-    return (
-        Finding(
-            "too_slow.steps",
-            {
-                "fastest": rate_text(rate),
-                "end": loss_text(end),
-                "reached": str(reached),
-                "steps": str(own),
-                "times": times_text(own / max(reached, 1)),
-            },
-        ),
-        Finding("too_slow", shown),
-    )
+    shown = {"end": loss_text(end), "steps": str(last), "fastest": rate_text(rate), "reached": str(reached)}
+    if reached == 0:
+        return (Finding("too_slow.start", shown), beside)
+    return (Finding("too_slow.steps", {**shown, "times": times_text(last / reached)}), beside)
 
 
 def _cannot_tell(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     """What is left."""
     objective, hindrance = comparison.objective, comparison.hindrance
     if hindrance is None:
-        return (Finding("cannot_tell.noise", _beside_the_best(facts, comparison)),)
+        why = "cannot_tell.noise" if _untold(facts, comparison) else "cannot_tell.between"
+        return (Finding(why, _beside_the_best(facts, comparison)),)
     shown = {
         "objective": objective.name,
         "start": loss_text(objective.start(facts)),
@@ -159,17 +156,15 @@ def _beside_the_best(facts: Facts, comparison: Comparison) -> dict[str, str]:
 
 def _steps(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     """How many times more steps than the fastest good lane, to the loss that all good lanes reached."""
-    target = comparison.common_level(facts.curve.seed)
-    own, fastest = first_reach(facts.levels, target), comparison.fastest(facts.curve.seed, target)
-    if own is None or fastest is None:
+    pace = comparison.pace(facts.curve.rate, facts.curve.seed)
+    if pace is None:
         return ()
-    rate, steps = fastest
     shown = {
-        "times": times_text(max(own, 1) / max(steps, 1)),
-        "fastest": rate_text(rate),
-        "target": loss_text(target),
-        "own": str(own),
-        "steps": str(steps),
+        "times": times_text(pace.ratio),
+        "fastest": rate_text(pace.fastest_rate),
+        "target": loss_text(pace.target),
+        "own": str(pace.steps),
+        "steps": str(pace.fastest_steps),
     }
     return (Finding("good.steps", shown),)
 

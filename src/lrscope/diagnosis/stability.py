@@ -15,11 +15,6 @@ from lrscope.diagnosis.thresholds import Thresholds
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Distance from 1 to the next larger number."""
 
-_SHORTEST_RINGING = 8
-_STEADY = 0.25
-_VISIBLE = 1e-3
-_ROUNDING = 8
-
 
 def epsilon(dtype: str) -> float:
     """Relative spacing of a dtype's numbers; of float32 for a dtype not known."""
@@ -39,8 +34,8 @@ def _last_row(track: Track) -> Floats | None:
 def unchanged_share(curve: Curve, sizes_k: Floats) -> Track | None:
     """Share of all elements that an update left bitwise unchanged though they have a gradient, [n].
 
-    Tensors count by their elements; one whose gradient is all zeros has none to count, unless a share is recorded
-    for it nevertheless (a finite difference that rounds to zero is no gradient of zero).
+    Tensors count by their elements; one whose gradient is all zeros has none to count, unless a share is
+    recorded for it nevertheless (a finite difference that rounds to zero is no gradient of zero).
     """
     shares, gradients = curve.tensors.get("unchanged_share"), curve.tensors.get("gradient_norm")
     if shares is None or not len(shares.steps) or shares.values.shape[1] != len(sizes_k):
@@ -54,7 +49,7 @@ def unchanged_share(curve: Curve, sizes_k: Floats) -> Track | None:
 
 
 def displacement(curve: Curve) -> float | None:
-    """|w_T - w_0| / |w_0| over all tensors together; infinite where the start is all zeros, None if unknown."""
+    """|w_T - w_0| / |w_0| over all tensors; infinite where the start is all zeros, None if unknown."""
     norms, distances = curve.tensors.get("weight_norm"), curve.tensors.get("distance")
     if norms is None or distances is None or not len(norms.steps):
         return None
@@ -120,48 +115,59 @@ class Ringing(NamedTuple):
     last_step: int
 
 
-def ringing(curve: Curve, dtype: str) -> Ringing | None:
-    """The longest steady swing of period 2 among the tracked scalars, None where none lasts 8 steps.
+def ringing(curve: Curve, dtype: str, thresholds: Thresholds) -> Ringing | None:
+    """The longest steady swing of period 2 of a tracked scalar, None where none lasts for eight steps.
 
-    Along a direction of curvature lambda gradient descent multiplies the distance from the minimum by 1 - rate *
-    lambda, which is negative, a swing of period 2, when rate * lambda > 1. The second difference w_(t+1) - 2 w_t +
-    w_(t-1) takes the slow drift of other directions out of the scalar; a swing then shows as a sign that turns
-    at every step, with a size that changes by the same factor every time. Noise turns its sign at two
-    steps of three, but its sizes scatter: eight steady turns in a row come by chance in one of 10^7 places.
+    Along a direction of curvature lambda gradient descent multiplies the distance from the minimum by
+    1 - rate * lambda, which is negative, a swing of period 2, where rate * lambda > 1.
     """
-    longest: Ringing | None = None
-    for scalar in range(curve.trajectory.values.shape[-1] if curve.trajectory.values.ndim == 2 else 0):
-        values_T = curve.trajectory.values[:, scalar]
-        values_T = values_T[np.isfinite(values_T)]
-        if len(values_T) < _SHORTEST_RINGING + 3:
-            continue
-        second = values_T[2:] - 2 * values_T[1:-1] + values_T[:-2]
-        # Between two neighbouring numbers of the dtype, or too small to be seen, nothing rings.
-        size = np.abs(values_T)
-        rounding = _ROUNDING * epsilon(dtype) * np.maximum(np.maximum(size[2:], size[1:-1]), size[:-2])
-        seen = np.abs(second) > rounding
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.log(np.abs(second[1:] / second[:-1]))
-            turning = (second[1:] * second[:-1] < 0) & seen[1:] & seen[:-1]
-            steady = turning[1:] & turning[:-1] & (np.abs(np.diff(ratios)) < _STEADY)
-        first, length = _longest_run(steady)
-        # A run of n steady pairs spans n + 2 turns... the swing's steps are those of its second differences.
-        if length < _SHORTEST_RINGING - 2 or (longest and length <= longest.last_step - longest.first_step - 2):
-            continue
-        amplitude = np.abs(second[first : first + length]).max()
-        if amplitude < _VISIBLE * np.ptp(values_T[: first + length + 4]):
-            continue
-        start = int(curve.trajectory.steps[first + 1])
-        longest = Ringing(scalar, start, start + length + 2)
-    return longest
+    steps, values_Tk = curve.trajectory
+    swings = [(0, 0, 0)]
+    for scalar in range(values_Tk.shape[1] if values_Tk.ndim == 2 else 0):
+        first, last = _steady_swing(values_Tk[:, scalar], dtype, thresholds)
+        swings.append((last - first, -scalar, first))
+    length, scalar, first = max(swings)
+    if length < thresholds.swing_steps:
+        return None
+    return Ringing(-scalar, int(steps[first]), int(steps[first]) + length)
+
+
+def _steady_swing(values_T: Floats, dtype: str, thresholds: Thresholds) -> tuple[int, int]:
+    """First and last position of the longest steady swing of period 2; equal where there is none.
+
+    The second difference w_(t+1) - 2 w_t + w_(t-1) takes the slow drift of other directions out of the
+    scalar. A swing then shows as a sign that turns at every step, with a size that changes by the same
+    factor every time. Noise turns its sign at two steps of three, but its sizes scatter: eight steady
+    turns in a row come by chance at one of 10^7 places.
+    """
+    values_T = values_T[np.isfinite(values_T)]
+    if len(values_T) < thresholds.swing_steps + 2:
+        return 0, 0
+    second = values_T[2:] - 2 * values_T[1:-1] + values_T[:-2]
+    # Between neighbouring numbers of the dtype nothing rings: that is rounding.
+    sizes = np.abs(values_T)
+    largest = np.maximum(np.maximum(sizes[2:], sizes[1:-1]), sizes[:-2])
+    seen = np.abs(second) > thresholds.swing_rounding * epsilon(dtype) * largest
+    turning = (second[1:] * second[:-1] < 0) & seen[1:] & seen[:-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.log(np.abs(second[1:] / second[:-1]))
+        even = np.abs(np.diff(growth)) < thresholds.swing_evenness
+    # Place i of `steady` is about second differences i to i + 2, that is about values i to i + 4.
+    first, length = _longest_run(turning[1:] & turning[:-1] & even)
+    last = first + length + 3
+    swing = np.abs(second[first : first + length + 2]).max(initial=0.0)
+    if length == 0 or swing < thresholds.swing_visible * np.ptp(values_T[: last + 1]):
+        return 0, 0
+    return first + 1, last - 1
 
 
 def growing_swing(curve: Curve, dtype: str, thresholds: Thresholds) -> float | None:
-    """Growth per step of a swing of period 2 that lasts through the late part of the run; None if there is none.
+    """Growth per step of a swing of period 2 that lasts through the late part; None where there is none.
 
     The second differences of the tracked scalars, as one vector, must turn back upon themselves at nearly
-    every step, and grow exponentially at an even pace. On a quadratic the factor is the spectral radius of the
-    iteration, above 1 exactly where the optimizer diverges; at a bend of a network's loss surface the pace changes.
+    every step, and grow exponentially at an even pace. On a quadratic the factor is the spectral radius of
+    the iteration, above 1 exactly where the optimizer diverges; at a bend of a network's loss surface the
+    pace changes.
     """
     values = curve.trajectory.values
     late = max(int(curve.steps * thresholds.late_share), thresholds.late_points)
@@ -170,7 +176,7 @@ def growing_swing(curve: Curve, dtype: str, thresholds: Thresholds) -> float | N
     recent = values[-late - 2 :]
     second = recent[2:] - 2 * recent[1:-1] + recent[:-2]
     sizes_T = np.linalg.norm(second, axis=1)
-    if sizes_T.min() <= _ROUNDING * epsilon(dtype) * np.linalg.norm(recent, axis=1).max():
+    if sizes_T.min() <= thresholds.swing_rounding * epsilon(dtype) * np.linalg.norm(recent, axis=1).max():
         return None
     cosines = (second[1:] * second[:-1]).sum(axis=1) / (sizes_T[1:] * sizes_T[:-1])
     if np.mean(cosines < -1 / 2) < thresholds.growth_alternating:

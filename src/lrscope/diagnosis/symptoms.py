@@ -1,15 +1,17 @@
-"""Symptoms: what can be said of a lane without knowing which rates are good. One function a rule, in their order."""
+"""Symptoms: what can be said of a lane without knowing which rates are good, one function a rule."""
 
 import math
 
 import numpy as np
 
+from lrscope.diagnosis.baseline import settled, starts_alike
 from lrscope.diagnosis.evidence import Finding, loss_text, share_text, times_text
-from lrscope.diagnosis.facts import Facts, settled, starts_alike
+from lrscope.diagnosis.facts import Facts
 
 
 def invalid(facts: Facts) -> Finding | None:
-    """Too short, or not comparable with the other lanes of its seed. A loss that is not finite is no fault of this."""
+    """Too short, or not comparable with the other lanes of its seed. A loss that is not finite is no fault
+    of this."""
     curve, least = facts.curve, facts.thresholds.least_steps
     if curve.steps == 0:
         broken = curve.stopped_step is not None
@@ -81,7 +83,7 @@ def diverging(facts: Facts) -> Finding | None:
     """A swing that grows at an even pace has begun to raise the loss."""
     growth, base, limits = facts.growth, facts.baseline, facts.thresholds
     late = max(int(facts.curve.steps * limits.late_share), limits.late_points)
-    risen = facts.smooth[-1] > facts.smooth[-late:].min() + limits.rise_regret * (base.start - base.best)
+    risen = facts.smooth[-1] > facts.smooth[-late:].min() + limits.rise_regret * base.descent
     if growth is None or not risen:
         return None
     shown = {"growth": f"{growth:.4g}", "end": loss_text(facts.end), "limit": f"{limits.blow_up:g}"}
@@ -138,7 +140,7 @@ def not_started(facts: Facts) -> Finding | None:
 def unstable(facts: Facts) -> Finding | None:
     """The smoothed loss rose again, by much, and by more than noise."""
     base, limits, rise = facts.baseline, facts.thresholds, facts.rise
-    span = base.start - base.best
+    span = base.descent
 
     def counts(height: float) -> bool:
         noise = max(limits.rise_noise * facts.noise, limits.rise_calm * facts.calm)

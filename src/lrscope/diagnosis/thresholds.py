@@ -1,7 +1,7 @@
 """Thresholds: every number a verdict hangs on, in one place, with where it comes from.
 
-"Measured" stands for 10 small tasks (networks of 16 to 64 units, 800 steps, 33 rates, 4 seeds or more), and for
-random quadratics whose truth is known exactly: good defaults, not a claim about large networks.
+"Measured" stands for 10 small tasks (networks of 16 to 64 units, 800 steps, 33 rates, 4 seeds or more), and
+for random quadratics whose truth is known exactly: good defaults, not a claim about large networks.
 """
 
 import dataclasses
@@ -13,10 +13,12 @@ class Thresholds:
     """What the rules compare with. All are plain ratios unless a unit is named."""
 
     least_steps: int = 20
-    """Fewer steps say nothing: a catapult alone takes about so many (Lewkowycz et al. 2020, arXiv 2003.02218)."""
+    """Fewer steps say nothing: a catapult alone takes about so many (Lewkowycz et al. 2020, arXiv
+    2003.02218)."""
 
     start_tolerance: float = 1e-3
-    """Paired lanes start from one loss; only the order of a sum may differ. Times 8 eps for coarser dtypes."""
+    """Paired lanes start from one loss; only the order of a sum may differ. Times 8 eps for coarser
+    dtypes."""
 
     smoothing: float = 1 / 50
     """Half-life of the running mean, of the steps; what the factors below were measured with."""
@@ -30,9 +32,9 @@ class Thresholds:
     # frozen, diverged, diverging
 
     frozen_share: float = 0.9
-    """Of the elements, unchanged by an update though their gradient is not zero. Rounding to nearest cancels small
-    updates (Zamirai et al. 2020, arXiv 2010.06192); with Gaussian updates 9 of 10 elements stand still
-    once the update is below eps/12 of the weight."""
+    """Of the elements, unchanged by an update though their gradient is not zero. Rounding to nearest
+    cancels small updates (Zamirai et al. 2020, arXiv 2010.06192); with Gaussian updates 9 of 10 elements
+    stand still once the update is below eps/12 of the weight."""
 
     blow_up: float = 10.0
     """Smoothed loss over the first loss. Of 65 lanes above it after step 43 none ended good (measured)."""
@@ -50,6 +52,20 @@ class Thresholds:
     growth_alternating: float = 0.95
     """Share of the late steps at which the swing turns back upon itself."""
 
+    # ringing
+
+    swing_steps: int = 8
+    """Steps that a swing of period 2 must last."""
+
+    swing_evenness: float = 0.25
+    """The natural logarithm of its growth may change so much from one step to the next."""
+
+    swing_visible: float = 1e-3
+    """Its largest second difference, over the range of the scalar: less cannot be seen in any picture."""
+
+    swing_rounding: float = 8.0
+    """... and over the spacing of the dtype's numbers: less is rounding, and not the rate."""
+
     # collapsed, not started, failed
 
     constant_band: float = 0.02
@@ -62,7 +78,8 @@ class Thresholds:
     """Distance from the start over the norm of the start: nothing of the first weights is left."""
 
     spread: float = 3.0
-    """Root mean square of a tensor over its first one, as a sign of collapse (warned of above 3, measured)."""
+    """Root mean square of a tensor over its first one, as a sign of collapse (warned of above 3,
+    measured)."""
 
     dead_gradient: float = 1e-3
     """Late gradient norm over the first one: nothing pulls the weights any more."""
@@ -77,8 +94,8 @@ class Thresholds:
     """End over start: less than 2% was learned."""
 
     least_descent: float = 2e-3
-    """A best lane that came down by less than 2% of the start, but by more than this share of it, may be one of
-    a loss with a large constant part: lanes are then measured against its descent."""
+    """A best lane that came down by less than 2% of the start, but by more than this share of it, may be
+    one of a loss with a large constant part: lanes are then measured against its descent."""
 
     # unstable
 
@@ -87,7 +104,8 @@ class Thresholds:
     failed ones (measured)."""
 
     end_rise: float = 1.5
-    """Smoothed loss at the end over its smallest: 8% of good lanes, 30% of those above the best (measured)."""
+    """Smoothed loss at the end over its smallest: 8% of good lanes, 30% of those above the best
+    (measured)."""
 
     rise_regret: float = 0.02
     """A rise counts when it undoes this share of what the best lane learned: near zero any ratio is large."""
@@ -145,8 +163,8 @@ class Thresholds:
     times the best (measured), and half a decade is 3.16."""
 
     cliff_seeds: int = 3
-    """So many seeds must have passed at the cliff before a lane there is recommended: one seed's best rate there
-    lost 75% of what could be learned on the others (measured)."""
+    """So many seeds must have passed at the cliff before a lane there is recommended: one seed's best rate
+    there lost 75% of what could be learned on the others (measured)."""
 
 
 DEFAULT = Thresholds()

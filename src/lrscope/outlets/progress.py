@@ -85,9 +85,9 @@ class View(ABC):
         """Show a moment, if it is time to."""
         if not self._begun:
             self._begun = True
-            crossed = f" ({count_text(len(self.rates), 'rate')} x {count_text(self.seeds, 'seed')})"
-            steps = f"{self.name}: {count_text(moment.steps, 'step')}"
-            self.say(f"{steps}, {moment.how}{crossed if self.seeds > 1 else ''}", *self._held)
+            lanes = f" for each of {count_text(len(self.rates), 'rate')} x {count_text(self.seeds, 'seed')}"
+            steps = f"{count_text(moment.steps, 'step')}{lanes if self.seeds > 1 else ''}"
+            self.say(f"{self.name}: {steps}, {moment.how}", *self._held)
         self.show(moment)
 
     @abstractmethod

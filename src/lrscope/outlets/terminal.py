@@ -99,6 +99,14 @@ class Column:
     number: bool = False
 
 
+class _Console(Console):
+    """A console that leaves it to the command what a reader that went away means."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass the BrokenPipeError on; rich would end the program here, with exit code 1."""
+        raise
+
+
 def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> None:
     """Write the table of lanes and the recommendation to a stream.
 
@@ -109,7 +117,7 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
     """
     width = max(NARROWEST, terminal_width() if width is None else width)
     # With a height as well: a width alone is not believed where TERM=dumb.
-    console = Console(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
+    console = _Console(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
     lanes = _lanes(content)
     console.print(Text(_headline(content)))
     console.print()

@@ -8,7 +8,8 @@ in one.
 
 Rounding is kept as it is, because it is what a learner must see. Parameters and the nudged parameter are in
 their own dtype: once a float32 weight is so large that weight + 1e-4 rounds to the weight, its derivative
-reads 0 exactly, and training stands still at any loss.
+reads 0 exactly, and training stands still at any loss. In a layer of one feature forward differences are to
+the last bit those of the loop written out; elsewhere they lack the noise that subtracting two losses leaves.
 
 Letters: L lanes, n samples, i features of the layer before, j nodes of this layer, k outputs.
 """
@@ -33,9 +34,9 @@ class Difference:
     Args:
         central: (loss(p + h) - loss(p - h)) / 2 h, its error of order h^2, in place of
             (loss(p + h) - loss(p)) / h, of order h.
-        nudge: h. The smaller, the closer to the derivative, until rounding takes over: best near the cube
-            root of the parameters' precision for a central difference (1e-5 in float64, 5e-3 in float32),
-            near the square root for a forward one (1e-8 and 3e-4).
+        nudge: h. The smaller, the closer to the derivative, until the rounding of p + h takes over, which is
+            about the precision of p divided by h. For a central difference 3e-6 is best in float64 and 5e-3
+            in float32.
     """
 
     central: bool = False
@@ -58,7 +59,10 @@ class Difference:
 
 
 FORWARD = Difference()
-CENTRAL = Difference(central=True, nudge=1e-5)
+"""As it is written out first: a nudge of 1e-4, upwards."""
+
+CENTRAL = Difference(central=True, nudge=3e-6)
+"""For float64: within 1e-9 of the gradient, in terms of a tensor's largest, for networks of a few layers."""
 
 
 class Epoch(NamedTuple):
@@ -187,7 +191,7 @@ def _derivatives(passed: ForwardPass, place: int, difference: Difference) -> NDA
     """The derivatives of the loss by `parameters[place]`, in its shape."""
     array = passed.parameters[place]
     low, high = difference.ends(array)
-    derivatives = passed.changes(place, high)
+    derivatives = passed.changes(place, high, as_written=not difference.central)
     if difference.central:
         derivatives -= passed.changes(place, low)
     derivatives /= difference.width

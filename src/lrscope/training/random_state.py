@@ -98,9 +98,9 @@ class Stream:
 def undisturbed(*data: Any) -> Iterator[None]:
     """Train inside without leaving a trace outside, and without being disturbed by what is set there.
 
-    On leaving, also by an exception, the global generators, those of the DataLoaders in `data` and the number of
-    threads are as they were. Inside, gradients are on, and the warning that an operator is vectorised by a loop is off: the dry
-    run has already made sure that the result is right.
+    On leaving, also by an exception, the global generators, those of the DataLoaders in `data` and the number
+    of threads are as they were. Inside, gradients are on, and the warning that an operator is vectorised by a
+    loop is off: the dry run has already made sure that the result is right.
     """
     generators = {id(found): found for loader in data for found in _generators(loader)}
     states = {key: generator.get_state() for key, generator in generators.items()}

@@ -31,8 +31,8 @@ LANES_AT_MOST = 1_000
 """Lanes of one sweep. More cannot be told apart in any table or chart, and are a mistyped grid."""
 
 SINGLE_THREAD_BELOW = 5e-3
-"""Seconds of one lane's forward and backward pass below which a second thread gains nothing: on a busy machine
-threads wait for each other far longer than such a step takes."""
+"""Seconds of one lane's forward and backward pass below which a second thread gains nothing: on a busy
+machine threads wait for each other far longer than such a step takes."""
 
 STATE_TENSORS = 6
 """Tensors of the parameters' size a lane keeps: weights, gradients, optimizer state, copies to measure."""

@@ -1,0 +1,253 @@
+"""Spread against rate: how wide the elements of each tensor lie where a lane ends, one line a tensor."""
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.choice import chosen_tensors
+from lrscope.charts.inline import inline
+from lrscope.charts.looks import CALM, LOST, look
+from lrscope.charts.names import shape_label, shown
+from lrscope.charts.outcomes import judged_lanes, recorded
+from lrscope.charts.panels import beside, upright
+from lrscope.charts.places import LABEL_GAP, apart
+from lrscope.charts.plate import Words, finished, nothing
+from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
+from lrscope.charts.theme import Theme
+
+MOST_TENSORS = 8
+
+SCHEMA: dict[str, pl.DataType] = {
+    "panel": pl.Int64(),
+    "measure": pl.Utf8(),
+    "place": pl.Int64(),
+    "tensor": pl.Utf8(),
+    "shape": pl.Utf8(),
+    "lane": pl.Int64(),
+    "rate": pl.Float64(),
+    "label": pl.Utf8(),
+    "seed": pl.Int64(),
+    "verdict": pl.Utf8(),
+    "value": pl.Float64(),
+    "before": pl.Float64(),
+    "note": pl.Utf8(),
+}
+
+_MEASURES = ("standard deviation", "1st to 99th percentile", "largest magnitude")
+_WIDTH, _HEIGHT = 205, 240
+
+
+def frame(study: Readable) -> pl.DataFrame:
+    """Three measures of the spread of every tensor where each lane ended. Columns as `SCHEMA`.
+
+    The standard deviation and the largest magnitude are those of the last recorded point, the percentiles come from
+    the last histogram, linear inside a bin. `before` is the same before training. Only positive, finite values: the axes are
+    logarithmic, and one scalar alone has no spread.
+    """
+    parts = [_deviation(study), _percentiles(study), _magnitude(study)]
+    found = pl.concat([part.with_columns(panel=pl.lit(i)) for i, part in enumerate(parts)])
+    found = found.filter(pl.col("value").is_finite() & (pl.col("value") > 0))
+    if not found.height:
+        return pl.DataFrame(schema=SCHEMA)
+    names, shapes = study.plan.tensors, study.plan.shapes
+    places = chosen_tensors(shapes, MOST_TENSORS)
+    note = f"Shown: {len(places)} of {len(names)} tensors." if len(places) < len(names) else ""
+    tensors = pl.DataFrame(
+        {
+            "place": range(len(places)),
+            "tensor": [names[i] for i in places],
+            "shape": [shape_label(shapes[i]) for i in places],
+        },
+        schema={name: SCHEMA[name] for name in ("place", "tensor", "shape")},
+    )
+    lanes = judged_lanes(study).select("lane", "rate", "label", "seed", "verdict")
+    measures = pl.DataFrame({"panel": range(3), "measure": _MEASURES}, schema_overrides={"panel": pl.Int32})
+    return (
+        found.join(tensors, on="tensor")
+        .join(lanes, on="lane")
+        .join(measures, on="panel")
+        .with_columns(note=pl.lit(note))
+        .select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+        .sort("panel", "place", "rate", "lane")
+    )
+
+
+def _ends(rows: pl.DataFrame, at: str) -> pl.DataFrame:
+    """The last finite value of each lane and tensor, and the first recorded one: columns lane, tensor, value, before."""
+    rows = rows.filter(pl.col("value").is_finite()).sort("lane", "tensor", at)
+    first = pl.col("value").filter(pl.col(at) == 0).first()
+    return rows.group_by("lane", "tensor", maintain_order=True).agg(pl.col("value").last(), before=first)
+
+
+def _nothing() -> pl.DataFrame:
+    kinds = {"lane": pl.Int64, "tensor": pl.Utf8, "value": pl.Float64, "before": pl.Float64}
+    return pl.DataFrame(schema=kinds)
+
+
+def _deviation(study: Readable) -> pl.DataFrame:
+    if not recorded(study, "weight_std"):
+        return _nothing()
+    return _ends(study.tensors("weight_std"), "step")
+
+
+def _magnitude(study: Readable) -> pl.DataFrame:
+    if not (recorded(study, "weight_min") and recorded(study, "weight_max")):
+        return _nothing()
+    key = ["lane", "tensor", "step"]
+    low = study.tensors("weight_min").select(*key, low=pl.col("value").abs())
+    both = study.tensors("weight_max").select(*key, high=pl.col("value").abs()).join(low, on=key)
+    return _ends(both.with_columns(value=pl.max_horizontal("low", "high")), "step")
+
+
+def _percentiles(study: Readable) -> pl.DataFrame:
+    rows = study.histograms()
+    if not rows.height:
+        return _nothing()
+    last = pl.col("epoch") == pl.col("epoch").max().over("lane", "tensor")
+    rows = rows.filter(last | (pl.col("epoch") == 0))
+    widths = [
+        percentile_width(np.array(edges), np.array(counts, dtype=np.float64))
+        for edges, counts in rows.select("edges", "counts").iter_rows()
+    ]
+    return _ends(rows.select("lane", "tensor", "epoch", value=pl.Series(widths, dtype=pl.Float64)), "epoch")
+
+
+def percentile_width(edges: np.ndarray, counts: np.ndarray, low: float = 0.01, high: float = 0.99) -> float:
+    """The distance between two quantiles of a histogram, linear inside each bin; NaN when it is empty."""
+    total = counts.sum()
+    if not total:
+        return float("nan")
+    below = np.concatenate(([0.0], np.cumsum(counts))) / total
+    # Empty bins make flat parts; of these only the ends matter, and `interp` wants rising values.
+    rising = np.flatnonzero(np.concatenate(([True], np.diff(below) > 0)))
+    starts = np.interp([low, high], below[rising], edges[rising])
+    filled = np.flatnonzero(counts)
+    starts[0] = max(starts[0], edges[filled[0]])
+    return float(starts[1] - starts[0])
+
+
+def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
+    """One panel a measure, log-log, a line a tensor (the median over seeds), named at its right end."""
+    words = Words(SPREAD.title, SPREAD.question, "No statistics of the parameters have been recorded yet.")
+    if not frame.height:
+        return nothing(theme, words)
+    places = frame.select("place", "tensor").unique().sort("place")
+    names = {row["place"]: shown(row["tensor"], 13) for row in places.iter_rows(named=True)}
+    tints = dict(zip(names, theme.tensor_colours(len(names)), strict=True))
+    x = rate_span(frame["rate"].to_numpy())
+    panels = [_panel(panel, theme, x, names, tints) for panel in frame.partition_by("panel", maintain_order=True)]
+    about = (
+        f"Line charts on log axes: {', '.join(frame['measure'].unique(maintain_order=True))} of {len(names)} tensors "
+        "against learning rate, where each lane ended."
+    )
+    note = "Ticks at the left edge: before training. Crosses: diverged, at their last finite value. "
+    return finished(beside(panels, 3), theme, words._replace(about=about, note=(note + frame["note"][0]).strip()))
+
+
+def _panel(
+    frame: pl.DataFrame, theme: Theme, x: Span, names: dict[int, str], tints: dict[int, str]
+) -> alt.LayerChart:
+    calm = frame.filter(pl.col("verdict").is_in(list(CALM)))["value"].to_numpy()
+    before = frame["before"].drop_nulls().to_numpy()
+    before = before[before > 0]
+    values = np.concatenate((frame["value"].to_numpy(), before))
+    y = span(np.concatenate((calm, before)), values, room=300.0, log=True)
+    medians = frame.group_by("place", "tensor", "shape", "rate", "label", maintain_order=True).agg(
+        pl.col("value").median(),
+        lowest=pl.col("value").min(),
+        highest=pl.col("value").max(),
+        lost=pl.col("verdict").is_in(list(LOST)).any(),
+        verdicts=pl.col("verdict").unique(maintain_order=True),
+    )
+    scale = alt.Scale(domain=list(names), range=list(tints.values()))
+    tint = alt.Color("place:N", scale=scale, legend=None)
+    across = alt.X(
+        "rate:Q",
+        scale=x.scale,
+        axis=alt.Axis(values=x.ticks, labelExpr=RATE_TICK, title="learning rate (log)", labelOverlap="greedy"),
+    )
+    axis = upright(str(frame["measure"][0]), y)
+
+    def up(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", scale=y.scale, axis=axis)
+
+    rows = [_point(row, y) for row in medians.iter_rows(named=True)]
+    lines, ends = [], []
+    for tensor in medians.partition_by("place", maintain_order=True):
+        steps, inside = y.cut(np.log(tensor["rate"].to_numpy()), tensor["value"].to_numpy())
+        place = int(tensor["place"][0])
+        lines.append({"place": place, "x": np.exp(steps).tolist(), "y": y.rounded(inside)})
+        ends.append({"place": place, "name": names[place], "end": y.clamp(float(tensor["value"][-1]))})
+    places = apart([y.part(end["end"]) * _HEIGHT for end in ends], LABEL_GAP, 0, _HEIGHT)
+    ends = [end | {"at": y.at(place / _HEIGHT)} for end, place in zip(ends, places, strict=True)]
+    starts = frame.group_by("place").agg(pl.col("before").median()).drop_nulls().sort("place")
+    start_rows = [row | {"before": y.clamp(row["before"])} for row in starts.to_dicts() if row["before"] > 0]
+    line_data = {"data": inline(lines), "transform": [alt.FlattenTransform(flatten=["x", "y"])]}
+    several = frame["seed"].n_unique() > 1
+    layers = [
+        alt.Chart(inline(start_rows), mark=alt.MarkDef(type="rule", strokeWidth=2)).encode(
+            x=alt.XValue(-3), x2=alt.X2Value(7), y=up("before"), color=tint
+        ),
+        alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=1.6), **line_data).encode(
+            x=alt.X("x:Q", scale=x.scale, axis=across["axis"]), y=up("y"), color=tint
+        ),
+        alt.Chart(inline(ends), mark=alt.MarkDef(type="rule", strokeWidth=1.4, xOffset=6, x2Offset=15)).encode(
+            x=alt.XValue("width"), x2=alt.X2Value("width"), y=up("end"), y2="at:Q", color=tint
+        ),
+        alt.Chart(
+            inline(ends),
+            mark=alt.MarkDef(type="text", align="left", baseline="middle", dx=18, color=theme.text, fontSize=10.5),
+        ).encode(x=alt.XValue("width"), y=up("at"), text=alt.Text("name:N")),
+        *_points(rows, theme, across, up, tint, several),
+    ]
+    return alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
+
+
+def _point(row: dict[str, Any], y: Span) -> dict[str, Any]:
+    return {
+        "place": row["place"],
+        "rate": row["rate"],
+        "label": row["label"],
+        "tensor": shown(row["tensor"], 60),
+        "shape": row["shape"],
+        "verdict": ", ".join(look(verdict).word for verdict in row["verdicts"]),
+        "value": float(f"{row['value']:.4g}"),
+        "y": y.clamp(row["value"]),
+        "low": y.clamp(row["lowest"]),
+        "high": y.clamp(row["highest"]),
+        "lost": row["lost"],
+    }
+
+
+def _points(
+    rows: list[dict[str, Any]], theme: Theme, across: alt.X, up: Any, tint: alt.Color, several: bool
+) -> list[alt.Chart]:
+    """A point a rate, a cross where a lane diverged, and the range of the seeds."""
+    tooltip = [
+        alt.Tooltip("tensor:N", title="tensor"),
+        alt.Tooltip("shape:N", title="shape"),
+        alt.Tooltip("label:N", title="learning rate"),
+        alt.Tooltip("verdict:N", title="verdict"),
+        alt.Tooltip("value:Q", title="value", format=".4~g"),
+    ]
+    dots = {"type": "point", "filled": True, "opacity": 1, "stroke": theme.background, "strokeWidth": 0.6}
+    kept, lost = (inline(row for row in rows if row["lost"] is is_lost) for is_lost in (False, True))
+    cross = look("diverged").shape
+    layers = [
+        alt.Chart(kept, mark=alt.MarkDef(**dots, size=22)).encode(x=across, y=up("y"), color=tint, tooltip=tooltip),
+        alt.Chart(lost, mark=alt.MarkDef(**dots, size=60, shape=cross)).encode(
+            x=across, y=up("y"), color=tint, tooltip=tooltip
+        ),
+    ]
+    if several:
+        bars = alt.Chart(inline(rows), mark=alt.MarkDef(type="rule", strokeWidth=1, opacity=0.6))
+        layers.insert(0, bars.encode(x=across, y=up("low"), y2="high:Q", color=tint))
+    return layers
+
+
+SPREAD = Chart(
+    "spread", "Spread against learning rate", "At which rate do the parameters leave the range they started in?", frame, draw
+)
