@@ -33,6 +33,7 @@ class Plan:
             `named_parameters`.
         tracked: the scalars whose trajectory is kept, as (tensor, index).
         metrics: the names of the problem's metrics.
+        curvature_examples: examples the Hessian of the loss is taken on; None where no curvature is measured.
     """
 
     problem: str
@@ -55,6 +56,7 @@ class Plan:
     shapes: tuple[tuple[int, ...], ...] = ()
     tracked: tuple[tuple[str, tuple[int, ...]], ...] = ()
     metrics: tuple[str, ...] = ()
+    curvature_examples: int | None = None
 
     @property
     def steps(self) -> int:

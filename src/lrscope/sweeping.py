@@ -55,6 +55,7 @@ def sweep(
     path: str | Path | None = None,
     overwrite: bool = False,
     track: Sequence[str] | None = None,
+    curvature: bool | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Study:
     """Train a problem at every rate, from the same start and on the same batches, and record it.
@@ -73,6 +74,8 @@ def sweep(
         overwrite: replace an existing file.
         track: scalars whose value is kept at every step, as "0.weight[0,0]"; by default the first element of
             every tensor.
+        curvature: whether to measure the sharpness of every lane, 21 times over the run. By default only
+            where it costs next to nothing: a tiny model trained on all examples at once.
         progress: called a few times a second.
 
     Returns:
@@ -94,7 +97,7 @@ def sweep(
     if path is not None and not overwrite and Path(path).exists():
         raise StudyError(f"{path} exists; choose another path, or overwrite it: overwrite=True, --overwrite")
     with undisturbed(problem.train, problem.val):
-        run = prepare(problem, taken, seeds, schedule=schedule, device=device)
+        run = prepare(problem, taken, seeds, schedule=schedule, device=device, curvature=curvature)
         plan = run.plan
         shapes = dict(zip(plan.tensors, plan.shapes, strict=True))
         chosen = (

@@ -1,5 +1,6 @@
 """The commands as a user types them, in this process: what goes where, and with which exit code."""
 
+import errno
 import json
 import shlex
 from pathlib import Path
@@ -286,3 +287,28 @@ def test_ctrl_c_before_anything_is_recorded_does_not_point_to_an_older_study(
     result = run("sweep line --out line.lrscope --overwrite")
     assert result.exit_code == 130
     assert result.stderr == "lrscope: interrupted; nothing had been recorded yet\n"
+
+
+def test_a_report_is_written_while_sweeping_and_later(folder: Path) -> None:
+    swept = done("sweep line --rates 0.01,0.1,1 --epochs 60 --out line.lrscope --report swept.html")
+    assert "report: swept.html (" in swept.stderr
+    reported = done("report line.lrscope")
+    assert reported.stdout == ""
+    assert "report: line.html (" in reported.stderr
+    done("report line.lrscope -o 'a page.html'")
+    for name in ("swept.html", "line.html", "a page.html"):
+        page = (folder / name).read_text(encoding="utf-8")
+        assert page.lstrip().lower().startswith("<!doctype html>")
+        assert "</html>" in page
+
+
+def test_a_report_is_written_also_where_nobody_reads_the_table(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: object, **__: object) -> NoReturn:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("lrscope.cli.sweep.print_study", leave)
+    result = done("sweep line --rates 0.01,0.1,1 --epochs 30 --report line.html")
+    assert result.stdout == ""
+    assert (folder / "line.html").exists()

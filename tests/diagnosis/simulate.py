@@ -209,3 +209,46 @@ def line(order: Sequence[Sequence[int]] | None = None) -> Batch:
         return (error.astype(np.float64) ** 2).mean(1), 2 * error @ x / weights.dtype.type(len(x))
 
     return batch
+
+
+def relu_network(
+    inputs: Array, targets: Array, hidden: int, seed: int
+) -> tuple[Batch, Array, list[tuple[int, ...]], float]:
+    """A network with one hidden layer of ReLUs, mean squared error, full batch.
+
+    Returns:
+        Its loss and gradient, its start (float32 [d]), the shapes of its tensors, and the loss of the best constant
+        answer.
+    """
+    rng = np.random.default_rng(seed)
+    features, outputs = inputs.shape[1], targets.shape[1]
+    shapes = [(hidden, features), (hidden,), (outputs, hidden), (outputs,)]
+    bounds = [features**-0.5, features**-0.5, hidden**-0.5, hidden**-0.5]
+    start = np.concatenate([rng.uniform(-b, b, int(np.prod(s))) for b, s in zip(bounds, shapes, strict=True)])
+    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+    x, y = inputs.astype(np.float32), targets.astype(np.float32)
+
+    def batch(weights: Array, _: int) -> tuple[Array, Array]:
+        lanes = len(weights)
+        w1, b1, w2, b2 = (
+            weights[:, ends[i] : ends[i + 1]].reshape(lanes, *shape) for i, shape in enumerate(shapes)
+        )
+        active = x @ w1.transpose(0, 2, 1) + b1[:, None]
+        middle = np.maximum(active, 0)
+        error = middle @ w2.transpose(0, 2, 1) + b2[:, None] - y
+        out = 2 * error / np.float32(error[0].size)
+        back = (out @ w2) * (active > 0)
+        parts = [back.transpose(0, 2, 1) @ x, back.sum(1), out.transpose(0, 2, 1) @ middle, out.sum(1)]
+        gradient = np.concatenate([part.reshape(lanes, -1) for part in parts], axis=1)
+        return (error.astype(np.float64) ** 2).mean((1, 2)), gradient
+
+    constant = float(((targets - targets.mean(0)) ** 2).mean())
+    return batch, start.astype(np.float32), shapes, constant
+
+
+def blobs(classes: int, each: int, features: int, seed: int) -> tuple[Array, Array]:
+    """Points around one centre a class, and their classes as rows with a single one."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(classes, features))
+    kinds = np.repeat(np.arange(classes), each)
+    return centres[kinds] + 0.5 * rng.normal(size=(len(kinds), features)), np.eye(classes)[kinds]

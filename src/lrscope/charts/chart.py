@@ -42,6 +42,10 @@ class Advice(Protocol):
         """In a word: high, medium, low."""
 
     @property
+    def objective(self) -> str:
+        """What rates were compared by: final validation loss, best validation loss, final training loss."""
+
+    @property
     def cannot_tell(self) -> str | None:
         """Why there is no rate; None where there is one."""
 

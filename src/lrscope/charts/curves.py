@@ -4,8 +4,7 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.lines import SCHEMA, Size, draw_lines, line_frame
-from lrscope.charts.names import unit_label
-from lrscope.charts.outcomes import judged_lanes, recorded, unit_of
+from lrscope.charts.outcomes import judged_lanes, loss_axis, recorded
 from lrscope.charts.plate import Words, nothing
 from lrscope.charts.theme import Theme
 
@@ -16,7 +15,7 @@ def training_frame(study: Readable) -> pl.DataFrame:
     """The mini-batch loss of every step, columns as `lines.SCHEMA`."""
     if not recorded(study, "loss"):
         return pl.DataFrame(schema=SCHEMA)
-    title = unit_label("training loss", unit_of(study, "loss"))
+    title = loss_axis(study, "training loss", "loss")
     points = study.scalars("loss").select(
         "lane", "step", "value", panel=0, panel_title=pl.lit(""), axis=pl.lit(title)
     )
@@ -30,7 +29,7 @@ def validation_frame(study: Readable) -> pl.DataFrame:
     """The validation loss of every epoch, columns as `lines.SCHEMA`; `step` counts epochs here, 0 is before training."""
     if not recorded(study, "val_loss"):
         return pl.DataFrame(schema=SCHEMA)
-    title = unit_label("validation loss", unit_of(study, "val_loss"))
+    title = loss_axis(study, "validation loss", "val_loss")
     points = study.scalars("val_loss").select(
         "lane", "step", "value", panel=0, panel_title=pl.lit(""), axis=pl.lit(title)
     )

@@ -6,16 +6,21 @@ from typing import Any, NamedTuple
 import altair as alt
 
 from lrscope.charts.theme import Theme
+from lrscope.diagnosis.verdict import kind
 
+# Hollow shapes are outlines filled between an outer path and an inner one that runs the other way round.
 _CROSS = "M-.9,-.6L-.6,-.9L0,-.3L.6,-.9L.9,-.6L.3,0L.9,.6L.6,.9L0,.3L-.6,.9L-.9,.6L-.3,0Z"
 _RING = "M0,-.85A.85,.85 0 1,1 0,.85A.85,.85 0 1,1 0,-.85ZM0,-.45A.45,.45 0 1,0 0,.45A.45,.45 0 1,0 0,-.45Z"
-_BAR = "M-.95,-.3L.95,-.3L.95,.3L-.95,.3Z"
+_SQUARE = "M-.8,-.8L.8,-.8L.8,.8L-.8,.8ZM-.45,-.45L-.45,.45L.45,.45L.45,-.45Z"
+_LEFT = "M.8,-.95L-.95,0L.8,.95ZM.42,-.4L.42,.4L-.25,0Z"
+_RIGHT = "M-.8,-.95L-.8,.95L.95,0ZM-.42,-.4L.25,0L-.42,.4Z"
 
 
 class Look(NamedTuple):
-    """One verdict's look: its word, its Vega shape, and which of the theme's verdict colours it takes."""
+    """One verdict's look: its word and sign, its Vega shape, and which of the theme's verdict colours it takes."""
 
     word: str
+    sign: str
     shape: str
     family: str
 
@@ -24,19 +29,24 @@ class Look(NamedTuple):
         return str(getattr(theme, self.family))
 
 
+_SHAPES = {
+    "good": ("circle", "good"),
+    "too_slow": ("triangle-left", "slow"),
+    "not_started": (_LEFT, "slow"),
+    "frozen": (_SQUARE, "slow"),
+    "too_high": ("triangle-right", "risky"),
+    "unstable": ("diamond", "risky"),
+    "failed": (_RIGHT, "bad"),
+    "collapsed": ("triangle-down", "bad"),
+    "diverging": ("triangle-up", "bad"),
+    "diverged": (_CROSS, "bad"),
+    "invalid": ("cross", "unknown"),
+    "cannot_tell": (_RING, "unknown"),
+}
+"""The shapes are the signs of the catalogue, drawn: the fonts of a PNG lack some of them."""
+
 LOOKS: dict[str, Look] = {
-    "good": Look("good", "circle", "good"),
-    "too_slow": Look("too slow", "triangle-left", "slow"),
-    "not_started": Look("not started", "triangle-down", "slow"),
-    "frozen": Look("frozen", "square", "slow"),
-    "too_high": Look("too high", "triangle-right", "risky"),
-    "unstable": Look("unstable", "diamond", "risky"),
-    "failed": Look("failed", _BAR, "bad"),
-    "collapsed": Look("collapsed", "triangle-down", "bad"),
-    "diverging": Look("diverging", "triangle-up", "bad"),
-    "diverged": Look("diverged", _CROSS, "bad"),
-    "invalid": Look("invalid", "cross", "unknown"),
-    "cannot_tell": Look("cannot tell", _RING, "unknown"),
+    token: Look(kind(token).word.en, kind(token).sign, *shape) for token, shape in _SHAPES.items()
 }
 """From the best to the worst: the order of legends."""
 
@@ -49,7 +59,7 @@ LOST = frozenset({"diverged", "diverging"})
 
 def look(verdict: str) -> Look:
     """The look of a verdict; one that a later version gave is shown as what it is called."""
-    return LOOKS.get(verdict, Look(verdict.replace("_", " "), _RING, "unknown"))
+    return LOOKS.get(verdict, Look(verdict.replace("_", " "), "?", _RING, "unknown"))
 
 
 def looks_of(verdicts: Iterable[str]) -> list[Look]:

@@ -1,33 +1,18 @@
 """How rates, tensors and numbers are written on a chart."""
 
-import math
 import unicodedata
 from collections.abc import Sequence
 
+from lrscope.rates import format_rates
+
 ELLIPSIS = "…"
+
+_NATS = ("CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "cross_entropy", "nll_loss")
 
 
 def rate_labels(rates: Sequence[float]) -> dict[float, str]:
-    """A short label for each rate, as people type them: 1e-3, 2.2e-3; no two rates share one."""
-    distinct = sorted(set(rates))
-    for digits in range(1, 17):
-        labels = {rate: _scientific(rate, digits) for rate in distinct}
-        close = all(math.isclose(float(label), rate, rel_tol=0.03) for rate, label in labels.items())
-        if len(set(labels.values())) == len(distinct) and close:
-            break
-    return labels if distinct else {}
-
-
-def rate_label(rate: float) -> str:
-    """One rate alone: 3.2e-3."""
-    return rate_labels([rate])[rate]
-
-
-def _scientific(value: float, digits: int) -> str:
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}e{int(exponent)}"
+    """A short label for each rate, as everywhere else in the program; no two rates share one."""
+    return dict(zip(rates, format_rates(rates), strict=True))
 
 
 def shown(name: str, longest: int = 34) -> str:
@@ -53,12 +38,9 @@ def index_label(index: Sequence[int]) -> str:
 
 def unit_label(what: str, unit: str) -> str:
     """An axis title: validation loss (nats)."""
-    unit = "" if unit in ("", "1") else f" ({unit})"
-    return what + unit
+    return what + ("" if unit in ("", "1") else f" ({unit})")
 
 
-def factor(value: float) -> str:
-    """A ratio in at most three figures: 3.2, 46, 1,200."""
-    if value >= 1e5:
-        return _scientific(value, 2)
-    return f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}"
+def loss_unit(recorded: str, loss: str) -> str:
+    """The unit of a loss: the recorded one; else nats for the losses that are logarithms of a likelihood; else its name."""
+    return recorded or ("nats" if loss in _NATS else shown(loss, 24))

@@ -3,7 +3,7 @@
 import polars as pl
 
 from lrscope.charts.chart import Readable
-from lrscope.charts.names import rate_labels
+from lrscope.charts.names import loss_unit, rate_labels, unit_label
 
 SCHEMA: dict[str, pl.DataType] = {
     "lane": pl.Int64(),
@@ -29,13 +29,18 @@ def unit_of(study: Readable, name: str) -> str:
     return next((series.unit for series in study.series if series.name == name), "")
 
 
+def loss_axis(study: Readable, what: str, name: str) -> str:
+    """The title of an axis of losses, with its unit."""
+    return unit_label(what, loss_unit(unit_of(study, name), study.plan.loss))
+
+
 def judged_lanes(study: Readable) -> pl.DataFrame:
     """Every lane with its label and its verdict, columns as in `SCHEMA`, by seed and rising rate.
 
     A lane that has no verdict yet is `cannot_tell`.
     """
     lanes = study.lanes.select("lane", "rate", "seed", "state", "steps", "stopped_step")
-    labels = rate_labels(study.plan.rates or lanes["rate"].to_list())
+    labels = rate_labels(study.plan.rates)
     verdicts = study.verdicts().select("lane", "verdict", "attributes", why="evidence")
     return (
         lanes.join(verdicts, on="lane", how="left", maintain_order="left")

@@ -9,12 +9,13 @@ import polars as pl
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.inline import inline
 from lrscope.charts.looks import CALM, LOST, look, looks_of, verdict_channels
-from lrscope.charts.names import factor, rate_label, unit_label
-from lrscope.charts.outcomes import outcomes, recorded, unit_of
+from lrscope.charts.outcomes import loss_axis, outcomes, recorded
 from lrscope.charts.panels import upright
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
 from lrscope.charts.theme import Theme
+from lrscope.diagnosis.evidence import times_text
+from lrscope.rates import format_rate
 
 SCHEMA: dict[str, pl.DataType] = {
     "lane": pl.Int64(),
@@ -33,6 +34,13 @@ SCHEMA: dict[str, pl.DataType] = {
     "first_failing": pl.Float64(),
 }
 
+_OBJECTIVES = {
+    "final validation loss": ("val_loss", "final_val_loss"),
+    "best validation loss": ("val_loss", "best_val_loss"),
+    "final training loss": ("loss", "final_train_loss"),
+}
+"""What a recommendation compares by: the series and the column of `outcomes`."""
+
 _WIDTH, _HEIGHT = 760, 320
 _HEADROOM = 36
 """Pixels above all losses, for the arrow of the margin."""
@@ -43,18 +51,16 @@ _FOOTROOM = 14
 def frame(study: Readable) -> pl.DataFrame:
     """One row a lane. Columns as `SCHEMA`.
 
-    `loss` is the best validation loss, or the final training loss where nothing is validated; null for a lane that
-    diverged. `training` is the final training loss beside a validation loss. `before` is the loss before training (median
+    `loss` is what the recommendation compares by: the final or the best validation loss, or the final training loss; null
+    for a lane that diverged. `training` is the final training loss beside a validation loss. `before` is the loss before training (median
     over seeds); with recommended, low, high and first_failing it is the same in every row.
     """
-    ends = outcomes(study)
-    validated = ends["best_val_loss"].is_not_null().any()
-    name, column = ("val_loss", "best_val_loss") if validated else ("loss", "final_train_loss")
+    advice = study.recommendation()
+    name, column = _OBJECTIVES.get(advice.objective, ("loss", "final_train_loss"))
     if not recorded(study, name):
         return pl.DataFrame(schema=SCHEMA)
     before = study.scalars(name).filter(pl.col("step") == 0)["value"].median()
-    advice = study.recommendation()
-    title = unit_label("best validation loss" if validated else "final training loss", unit_of(study, name))
+    ends = outcomes(study)
     return ends.select(
         "lane",
         "rate",
@@ -63,8 +69,8 @@ def frame(study: Readable) -> pl.DataFrame:
         "verdict",
         "why",
         loss=pl.when(pl.col("stopped_step").is_null() & ~pl.col("verdict").is_in(list(LOST))).then(column),
-        training=pl.col("final_train_loss") if validated else None,
-        axis=pl.lit(title),
+        training=pl.lit(None) if name == "loss" else pl.col("final_train_loss"),
+        axis=pl.lit(loss_axis(study, advice.objective, name)),
         before=pl.lit(before),
         recommended=pl.lit(advice.rate),
         low=pl.lit(advice.low),
@@ -151,12 +157,12 @@ def _regions_names(facts: dict[str, Any], axes: _Axes, theme: Theme) -> list[alt
     if rate:
         near_left = axes.rates.part(rate) * _WIDTH < 110
         align, dx = ("left", -3) if near_left and gap > 260 else ("right", 3) if gap < 230 else ("center", 0)
-        layers.append(name(rate, f"recommended {rate_label(rate)}", theme.good, align, dx))
+        layers.append(name(rate, f"recommended {format_rate(rate)}", theme.good, align, dx))
     if cliff:
-        layers.append(name(cliff, f"first to fail {rate_label(cliff)}", theme.bad, "left", -3))
+        layers.append(name(cliff, f"first to fail {format_rate(cliff)}", theme.bad, "left", -3))
     if rate and cliff and gap > 24:
         data = inline([{"from": rate, "to": axes.rates.clamp(cliff), "mid": (rate * cliff) ** 0.5}])
-        text = f"margin ×{factor(cliff / rate)}"
+        text = f"margin ×{times_text(cliff / rate)}"
         arrow = alt.Chart(data).mark_rule(color=theme.muted, strokeWidth=1, xOffset=4, x2Offset=-4)
         layers.append(arrow.encode(x=axes.x("from"), x2="to:Q", y=alt.value(19)))
         head = alt.Chart(data).mark_point(shape="triangle-right", filled=True, size=34, color=theme.muted, xOffset=-6)
@@ -276,11 +282,11 @@ def _about(frame: pl.DataFrame, facts: dict[str, Any]) -> str:
     """The picture in a sentence, for those who cannot see it."""
     about = f"Chart: {facts['axis']} against learning rate on a log axis, {frame.height} lanes."
     if facts["recommended"]:
-        about += f" Recommended: {rate_label(facts['recommended'])}."
+        about += f" Recommended: {format_rate(facts['recommended'])}."
     if facts["low"] and facts["high"]:
-        about += f" Interval: {rate_label(facts['low'])} to {rate_label(facts['high'])}."
+        about += f" Interval: {format_rate(facts['low'])} to {format_rate(facts['high'])}."
     if facts["first_failing"]:
-        about += f" First to fail: {rate_label(facts['first_failing'])}."
+        about += f" First to fail: {format_rate(facts['first_failing'])}."
     return about
 
 

@@ -35,4 +35,12 @@ def report_command(study: Path, out: Path | None) -> None:
 
     with open_study(study) as opened:
         opened.report(page)
-    click.echo(f"report: {shlex.quote(str(page))}", err=True)
+    click.echo(written("report", page), err=True)
+
+
+def written(what: str, path: Path) -> str:
+    """'report: digits.html (1.4 MB)'."""
+    from lrscope.outlets.numerals import size_text
+    from lrscope.outlets.printable import printable
+
+    return printable(f"{what}: {shlex.quote(str(path))} ({size_text(path.stat().st_size)})")

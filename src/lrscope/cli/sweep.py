@@ -12,6 +12,7 @@ import click
 from lrscope.cli.destination import check_report, check_study
 from lrscope.cli.door import Command
 from lrscope.cli.options import OptionValue, count, positive, read_options
+from lrscope.cli.report import written
 from lrscope.cli.show import print_study
 from lrscope.errors import UsageError
 
@@ -243,15 +244,14 @@ def _kept(path: Path | None, before: tuple[int, int] | None) -> str:
 
 def _say_where(study: "Study", out: Path | None, report: Path | None, reference: str) -> None:
     """Say how long it took, where things were written, and how to keep a study that was not."""
-    from lrscope.outlets.numerals import duration_text, size_text
+    from lrscope.outlets.numerals import duration_text
     from lrscope.outlets.printable import printable
 
-    lines = [f"trained in {duration_text(study.note('seconds') or 0)}"]
+    click.echo(f"trained in {duration_text(study.note('seconds') or 0)}", err=True)
     for what, path in (("study", out), ("report", report)):
         if path is not None:
-            lines.append(f"{what}: {shlex.quote(str(path))} ({size_text(path.stat().st_size)})")
+            click.echo(written(what, path), err=True)
     if out is None:
         name = shlex.quote(f"{Path(reference.partition(':')[0]).stem}.lrscope")
-        lines.append(f"the study was kept in memory only; to keep it, add --out {name}")
-    for line in lines:
-        click.echo(printable(line), err=True)
+        hint = f"the study was kept in memory only; to keep it, add --out {printable(name)}"
+        click.echo(hint, err=True)

@@ -13,36 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from lrscope.diagnosis.baseline import baseline
-from lrscope.diagnosis.curve import Curve, Floats
+from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.objective import Objective, choose_objective
 from lrscope.diagnosis.progress import first_reach
+from lrscope.diagnosis.standing import Standing, rank
 from lrscope.diagnosis.symptoms import invalid, is_sound
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.plan import Plan
-
-
-@dataclasses.dataclass(frozen=True)
-class Standing:
-    """How one rate that came through on every seed compares with the best.
-
-    Attributes:
-        rate: the rate.
-        value: the objective, mean over seeds.
-        regret: share of what the best rate learned that is missing, mean over seeds; 0 at the best.
-        worst_regret: of the worst seed.
-        error: standard error of the difference in regret; None with one seed.
-        near: as good as the best, within what can be told.
-        near_by_noise: near only because the seeds differ so much.
-    """
-
-    rate: float
-    value: float
-    regret: float
-    worst_regret: float
-    error: float | None
-    near: bool
-    near_by_noise: bool
 
 
 class Pace(NamedTuple):
@@ -110,8 +88,7 @@ class Comparison:
 
     @functools.cached_property
     def good_rates(self) -> tuple[float, ...]:
-        """Rates called good: those that are near for another reason than noise where there is too much of
-        that."""
+        """Rates called good: all that are near, but for those near only by noise where there is too much."""
         if self.best is None:
             return ()
         good = (one for one in self.standings if one.near and not (self.too_noisy and one.near_by_noise))
@@ -146,8 +123,9 @@ class Comparison:
     @functools.cached_property
     def _common_levels(self) -> dict[int, float]:
         """The lowest training loss that all good lanes of a seed reached."""
-        seeds = {seed: [self.at(rate, seed) for rate in self.good_rates] for seed in self.seeds}
-        lows = {seed: [float(one.levels.min()) for one in lanes if one] for seed, lanes in seeds.items()}
+        every = {seed for _, seed in self._by_key}
+        lanes = {seed: [self.at(rate, seed) for rate in self.good_rates] for seed in every}
+        lows = {seed: [float(one.levels.min()) for one in row if one] for seed, row in lanes.items()}
         return {seed: max(values) for seed, values in lows.items() if values}
 
     def fastest(self, seed: int, target: float) -> tuple[float, int] | None:
@@ -164,8 +142,7 @@ def decades(rates: Sequence[float]) -> float:
 
 
 def horizons(curves: Sequence[Curve], thresholds: Thresholds = DEFAULT) -> tuple[int, ...]:
-    """The different lengths of the lanes that did not stop by themselves, rising; lanes too short left
-    out."""
+    """The lengths, rising, of the lanes that did not stop by themselves and are not too short."""
     alive = {curve.steps for curve in curves if curve.stopped_step is None}
     return tuple(sorted(steps for steps in alive if steps >= thresholds.least_steps))
 
@@ -194,7 +171,7 @@ def compare(
     rates = tuple(sorted({curve.rate for curve in cut}))
     compared = _came_through(facts.values())
     objective = choose_objective([one for row in compared for one in row], thresholds)
-    standings, best, near_zero = _standings(compared, objective, thresholds)
+    standings, best, near_zero = rank(compared, objective, thresholds)
     hindrance = _hindrance(facts.values(), compared, best, objective, len(rates), thresholds)
     return Comparison(
         steps=steps,
@@ -219,72 +196,6 @@ def _came_through(facts: Iterable[Facts]) -> list[list[Facts]]:
     rows = [{one.curve.seed: one for one in lanes if one.curve.rate == rate} for rate in rates]
     seeds = sorted(set.intersection(*map(set, rows))) if rows else []
     return [[row[seed] for seed in seeds] for row in rows] if seeds else []
-
-
-def _standings(
-    compared: Sequence[Sequence[Facts]], objective: Objective, thresholds: Thresholds
-) -> tuple[tuple[Standing, ...], Standing | None, bool]:
-    """Every rate's standing, the best rate's, and whether the best loss is next to nothing."""
-    if not compared:
-        return (), None, False
-    rates_R = np.array([row[0].curve.rate for row in compared])
-    values_RS = np.array([[objective.value(one) for one in row] for row in compared])
-    starts_S = np.array([objective.start(one) for one in compared[0]])
-    nonnegative = bool((values_RS >= 0).all() and (starts_S > 0).all())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs_RS = np.log(values_RS)
-        means_R = np.exp(logs_RS.mean(axis=1)) if nonnegative else values_RS.mean(axis=1)
-    # Near zero the logarithm tells seeds apart, not rates; below zero there is none.
-    near_zero = nonnegative and bool(means_R.min() <= thresholds.interpolating * starts_S.mean())
-    by_ratio = nonnegative and not near_zero
-    if near_zero:
-        means_R = values_RS.mean(axis=1)
-    best = int(np.argmin(means_R))
-    descent = float((starts_S - values_RS[best]).mean())
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        regrets_RS = np.nan_to_num((values_RS - values_RS[best]) / max(descent, 0.0), nan=0.0)
-    window_R = np.abs(np.log10(rates_R / rates_R[best])) <= thresholds.noise_window
-    regret_error = _paired_error(regrets_RS[window_R])
-    regret_R = regrets_RS.mean(axis=1)
-    if by_ratio:
-        excess_R, tolerance, error = (
-            logs_RS.mean(axis=1) - logs_RS[best].mean(),
-            thresholds.tolerance,
-            _paired_error(logs_RS[window_R]),
-        )
-    else:
-        excess_R, tolerance, error = regret_R, thresholds.regret, regret_error
-    plainly_R = (regret_R <= thresholds.regret) | (excess_R <= tolerance)
-    noisily_R = excess_R <= tolerance + thresholds.errors * (error or 0.0)
-    allowed_R = regret_R <= thresholds.regret_most
-    standings = tuple(
-        Standing(
-            rate=row[0].curve.rate,
-            value=float(means_R[index]),
-            regret=float(regret_R[index]),
-            worst_regret=float(regrets_RS[index].max()),
-            # The difference of two rates, each with the error of its mean.
-            error=None if regret_error is None else math.sqrt(2) * regret_error,
-            near=bool((plainly_R | noisily_R)[index] and allowed_R[index]),
-            near_by_noise=bool(noisily_R[index] and allowed_R[index] and not plainly_R[index]),
-        )
-        for index, row in enumerate(compared)
-    )
-    return standings, standings[best], near_zero
-
-
-def _paired_error(metric_RS: Floats) -> float | None:
-    """Standard error of a rate's mean over seeds, what is common to a seed taken out; None with one seed.
-
-    Pooled over rates: the residuals of a two-way layout without interaction have (R - 1)(S - 1) degrees of
-    freedom. Infinite where two seeds cannot be paired, there being one rate.
-    """
-    rates, seeds = metric_RS.shape
-    if seeds < 2 or rates < 2:
-        return None
-    residuals = metric_RS - metric_RS.mean(axis=0) - metric_RS.mean(axis=1, keepdims=True) + metric_RS.mean()
-    variance = float((residuals**2).sum()) / ((rates - 1) * (seeds - 1))
-    return math.sqrt(variance / seeds)
 
 
 def _hindrance(

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 
 from lrscope.diagnosis import experiment
-from lrscope.diagnosis.comparison import Comparison, Standing, compare, decades
+from lrscope.diagnosis.comparison import Comparison, compare, decades
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import rate_text, times_text
 from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION, Objective
+from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import FAILING, Verdict
 from lrscope.plan import Plan
@@ -116,7 +117,7 @@ def recommend(
     interval = _interval(comparison, thresholds)
     rate, caution = _choose(interval, first_failing, comparison, thresholds)
     low, high = _widened(interval, comparison.rates, failing)
-    confidence, because = _confidence(comparison, caution)
+    confidence, because = _confidence(comparison, plan, caution)
     told = dataclasses.replace(
         plain,
         rate=rate,
@@ -232,9 +233,11 @@ def _widened(
     return low, high
 
 
-def _confidence(comparison: Comparison, caution: str | None) -> tuple[str, str]:
+def _confidence(comparison: Comparison, plan: Plan, caution: str | None) -> tuple[str, str]:
     """How sure, and why."""
     seeds = len(comparison.seeds)
+    if comparison.steps < plan.steps:
+        return "low", f"only {comparison.steps} of {plan.steps} steps are done"
     if seeds == 1:
         return "low", "one seed"
     if caution is not None:

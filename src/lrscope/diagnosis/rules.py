@@ -27,7 +27,7 @@ class Rule:
 def _alone(symptom: Callable[[Facts], Finding | None]) -> Callable[[Facts, Comparison], tuple[Finding, ...]]:
     """A rule that looks at one lane only."""
 
-    def find(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
+    def find(facts: Facts, _: Comparison) -> tuple[Finding, ...]:
         finding = symptom(facts)
         return () if finding is None else (finding,)
 
@@ -59,8 +59,7 @@ def _unstable(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
 
 
 def _lost(facts: Facts, comparison: Comparison) -> bool:
-    """Whether a lane did not come through. Below the good rates one that has not begun to learn is only
-    slow."""
+    """Whether a lane did not come through; below the good rates one that has not learned is only slow."""
     if symptoms.invalid(facts):
         return False
     near = comparison.near_optimal

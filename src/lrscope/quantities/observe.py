@@ -6,6 +6,7 @@ once. What is measured when:
 - the loss and the trajectories at every step;
 - validation loss and metrics at every epoch and before training;
 - histograms at every epoch and before training, or at 200 of them;
+- sharpness, where it is wanted, at 21 points;
 - statistics of every tensor at about 120 points, close together at the beginning, or at every step of a
   shorter run.
 """
@@ -21,6 +22,7 @@ from lrscope.plan import Plan
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
 from lrscope.quantities.quantity import Before, Quantity
+from lrscope.quantities.sharpness import RESIDUAL, SHARPNESS, sharpness, sharpness_points
 from lrscope.quantities.trajectory import TRAJECTORY, values, views
 from lrscope.quantities.weights import CHANGES, WEIGHTS, distance_from
 from lrscope.record import HistogramRecord, Record, Series
@@ -63,6 +65,8 @@ def series(plan: Plan) -> tuple[Series, ...]:
         scalars += [Series(name, "", "scalar", "averaged over validation examples") for name in plan.metrics]
     if plan.schedule is not None:
         scalars.append(Series("learning_rate", "", "scalar", "rate of the update that follows"))
+    if plan.curvature_examples is not None:
+        scalars += [SHARPNESS, RESIDUAL]
     distance = distance_from({}).series
     tensors = [quantity.series for quantity in (*WEIGHTS, *GRADIENTS)]
     return (*scalars, *tensors, distance, *(change.series for change in CHANGES), TRAJECTORY)
@@ -78,6 +82,7 @@ class Observer:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._points = points(plan.steps)
+        self._sharpness_points = sharpness_points(plan.steps)
         self._histogram_epochs = histogram_epochs(plan.epochs)
         self._pending: dict[str, list[tuple[int, Tensor]]] = {}
         self._quantities: tuple[Quantity, ...] = WEIGHTS
@@ -133,6 +138,9 @@ class Observer:
                 )
                 if self._plan.schedule is not None:
                     self._keep("learning_rate", t, torch.tensor(step.rates(), dtype=torch.float64))
+        if t in self._sharpness_points:
+            for name, value in sharpness(step).items():
+                self._keep(name, t, value)
         for name, value in step.validation.items():
             self._keep(name, t, value)
         epoch, rest = divmod(t, self._plan.steps_per_epoch)

@@ -115,6 +115,17 @@ class Batches:
         index = torch.randperm(self.size, generator=torch.Generator().manual_seed(seed))[: self.batch_size]
         return self._take(index.sort().values if self._in_order else index, Stream.seeded(seed))
 
+    def some(self, most: int) -> Any:
+        """At most so many examples, the same every time: all there are, or a fixed random choice.
+
+        The first batch of a DataLoader.
+        """
+        if self._loader is not None:
+            return self.first(0)
+        assert self.size is not None
+        index = torch.randperm(self.size, generator=torch.Generator().manual_seed(0))[:most].sort().values
+        return self._take(index, Stream.seeded(0))
+
     def _take(self, index: Tensor, stream: Stream) -> Any:
         if self._tensors:
             index = index.to(self._device)

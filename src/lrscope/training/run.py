@@ -16,6 +16,7 @@ from lrscope.errors import ProblemError, UsageError
 from lrscope.plan import Plan
 from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, validation_batches
+from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings, dry_run
 from lrscope.training.evaluate import Validation
 from lrscope.training.lanes import Lanes, starting_modules
@@ -33,6 +34,9 @@ LANES_AT_MOST = 1_000
 SINGLE_THREAD_BELOW = 5e-3
 """Seconds of one lane's forward and backward pass below which a second thread gains nothing: on a busy
 machine threads wait for each other far longer than such a step takes."""
+
+CURVATURE_FOR_FREE = 200
+"""Trained parameters up to which curvature is measured unasked, where all examples make one batch."""
 
 STATE_TENSORS = 6
 """Tensors of the parameters' size a lane keeps: weights, gradients, optimizer state, copies to measure."""
@@ -75,10 +79,11 @@ class Run:
         streams = self._streams
         separate = Separate(problem, lanes, streams, draws=findings.draws, device=self._device)
         gradients: Gradients = separate
+        objective = Objective(problem, self._starts[plan.seeds[0]], self._device)
         if findings.together:
             elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
             gradients = Together(
-                Objective(problem, self._starts[plan.seeds[0]], self._device),
+                objective,
                 lanes,
                 streams,
                 draws=findings.draws,
@@ -97,6 +102,9 @@ class Run:
                 together=findings.validate_together,
                 device=self._device,
             )
+        hessian = None
+        if plan.curvature_examples is not None:
+            hessian = Hessian(objective, lanes, self._batches.some(plan.curvature_examples))
         batches = self._batches.steps(plan.seeds, plan.epochs, [streams[seed] for seed in plan.seeds])
         yield from train(
             lanes,
@@ -105,6 +113,7 @@ class Run:
             clip_norm=plan.clip_norm,
             validate=validate,
             validate_every=plan.steps_per_epoch,
+            curvature=None if hessian is None else hessian.top,
         )
 
     @property
@@ -119,6 +128,7 @@ def prepare(
     *,
     schedule: str | None = None,
     device: str = "cpu",
+    curvature: bool | None = None,
 ) -> Run:
     """Check that everything fits, find out how lanes can run, and write down the plan.
 
@@ -128,6 +138,8 @@ def prepare(
         seeds: how many; they are 0..seeds-1.
         schedule: the name of a schedule in place of the problem's own.
         device: a torch device.
+        curvature: whether to measure the top of every lane's Hessian along the way; None measures it where it
+            costs next to nothing: a tiny model trained on all examples at once.
 
     Raises:
         UsageError: too many lanes, or no such device.
@@ -178,7 +190,16 @@ def prepare(
         val_batch = next(iter(validation()), None)
         if val_batch is None:
             raise ProblemError("val= is empty: it gives no batch")
+    if curvature is None:
+        size = sum(p.numel() for p in first.parameters() if p.requires_grad)
+        curvature = size <= CURVATURE_FOR_FREE and batches.shared and batches.steps_per_epoch == 1
     findings = dry_run(problem, first, batches.first(0), val_batch, streams[0], where)
+    if curvature and not findings.together:
+        raise UsageError(f"curvature needs lanes in one pass; {findings.reason}: leave out --curvature")
+    if curvature:
+        plan = dataclasses.replace(
+            plan, curvature_examples=min(EXAMPLES_AT_MOST, batches.size or batches.batch_size)
+        )
     count = len(plan.lanes)
     how = f"{count} lanes in one pass" if count > 1 else "1 lane"
     if not findings.together:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from lrscope.plan import LaneKey
+from lrscope.training.curvature import Curvature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Step:
             called where losses is None.
         validation: at the end of an epoch and before training: name -> [L] float64, `val_loss` and the
             metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
+        curvature: gives the top of each lane's Hessian at w_t; None where it is not wanted.
         rates: gives the learning rate of each lane for the update that follows.
     """
 
@@ -33,3 +35,4 @@ class Step:
     gradients: Callable[[], dict[str, Tensor]]
     validation: Mapping[str, Tensor]
     rates: Callable[[], list[float]]
+    curvature: Callable[[], Curvature] | None = None

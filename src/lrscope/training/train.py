@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lrscope.errors import TrainingError
+from lrscope.training.curvature import Curvature
 from lrscope.training.lanes import Lanes
 from lrscope.training.separate import Separate
 from lrscope.training.step import Step
@@ -35,6 +36,7 @@ def train(
     clip_norm: float | None,
     validate: Callable[[], dict[str, Tensor]],
     validate_every: int,
+    curvature: Callable[[], Curvature] | None = None,
 ) -> Iterator[Step]:
     """Train all lanes, yielding each point before its update and, last, the point after the last update.
 
@@ -49,14 +51,16 @@ def train(
             losses_L = losses_L.index_fill(
                 0, torch.tensor(sorted(lanes.retired), device=losses_L.device), torch.nan
             )
-        yield Step(index, lanes.keys, losses_L, lanes.weights, lanes.gradients, validation, lanes.rates)
+        yield Step(
+            index, lanes.keys, losses_L, lanes.weights, lanes.gradients, validation, lanes.rates, curvature
+        )
         if index % CHECK_EVERY == 0 and not bool(torch.isfinite(losses_L).any()):
             return
         if clip_norm is not None:
             gradients.clip(clip_norm)
         lanes.step()
         index += 1
-    yield Step(index, lanes.keys, None, lanes.weights, lanes.gradients, validate(), lanes.rates)
+    yield Step(index, lanes.keys, None, lanes.weights, lanes.gradients, validate(), lanes.rates, curvature)
 
 
 class Surviving:

@@ -1,0 +1,129 @@
+"""Lanczos against the whole spectrum."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from lrscope.problems.problem import Problem
+from lrscope.training.curvature import Hessian, lanczos
+from lrscope.training.lanes import Lanes, starting_modules
+from lrscope.training.objective import Objective
+from lrscope.training.random_state import undisturbed
+
+
+@pytest.fixture(autouse=True)
+def float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    with undisturbed():
+        yield
+    torch.set_default_dtype(torch.float32)
+
+
+def symmetric(lanes: int, size: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    matrix = torch.randn(lanes, size, size, generator=generator)
+    return matrix + matrix.mT
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 200])
+@pytest.mark.parametrize("shift", [-100.0, 0.0, 30.0])
+def test_lanczos_finds_the_largest_eigenvalue_not_the_largest_magnitude(size: int, shift: float) -> None:
+    matrix = symmetric(4, size, 1) + shift * torch.eye(size)
+    start = torch.ones(4, size) / size**0.5 + 0.01 * torch.randn(4, size)
+    start = start / start.norm(dim=1, keepdim=True)
+    found = lanczos(lambda v: torch.einsum("lij,lj->li", matrix, v), start, 200)
+    exact = torch.linalg.eigvalsh(matrix)[:, -1]
+    torch.testing.assert_close(found.sharpness, exact, rtol=2e-3, atol=1e-9)
+    nearest = (torch.linalg.eigvalsh(matrix) - found.sharpness[:, None]).abs().amin(dim=1)
+    assert (nearest <= found.residual + 1e-8 * exact.abs()).all()
+
+
+def test_a_space_that_ends_early_is_exact() -> None:
+    """Two eigenvalues only: the Krylov space has two dimensions whatever the size."""
+    matrix = torch.diag(torch.tensor([3.0] * 20 + [-7.0] * 20)).expand(2, 40, 40)
+    start = torch.ones(2, 40) / 40**0.5
+    found = lanczos(lambda v: torch.einsum("lij,lj->li", matrix, v), start, 30)
+    assert found.products <= 3
+    torch.testing.assert_close(found.sharpness, torch.tensor([3.0, 3.0]))
+
+
+def build(model: object, rates: tuple[float, ...], seeds: int = 1) -> tuple[Hessian, Lanes, Problem]:
+    generator = torch.Generator().manual_seed(9)
+    X, y = torch.randn(60, 8, generator=generator), torch.randint(0, 4, (60,), generator=generator)
+    problem = Problem(name="h", model=model, train=(X, y), loss=nn.CrossEntropyLoss())  # type: ignore[arg-type]
+    device = torch.device("cpu")
+    starts, _ = starting_modules(problem, range(seeds), device)
+    from lrscope.plan import LaneKey
+
+    keys = [
+        LaneKey(seed * len(rates) + k, rate, seed) for seed in range(seeds) for k, rate in enumerate(rates)
+    ]
+    lanes = Lanes(starts, keys, torch.optim.SGD, None)
+    return Hessian(Objective(problem, starts[0], device), lanes, (X, y)), lanes, problem
+
+
+def whole(lanes: Lanes, lane: int, problem: Problem) -> Tensor:
+    """Every second derivative of one lane, by brute force."""
+    module = lanes.lanes[lane].module.eval()
+    named = {name: p.detach() for name, p in module.named_parameters()}
+    X, y = problem.train
+    sizes = [p.numel() for p in named.values()]
+
+    def loss(flat: Tensor) -> Tensor:
+        pieces = torch.split(flat, sizes)
+        tensors = {n: piece.reshape(p.shape) for (n, p), piece in zip(named.items(), pieces, strict=True)}
+        return nn.functional.cross_entropy(functional_call(module, tensors, (X,)), y)
+
+    return torch.autograd.functional.hessian(loss, torch.cat([p.flatten() for p in named.values()]))
+
+
+MODELS = {
+    "tanh": lambda: nn.Sequential(nn.Linear(8, 12), nn.Tanh(), nn.Linear(12, 4)),
+    "relu": lambda: nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 4)),
+    "norms": lambda: nn.Sequential(
+        nn.Linear(8, 12), nn.BatchNorm1d(12), nn.GELU(), nn.Dropout(0.4), nn.Linear(12, 4)
+    ),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_sharpness_of_networks_against_the_whole_hessian(model: str) -> None:
+    hessian, lanes, problem = build(MODELS[model], (0.1, 0.2), seeds=3)
+    with torch.no_grad():
+        for index, tensor in enumerate(lanes.weights.values()):
+            tensor[1::2] *= 1.0 + 0.3 * index
+    found = hessian.top()
+    for lane in range(len(lanes)):
+        exact = torch.linalg.eigvalsh(whole(lanes, lane, problem))[-1]
+        assert found.sharpness[lane] == pytest.approx(exact.item(), rel=0.01)
+        assert found.sharpness[lane] <= exact * (1 + 1e-9)
+
+
+def test_a_lane_that_is_not_finite_has_no_sharpness_and_disturbs_none() -> None:
+    hessian, lanes, _ = build(MODELS["tanh"], (0.1, 0.2, 0.3))
+    before = hessian.top().sharpness
+    lanes.weights["0.weight"][1, 0, 0] = torch.nan
+    after = hessian.top().sharpness
+    assert torch.isnan(after[1])
+    torch.testing.assert_close(after[[0, 2]], before[[0, 2]], rtol=1e-3, atol=0)
+
+
+def test_attention_has_a_second_derivative() -> None:
+    def model() -> nn.Module:
+        return nn.Sequential(
+            nn.Unflatten(1, (2, 4)),
+            nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True),
+            nn.Flatten(),
+            nn.Linear(8, 4),
+        )
+
+    hessian, lanes, problem = build(model, (0.1,))
+    # The reference needs the same kernel in the same mode.
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with sdpa_kernel(SDPBackend.MATH):
+        exact = torch.linalg.eigvalsh(whole(lanes, 0, problem))[-1]
+    assert hessian.top().sharpness[0] == pytest.approx(exact.item(), rel=0.01)
