@@ -4,6 +4,9 @@ import dataclasses
 import json
 from typing import Any, NamedTuple, Self
 
+GRADIENTS = ("autograd", "finite-difference", "central-difference")
+"""How a sweep can get its gradients: exact, or measured by forward or central differences."""
+
 
 class LaneKey(NamedTuple):
     """A lane's identity. Its key is the id, never the float."""
@@ -33,6 +36,8 @@ class Plan:
             `named_parameters`.
         tracked: the scalars whose trajectory is kept, as (tensor, index).
         metrics: the names of the problem's metrics.
+        gradient: how gradients were got, one of `GRADIENTS`; nudge: by how much a weight is moved to measure its
+            derivative, None for autograd.
         curvature_examples: examples the Hessian of the loss is taken on; None where no curvature is measured.
     """
 
@@ -57,6 +62,8 @@ class Plan:
     tracked: tuple[tuple[str, tuple[int, ...]], ...] = ()
     metrics: tuple[str, ...] = ()
     curvature_examples: int | None = None
+    gradient: str = "autograd"
+    nudge: float | None = None
 
     @property
     def steps(self) -> int:

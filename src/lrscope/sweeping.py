@@ -56,6 +56,7 @@ def sweep(
     overwrite: bool = False,
     track: Sequence[str] | None = None,
     curvature: bool | None = None,
+    gradient: str = "autograd",
     progress: Callable[[Progress], None] | None = None,
 ) -> Study:
     """Train a problem at every rate, from the same start and on the same batches, and record it.
@@ -76,6 +77,9 @@ def sweep(
             every tensor.
         curvature: whether to measure the sharpness of every lane, 21 times over the run. By default only
             where it costs next to nothing: a tiny model trained on all examples at once.
+        gradient: "autograd"; or "finite-difference" (forward, each weight moved by 1e-4) or
+            "central-difference", which measure every derivative with NumPy alone, for a Sequential of Linear
+            layers trained by plain gradient descent.
         progress: called a few times a second.
 
     Returns:
@@ -97,7 +101,7 @@ def sweep(
     if path is not None and not overwrite and Path(path).exists():
         raise StudyError(f"{path} exists; choose another path, or overwrite it: overwrite=True, --overwrite")
     with undisturbed(problem.train, problem.val):
-        run = prepare(problem, taken, seeds, schedule=schedule, device=device, curvature=curvature)
+        run = prepare(problem, taken, seeds, schedule=schedule, device=device, curvature=curvature, gradient=gradient)
         plan = run.plan
         shapes = dict(zip(plan.tensors, plan.shapes, strict=True))
         chosen = (

@@ -21,7 +21,7 @@ def training_frame(study: Readable) -> pl.DataFrame:
     )
     noisy = study.plan.steps_per_epoch > 1
     note = "Bold: mean of neighbouring steps. Faint: every step's lowest and highest." if noisy else ""
-    frame = line_frame(points, judged_lanes(study), note=note, noisy=noisy)
+    frame = line_frame(points, judged_lanes(study), size=_SIZE, note=note, noisy=noisy)
     return frame if (frame["kind"] == "mean").any() else frame.with_columns(note=pl.lit(""))
 
 
@@ -34,7 +34,7 @@ def validation_frame(study: Readable) -> pl.DataFrame:
         "lane", "step", "value", panel=0, panel_title=pl.lit(""), axis=pl.lit(title)
     )
     per_epoch = max(study.plan.steps_per_epoch, 1)
-    return line_frame(points, judged_lanes(study)).with_columns(pl.col("step") / per_epoch)
+    return line_frame(points, judged_lanes(study), size=_SIZE).with_columns(pl.col("step") / per_epoch)
 
 
 def draw_training(frame: pl.DataFrame, theme: Theme) -> Drawing:

@@ -14,12 +14,13 @@ from lrscope.charts.looks import CALM, look
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, finished, nothing
-from lrscope.charts.scales import NUMBER_TICK, Span, span
+from lrscope.charts.scales import Span, span
 from lrscope.charts.theme import Theme
 
 MOST_LANES = 16
 MOST_TENSORS = 6
-MOST_COUNTS = 60_000
+MOST_BINS = 48
+MOST_COUNTS = 65_000
 """Bins of all epochs together: they bound the bytes of a page, 2 to 3 a bin."""
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -57,8 +58,6 @@ def frame(study: Readable) -> pl.DataFrame:
     places = chosen_tensors(shapes, MOST_TENSORS)
     if len(places) < len(names):
         note = f"{note} {len(places)} of {len(names)} tensors.".strip()
-    bins = max(found["counts"].list.len().max() or 1, 1)  # type: ignore[type-var]
-    epochs = _chosen_epochs(found["epoch"].unique().sort(), MOST_COUNTS // (lanes.height * len(places) * int(bins)))  # type: ignore[call-overload]
     tensors = pl.DataFrame(
         {
             "place": range(len(places)),
@@ -67,20 +66,22 @@ def frame(study: Readable) -> pl.DataFrame:
         },
         schema={name: SCHEMA[name] for name in ("place", "tensor", "shape")},
     )
+    most_epochs = MOST_COUNTS // (lanes.height * len(places) * MOST_BINS)
+    epochs = pl.DataFrame({"epoch": _chosen_epochs(found["epoch"].unique().sort().to_list(), most_epochs)})
+    found = _coarser(found.join(epochs, on="epoch").join(tensors.select("tensor"), on="tensor"))
     shared = found.unique(["epoch", "tensor"], keep="first").select("epoch", "tensor", shared="edges")
     whose = lanes.select("lane", "rate", "label", "seed", "verdict", "stopped_step")
-    grid = tensors.join(whose, how="cross").join(pl.DataFrame({"epoch": epochs}), how="cross")
+    grid = tensors.join(whose, how="cross").join(epochs, how="cross")
     stopped = pl.format("stopped at step {}", pl.col("stopped_step"))
+    missing = pl.col("counts").is_null()
     return (
         grid.join(found.drop("rate", "seed"), on=["lane", "tensor", "epoch"], how="left")
         .join(shared, on=["epoch", "tensor"])
         .with_columns(
-            absent=pl.when(pl.col("counts").is_null())
-            .then(stopped.fill_null("no histogram"))
-            .otherwise(pl.lit("")),
+            absent=pl.when(missing).then(stopped.fill_null("no histogram")).otherwise(pl.lit("")),
             edges=pl.col("edges").fill_null(pl.col("shared")),
             nonfinite=pl.col("nonfinite").fill_null(0),
-            counts=pl.col("counts").fill_null(pl.lit([0] * int(bins), dtype=pl.List(pl.UInt32))),  # type: ignore[call-overload]
+            counts=pl.col("counts").fill_null(pl.col("shared").list.head(pl.col("shared").list.len() - 1) * 0.0),
             note=pl.lit(note),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
@@ -88,11 +89,21 @@ def frame(study: Readable) -> pl.DataFrame:
     )
 
 
-def _chosen_epochs(epochs: pl.Series, most: int) -> list[int]:
-    """The last epoch, every so manieth before it, and epoch 0, at most `most` or so: a slider has equal steps."""
-    every = [int(epoch) for epoch in epochs]
-    stride = max(1, -(-len(every) // max(most, 5)))
-    return sorted({every[0], *every[::-1][::stride]})
+def _coarser(found: pl.DataFrame) -> pl.DataFrame:
+    """Neighbouring bins added up where there are more than a column of the grid has room for."""
+    most = int(found["counts"].list.len().max() or 0)  # type: ignore[arg-type]
+    step = -(-most // MOST_BINS)
+    if step <= 1:
+        return found
+    edges = [[*row[:-1:step], row[-1]] for row in found["edges"].to_list()]
+    counts = [np.add.reduceat(row, np.arange(0, len(row), step)).tolist() for row in found["counts"].to_list()]
+    return found.with_columns(edges=pl.Series(edges), counts=pl.Series(counts, dtype=pl.List(pl.UInt32)))
+
+
+def _chosen_epochs(epochs: list[int], most: int) -> list[int]:
+    """Epoch 0, the last one, and every so manieth before it: equal steps for a slider, about `most` in all."""
+    stride = -(-len(epochs) // max(most, 5))
+    return sorted({epochs[0], *epochs[::-1][::stride]})
 
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
@@ -135,7 +146,7 @@ def _column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.F
         for row in frame.unique("epoch", maintain_order=True).iter_rows(named=True)
     ]
     bars = [_bars(row, x, labels[row["lane"]]) for row in frame.iter_rows(named=True)]
-    x_axis = alt.Axis(title=None, values=x.ticks, labelExpr=NUMBER_TICK, labelOverlap="greedy", labelFlush=False)
+    x_axis = alt.Axis(title=None, values=x.ticks, labelExpr=x.tick_text, labelOverlap="greedy", labelFlush=False)
     across = alt.X("x:Q", scale=x.scale, axis=x_axis)
     up = alt.Y("h:Q", scale=alt.Scale(domain=[0, 100], nice=False), axis=None)
     # Area, not bars: one path a histogram, and the slider answers four times as fast.
@@ -155,7 +166,7 @@ def _column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.F
             fill=alt.Fill("lane:N", **tint),
             stroke=alt.Stroke("lane:N", **tint),
             tooltip=[
-                alt.Tooltip("label:N", title="learning rate"),
+                alt.Tooltip("lane:N", title="learning rate"),
                 alt.Tooltip("verdict:N", title="verdict"),
                 alt.Tooltip("epoch:Q", title="epoch"),
                 alt.Tooltip("spread:N", title="from, to"),
@@ -257,7 +268,6 @@ def _bars(row: dict[str, Any], x: Span, lane: str) -> dict[str, Any]:
     low, high = _occupied(row)
     return {
         "lane": lane,
-        "label": row["label"],
         "verdict": look(row["verdict"]).word,
         "epoch": row["epoch"],
         "spread": f"{low:.3g}, {high:.3g}" if total else "",

@@ -54,20 +54,21 @@ class Size(NamedTuple):
 
 
 def line_frame(
-    points: pl.DataFrame, lanes: pl.DataFrame, *, note: str = "", noisy: bool = False
+    points: pl.DataFrame, lanes: pl.DataFrame, *, size: Size, note: str = "", noisy: bool = False
 ) -> pl.DataFrame:
     """Reduce points to what can be seen, keeping every spike, and say of each whose it is.
 
     Args:
         points: columns panel, panel_title, axis, lane, step, value; value null or not finite where a lane broke.
         lanes: as `outcomes.judged_lanes`; lanes that are not in it are left out.
+        size: of a panel; its width tells how many points can be seen.
         note: what the whole picture has to say, in every row.
         noisy: whether values are noise around a mean (mini-batches); then a mean line is added to a long raw one.
     """
     points = points.filter(pl.col("lane").is_in(lanes["lane"].implode())).sort("panel", "lane", "step")
     groups = list(_groups(points))
-    raw_points = points_per_line(len(groups)) - (_MEAN_POINTS if noisy else 0)
-    raw_points = max(raw_points, points_per_line(len(groups)) // 2)
+    most = points_per_line(len(groups), size.width)
+    raw_points = max(most - _MEAN_POINTS, most // 2) if noisy else most
     parts: list[tuple[int, str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]] = []
     for start, steps, values in groups:
         kept = envelope(steps, values, raw_points)

@@ -41,7 +41,7 @@ def _frame(study: Readable, quantity: str) -> pl.DataFrame:
     )
     # A ratio over a tensor that starts at zero is infinite: one point to leave out, not the end of the lane.
     points = study.tensors(quantity).filter(pl.col("value").is_finite()).join(panels, on="tensor")
-    return line_frame(points, lanes, note=note)
+    return line_frame(points, lanes, size=_SIZE, note=note)
 
 
 def _draw(frame: pl.DataFrame, theme: Theme, chart: Chart, what: str) -> Drawing:

@@ -37,11 +37,11 @@ def loss_axis(study: Readable, what: str, name: str) -> str:
 def judged_lanes(study: Readable) -> pl.DataFrame:
     """Every lane with its label and its verdict, columns as in `SCHEMA`, by seed and rising rate.
 
-    A lane that has no verdict yet is `cannot_tell`.
+    A lane that has no verdict yet is `cannot_tell`. `why` is the first clause of the evidence, what a tooltip has room for.
     """
     lanes = study.lanes.select("lane", "rate", "seed", "state", "steps", "stopped_step")
     labels = rate_labels(study.plan.rates)
-    verdicts = study.verdicts().select("lane", "verdict", "attributes", why="evidence")
+    verdicts = study.verdicts().select("lane", "verdict", "attributes", why=pl.col("evidence").str.split("; ").list.first())
     return (
         lanes.join(verdicts, on="lane", how="left", maintain_order="left")
         .with_columns(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from lrscope.charts.chart import Drawing
-from lrscope.charts.scales import NUMBER_TICK, Span
+from lrscope.charts.scales import Span
 
 
 def beside(
@@ -21,15 +21,16 @@ def beside(
     return panels[0]
 
 
-def upright(title: str, axis: Span) -> alt.Axis:
-    """A y axis with its title written level above it."""
+def upright(title: str, axis: Span, raise_by: float = 0) -> alt.Axis:
+    """A y axis with its title written level above it, `raise_by` pixels higher than usual."""
+    widest = max((len(f"{tick:.3g}") for tick in axis.ticks), default=3)
     return alt.Axis(
         title=title,
         values=axis.ticks,
-        labelExpr=NUMBER_TICK,
+        labelExpr=axis.tick_text,
         titleAngle=0,
         titleAlign="left",
         titleAnchor="end",
-        titleX=-34,
-        titleY=-13,
+        titleX=-8 - 6 * widest,
+        titleY=-13 - raise_by,
     )

@@ -12,8 +12,8 @@ RATE_TICK = "replace(format(datum.value, '.0e'), '+', '')"
 
 STEP_TICK = "datum.value >= 10000 ? format(datum.value, '~s') : format(datum.value, '~g')"
 
-NUMBER_TICK = (
-    "datum.value == 0 ? '0' : abs(datum.value) >= 1e4 || abs(datum.value) < 1e-3"
+_NUMBER_TICK = (
+    "datum.value == 0 ? '0' : abs(datum.value) >= {large} || abs(datum.value) < {small}"
     " ? replace(format(datum.value, '.1~e'), '+', '') : format(datum.value, '~g')"
 )
 
@@ -93,6 +93,13 @@ class Span(NamedTuple):
         if self.kind == "symlog":
             return _symlog_ticks(self)
         return _linear_ticks(self.low, self.high)
+
+    @property
+    def tick_text(self) -> str:
+        """The Vega expression that writes a tick: powers of ten at the far ends of a log axis, all alike on a linear one."""
+        if self.kind == "linear":
+            return _NUMBER_TICK.format(large="1e5", small="1e-5" if max(-self.low, self.high) > 1e-4 else "1e300")
+        return _NUMBER_TICK.format(large="1e4", small="1e-3")
 
     def rounded(self, values: NDArray[np.float64]) -> list[float | None]:
         """Values as short decimal numbers, finer than a pixel of this axis: they are most of a page's bytes.

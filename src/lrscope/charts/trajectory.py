@@ -44,7 +44,7 @@ def frame(study: Readable) -> pl.DataFrame:
         .join(panels, on=["tensor", "index"])
         .with_columns(axis=pl.col("panel_title"))
     )
-    return line_frame(points, lanes, note=note)
+    return line_frame(points, lanes, size=_SIZE, note=note)
 
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:

@@ -111,7 +111,7 @@ class _Axes:
         self.rates, self.losses = rates, losses
         self.x_axis = alt.Axis(values=rates.ticks, labelExpr=RATE_TICK, title="learning rate (log)")
         self.x_scale = rates.scale
-        self.y_axis = upright(title, losses)
+        self.y_axis = upright(title, losses, raise_by=12)
         self.y_scale = losses.scale
 
     def x(self, field: str) -> alt.X:

@@ -28,8 +28,9 @@ def stability_limit(optimizer: str, options: Mapping[str, Any], sharpness: float
     | AdamW, weight decay w | (2 + 2b) / ((1 - b) s + (1 + b) w), likewise |
 
     The rows for momentum follow from the characteristic polynomial x^2 - (1 + b - (1 - d) r s) x + b, whose
-    roots leave the unit disc at x = -1; Nesterov's from x^2 - (1 + b)(1 - r s) x + b (1 - r s); Adam's are those
-    of momentum averaged with 1 - b (J. Cohen et al., arXiv 2207.14484), AdamW's the same with the decay's term.
+    roots leave the unit disc at x = -1; Nesterov's from x^2 - (1 + b)(1 - r s) x + b (1 - r s); Adam's are
+    those of momentum averaged with 1 - b (J. Cohen et al., arXiv 2207.14484), AdamW's the same with the decay's
+    term.
 
     Args:
         optimizer: class name, as in `Plan.optimizer`.

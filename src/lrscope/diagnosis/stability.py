@@ -116,7 +116,7 @@ class Ringing(NamedTuple):
 
 
 def ringing(curve: Curve, dtype: str, thresholds: Thresholds) -> Ringing | None:
-    """The longest steady swing of period 2 of a tracked scalar, None where none lasts for eight steps.
+    """The longest steady swing of period 2 of a tracked scalar, None where none lasts for ten steps.
 
     Along a direction of curvature lambda gradient descent multiplies the distance from the minimum by
     1 - rate * lambda, which is negative, a swing of period 2, where rate * lambda > 1.
@@ -137,8 +137,7 @@ def _steady_swing(values_T: Floats, dtype: str, thresholds: Thresholds) -> tuple
 
     The second difference w_(t+1) - 2 w_t + w_(t-1) takes the slow drift of other directions out of the
     scalar. A swing then shows as a sign that turns at every step, with a size that changes by the same
-    factor every time. Noise turns its sign at two steps of three, but its sizes scatter: eight steady
-    turns in a row come by chance at one of 10^7 places.
+    factor every time. Noise turns its sign at two steps of three, but its sizes scatter.
     """
     values_T = values_T[np.isfinite(values_T)]
     if len(values_T) < thresholds.swing_steps + 2:

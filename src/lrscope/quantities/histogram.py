@@ -33,7 +33,7 @@ def histograms(step: Step, epoch: int) -> HistogramRecord:
     for weights in step.weights.values():
         values_LN = weights.detach().flatten(1)
         edges_t = _edges(values_LN)
-        counted = torch.stack([_count(values_N, edges_t) for values_N in values_LN])
+        counted = _count(values_LN, edges_t)
         edges.append(edges_t.double().cpu().numpy())
         counts.append(counted[:, :-1].cpu().numpy().astype(np.uint32))
         nonfinite.append(counted[:, -1].cpu().numpy().astype(np.uint32))
@@ -75,12 +75,14 @@ def _exact(edges: Tensor, values: Tensor, low: float | None = None, high: float 
     return rounded.to(values.device)
 
 
-def _count(values_N: Tensor, edges: Tensor) -> Tensor:
-    """Counts of one lane's tensor: int64 [BINS + 1], the last one what is not finite."""
-    total = torch.zeros(BINS + 1, dtype=torch.int64, device=values_N.device)
+def _count(values_LN: Tensor, edges: Tensor) -> Tensor:
+    """Counts of every lane: int64 [L, BINS + 1], the last column what is not finite."""
+    lanes = len(values_LN)
+    total = torch.zeros(lanes * (BINS + 1), dtype=torch.int64, device=values_LN.device)
+    first_place_L1 = (torch.arange(lanes, device=values_LN.device) * (BINS + 1)).unsqueeze(1)
     inner = edges[1:-1].contiguous()
-    for piece in torch.split(values_N, CHUNK_ELEMENTS):
-        place = torch.bucketize(piece, inner, right=True, out_int32=True)
-        place = torch.where(torch.isfinite(piece), place, BINS)
-        total += torch.bincount(place, minlength=BINS + 1)
-    return total
+    for piece in torch.split(values_LN, max(1, CHUNK_ELEMENTS // lanes), dim=1):
+        place = torch.bucketize(piece.contiguous(), inner, right=True, out_int32=True)
+        place = torch.where(torch.isfinite(piece), place, BINS) + first_place_L1
+        total += torch.bincount(place.flatten(), minlength=len(total))
+    return total.reshape(lanes, BINS + 1)

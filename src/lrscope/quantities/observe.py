@@ -134,7 +134,7 @@ class Observer:
                 self._before = Before(
                     t,
                     {name: tensor.detach().clone() for name, tensor in step.weights.items()},
-                    {name: gradient != 0 for name, gradient in step.gradients().items()},
+                    _moving(step),
                 )
                 if self._plan.schedule is not None:
                     self._keep("learning_rate", t, torch.tensor(step.rates(), dtype=torch.float64))
@@ -158,3 +158,11 @@ class Observer:
                 stacked = stacked.float()
             steps = np.array([step for step, _ in kept], dtype=np.int64)
             yield Record(name, steps, self._lanes, stacked.cpu().numpy())
+
+
+def _moving(step: Step) -> dict[str, Tensor]:
+    """name -> bool [L, ...]: where the gradient is not zero, or is measured as zero for a nudge rounded away."""
+    moving = {name: gradient != 0 for name, gradient in step.gradients().items()}
+    for name, rounded in step.rounded().items():
+        moving[name] |= rounded
+    return moving

@@ -36,7 +36,8 @@ class Before(NamedTuple):
     Attributes:
         step: t.
         weights: name -> [L, ...], copies.
-        moving: name -> bool [L, ...], where the gradient is not zero; the trained tensors only.
+        moving: name -> bool [L, ...], where the gradient is not zero, or would not be but for rounding; the
+            trained tensors only.
     """
 
     step: int

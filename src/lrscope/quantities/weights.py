@@ -88,7 +88,8 @@ CHANGES = (
     Change(
         "unchanged_share",
         "share",
-        "of the elements with a gradient other than zero, those the update left bitwise unchanged (rounding)",
+        "of the elements whose gradient is not zero, or is measured as zero because weight + nudge rounds to the "
+        "weight: those the update left bitwise unchanged (rounding)",
         _unchanged_share,
     ),
 )

@@ -25,8 +25,8 @@ SETTLED = 1e-3
 """Relative change of the top Ritz value below which, twice in a row, every lane is done."""
 
 EXAMPLES_AT_MOST = 2_048
-"""Examples the loss is averaged over. The fewer, the sharper it bends: with 128 about 1.2 times, with 512 about
-1.03 times as much as with all."""
+"""Examples the loss is averaged over. The fewer, the sharper it bends: with 128 about 1.2 times, with 512
+about 1.03 times as much as with all."""
 
 BROKEN_DOWN = 1e-6
 """A residual so small, relative to the Ritz values, ends the Krylov space: what was found there is exact."""

@@ -170,7 +170,7 @@ def _compare(
         with stream.entered(keep=False):
             gradients, losses = vectorised(objective, own_batch=False)(trained, constants, batch)
     except Exception as error:
-        return f"the model cannot be vectorised ({type(error).__name__}: {_line(error)})"
+        return f"the model cannot be vectorised: {_why_not(error)}"
     for k in range(COPIES):
         if not _close(losses[k], plain.losses[k], plain.losses[k].abs().max()):
             return "vectorised, the loss differs from an ordinary forward pass"
@@ -309,6 +309,16 @@ def _close(value: Tensor, expected: Tensor, scale: Tensor) -> bool:
         return False
     difference = torch.where(both, value - expected, 0.0)
     return bool((difference.abs() <= tolerance * float(scale) + 1e-30).all())
+
+
+def _why_not(error: Exception) -> str:
+    """The two commonest reasons in the user's terms; any other as torch has it."""
+    text = str(error)
+    if "data-dependent control flow" in text:
+        return "it branches on the values of tensors, or calls .item() on them"
+    if "randomness" in text:
+        return "it draws random numbers in a way that lanes cannot share"
+    return f"{type(error).__name__}: {_line(error)}"
 
 
 def _line(error: Exception) -> str:

@@ -13,13 +13,14 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, TensorDataset
 
 from lrscope.errors import ProblemError, UsageError
-from lrscope.plan import Plan
+from lrscope.plan import GRADIENTS, Plan
 from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, validation_batches
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings, dry_run
 from lrscope.training.evaluate import Validation
 from lrscope.training.lanes import Lanes, starting_modules
+from lrscope.training.nudged_lanes import Scratch, descend, from_scratch
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import describe, schedule_by_name
 from lrscope.training.random_state import Stream
@@ -62,6 +63,7 @@ class Run:
     _validation: Callable[[], Iterator[Any]] | None
     _findings: Findings
     _device: torch.device
+    _scratch: Scratch | None = None
 
     @property
     def single_thread(self) -> bool:
@@ -106,6 +108,17 @@ class Run:
         if plan.curvature_examples is not None:
             hessian = Hessian(objective, lanes, self._batches.some(plan.curvature_examples))
         batches = self._batches.steps(plan.seeds, plan.epochs, [streams[seed] for seed in plan.seeds])
+        top = None if hessian is None else hessian.top
+        if self._scratch is not None:
+            yield from descend(
+                lanes,
+                batches,
+                self._scratch,
+                validate=validate,
+                validate_every=plan.steps_per_epoch,
+                curvature=top,
+            )
+            return
         yield from train(
             lanes,
             surviving,
@@ -113,7 +126,7 @@ class Run:
             clip_norm=plan.clip_norm,
             validate=validate,
             validate_every=plan.steps_per_epoch,
-            curvature=None if hessian is None else hessian.top,
+            curvature=top,
         )
 
     @property
@@ -129,6 +142,7 @@ def prepare(
     schedule: str | None = None,
     device: str = "cpu",
     curvature: bool | None = None,
+    gradient: str = "autograd",
 ) -> Run:
     """Check that everything fits, find out how lanes can run, and write down the plan.
 
@@ -140,13 +154,16 @@ def prepare(
         device: a torch device.
         curvature: whether to measure the top of every lane's Hessian along the way; None measures it where it
             costs next to nothing: a tiny model trained on all examples at once.
+        gradient: one of `GRADIENTS`.
 
     Raises:
-        UsageError: too many lanes, or no such device.
+        UsageError: too many lanes, no such device, or no such gradient.
         ProblemError: model, loss, data, optimizer or schedule do not fit together.
     """
     if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
         raise UsageError(f"seeds= wants a whole number of at least 1; got {seeds!r}")
+    if gradient not in GRADIENTS:
+        raise UsageError(f"gradient= wants one of {', '.join(GRADIENTS)}; got {gradient!r}")
     where = _device(device)
     batches = Batches(problem.train, problem.batch_size, where)
     # Before any model is made for a mistyped grid of lanes.
@@ -202,9 +219,17 @@ def prepare(
         )
     count = len(plan.lanes)
     how = f"{count} lanes in one pass" if count > 1 else "1 lane"
-    if not findings.together:
+    scratch = None
+    if gradient != "autograd":
+        scratch = from_scratch(problem, first, batches.first(0), gradient)
+        plan = dataclasses.replace(plan, gradient=gradient, nudge=scratch.difference.nudge)
+        how += f", by {scratch.words}"
+    elif not findings.together:
         how = f"{count} lanes, one after another: {findings.reason}"
-    return Run(plan, how, list(problem.notes), problem, starts, streams, batches, validation, findings, where)
+    notes = list(problem.notes)
+    return Run(
+        plan, how, notes, problem, starts, streams, batches, validation, findings, where, scratch
+    )
 
 
 def _device(name: str) -> torch.device:

@@ -1,0 +1,192 @@
+"""Lanes trained by finite differences: the network from scratch, in NumPy, as lanes of an ordinary sweep.
+
+The weights are the lanes' own stacked tensors, which NumPy sees without a copy: all that reads lanes
+(validation, curvature, whatever is recorded) finds them where it always does.
+
+Letters: L lanes, n samples, i features, k outputs.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from lrscope.errors import ProblemError
+from lrscope.problems.problem import Problem
+from lrscope.training.curvature import Curvature
+from lrscope.training.finite_differences import FORWARD, Difference, derivatives_of, moved
+from lrscope.training.lanes import Lanes
+from lrscope.training.objective import Objective, pair
+from lrscope.training.optimizers import describe
+from lrscope.training.scratch_network import Array, Network, forward_loss, from_torch
+from lrscope.training.step import Step
+from lrscope.training.train import CHECK_EVERY
+
+CENTRAL_NUDGES = {torch.float32: 5e-3, torch.float64: 3e-6}
+"""Of central differences: where truncation and rounding are about equal, the cube root of the precision."""
+
+WANTED = "finite differences want"
+
+
+class Scratch(NamedTuple):
+    """A problem as the network from scratch.
+
+    Attributes:
+        network: its activations and its loss.
+        difference: how derivatives are measured.
+    """
+
+    network: Network
+    difference: Difference
+
+    @property
+    def words(self) -> str:
+        """How derivatives are measured: 'finite differences (forward, weights nudged by 0.0001)'."""
+        kind = "central" if self.difference.central else "forward"
+        return f"finite differences ({kind}, weights nudged by {self.difference.nudge:g})"
+
+
+def from_scratch(problem: Problem, start: nn.Module, batch: Any, gradient: str) -> Scratch:
+    """Take a problem as the network from scratch, or say what it lacks for that.
+
+    Args:
+        problem: what is trained.
+        start: one of its models.
+        batch: of its training data.
+        gradient: "finite-difference" (forward, with the nudge of 1e-4) or "central-difference".
+
+    Raises:
+        ProblemError: something in it is more than that network and plain gradient descent know.
+    """
+    _refuse_more_than_descent(problem)
+    if not isinstance(problem.train, (tuple, list, TensorDataset)):
+        kind = type(problem.train).__name__
+        raise ProblemError(f"{WANTED} training data as tensors, train=(X, y); got a {kind}")
+    dtypes = {parameter.dtype for parameter in start.parameters()}
+    if len(dtypes) > 1 or not dtypes <= set(CENTRAL_NUDGES):
+        kinds = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
+        raise ProblemError(f"{WANTED} parameters that are all float32 or all float64; got {kinds}")
+    if {parameter.device.type for parameter in start.parameters()} != {"cpu"}:
+        raise ProblemError(f"{WANTED} the CPU, where NumPy is; type --device cpu")
+    frozen = [name for name, parameter in start.named_parameters() if not parameter.requires_grad]
+    if frozen:
+        raise ProblemError(f"{WANTED} to train every parameter; {frozen[0]} has requires_grad=False")
+    try:
+        arrays, network = from_torch(start, problem.loss)
+    except ProblemError as error:
+        raise ProblemError(f"{WANTED} a network they can run in NumPy: {error}") from error
+    if len(arrays) != len(list(start.parameters())):
+        raise ProblemError(f"{WANTED} layers of their own weights; the model uses a layer twice")
+    _refuse_another_loss(problem, start, batch, arrays, network)
+    central = gradient == "central-difference"
+    nudge = CENTRAL_NUDGES[dtypes.pop()] if central else FORWARD.nudge
+    return Scratch(network, Difference(central, nudge))
+
+
+def _refuse_more_than_descent(problem: Problem) -> None:
+    """Raise ProblemError unless the update is -rate x gradient, and nothing else."""
+    name, options = describe(problem.optimizer)
+    if name != "SGD" or options:
+        what = ", ".join([name, *(f"{key}={value}" for key, value in options.items())])
+        raise ProblemError(
+            f"{WANTED} plain gradient descent, optimizer=torch.optim.SGD (type --optimizer sgd); got {what}"
+        )
+    if problem.schedule is not None:
+        raise ProblemError(f"{WANTED} a constant rate; leave out schedule= and --schedule")
+    if problem.clip_norm is not None:
+        raise ProblemError(f"{WANTED} gradients as they are; leave out clip_norm= and --clip-norm")
+
+
+def _refuse_another_loss(
+    problem: Problem, start: nn.Module, batch: Any, arrays: Sequence[Array], network: Network
+) -> None:
+    """Raise ProblemError unless PyTorch's loss of a batch is that of the network from scratch."""
+    loss = forward_loss(arrays, *as_arrays(batch), network)
+    with torch.no_grad():
+        expected = float(Objective(problem, start, torch.device("cpu"))(batch))
+    if math.isfinite(expected) and not math.isclose(loss, expected, rel_tol=1e-3, abs_tol=1e-6):
+        raise ProblemError(
+            f"{WANTED} a model that does what its layers say; its loss is {expected:.6g}, theirs is "
+            f"{loss:.6g}: a hook or a forward of its own is in the way"
+        )
+
+
+def as_arrays(batch: Any) -> tuple[Array, Array]:
+    """A batch (input, target) as NumPy takes it: numbers in float64, class numbers as integers.
+
+    Raises:
+        ProblemError: it is no pair.
+    """
+    inputs, targets = pair(batch)
+    return inputs.double().numpy(), (targets.double() if targets.is_floating_point() else targets).numpy()
+
+
+def descend(
+    lanes: Lanes,
+    batches: Iterable[Sequence[Any]],
+    scratch: Scratch,
+    *,
+    validate: Callable[[], dict[str, Tensor]],
+    validate_every: int,
+    curvature: Callable[[], Curvature] | None = None,
+) -> Iterator[Step]:
+    """Train all lanes by gradient descent with measured derivatives; the points are those of `train`.
+
+    Derivatives and losses are float64, and the moved weights are rounded to their own dtype once.
+
+    Args:
+        lanes: their weights are moved; their optimizers are not asked.
+        batches: of each step, one a seed or one for all.
+        scratch: the network, and how derivatives are measured.
+        validate, validate_every, curvature: as in `train`.
+    """
+    parameters = [tensor.numpy() for tensor in lanes.weights.values()]
+    rates = [key.rate for key in lanes.keys]
+
+    def rounded() -> dict[str, Tensor]:
+        ends = (scratch.difference.ends(array) for array in parameters)
+        masks = (torch.from_numpy(below == above) for below, above in ends)
+        return dict(zip(lanes.weights, masks, strict=True))
+
+    index = 0
+    for step_batches in batches:
+        validation = validate() if index % validate_every == 0 else {}
+        losses, derivatives = _derivatives(lanes, parameters, step_batches, scratch)
+        gradients = dict(zip(lanes.weights, map(torch.from_numpy, derivatives), strict=True))
+        yield Step(
+            index,
+            lanes.keys,
+            torch.from_numpy(losses),
+            lanes.weights,
+            lambda gradients=gradients: gradients,  # type: ignore[misc]
+            validation,
+            lanes.rates,
+            curvature,
+            rounded,
+        )
+        if index % CHECK_EVERY == 0 and not np.isfinite(losses).any():
+            return
+        for array, updated in zip(parameters, moved(parameters, derivatives, rates), strict=True):
+            array[...] = updated
+        index += 1
+    yield Step(index, lanes.keys, None, lanes.weights, dict, validate(), lanes.rates, curvature, rounded)
+
+
+def _derivatives(
+    lanes: Lanes, parameters: Sequence[Array], batches: Sequence[Any], scratch: Scratch
+) -> tuple[Array, tuple[Array, ...]]:
+    """Losses [L] and derivatives [L, ...] of all lanes: in one pass, or in one for each seed's own batch."""
+    if len(batches) == 1:
+        return derivatives_of(parameters, *as_arrays(batches[0]), *scratch)
+    seeds = [key.seed for key in lanes.keys]
+    parts = []
+    for seed, batch in zip(dict.fromkeys(seeds), batches, strict=True):
+        rows = slice(seeds.index(seed), len(seeds) - seeds[::-1].index(seed))  # a seed's lanes stand together
+        parts.append(derivatives_of([array[rows] for array in parameters], *as_arrays(batch), *scratch))
+    losses = np.concatenate([losses for losses, _ in parts])
+    return losses, tuple(map(np.concatenate, zip(*(tensors for _, tensors in parts), strict=True)))
+
