@@ -36,8 +36,8 @@ class Plan:
             `named_parameters`.
         tracked: the scalars whose trajectory is kept, as (tensor, index).
         metrics: the names of the problem's metrics.
-        gradient: how gradients were got, one of `GRADIENTS`; nudge: by how much a weight is moved to measure its
-            derivative, None for autograd.
+        gradient: how gradients were got, one of `GRADIENTS`; nudge: by how much a weight is moved to measure
+            its derivative, None for autograd.
         curvature_examples: examples the Hessian of the loss is taken on; None where no curvature is measured.
     """
 

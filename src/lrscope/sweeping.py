@@ -11,17 +11,32 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from lrscope.errors import StudyError
+from lrscope.plan import Plan
 from lrscope.problems.load import load_problem
 from lrscope.problems.problem import Problem
 from lrscope.quantities.observe import Observer, series
-from lrscope.quantities.trajectory import default_tracked, read_tracked
+from lrscope.quantities.trajectory import TRAJECTORY, default_tracked, read_tracked
 from lrscope.rates import read_rates
 from lrscope.record import HistogramRecord, Record
 from lrscope.store.recorder import Recorder
+from lrscope.store.target import check_target
 from lrscope.study import Study
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import Run, prepare
+
+
+class Epoch(NamedTuple):
+    """The end of an epoch.
+
+    Attributes:
+        epoch: its number, 0 before training.
+        scalar: the first scalar that is tracked, "0.weight[0,0]".
+        values: what it is in every lane.
+    """
+
+    epoch: int
+    scalar: str
+    values: tuple[float, ...]
 
 
 class Progress(NamedTuple):
@@ -33,6 +48,7 @@ class Progress(NamedTuple):
         loss: the latest mini-batch loss of each lane.
         seconds: since training began.
         how: how the lanes run, in words.
+        epochs: those that ended since the last call; the first comes before training.
     """
 
     step: int
@@ -41,6 +57,7 @@ class Progress(NamedTuple):
     loss: tuple[float, ...]
     seconds: float
     how: str
+    epochs: tuple[Epoch, ...] = ()
 
 
 def sweep(
@@ -98,10 +115,12 @@ def sweep(
         epochs=problem.epochs if epochs is None else epochs,
         batch_size=problem.batch_size if batch_size is None else batch_size,
     )
-    if path is not None and not overwrite and Path(path).exists():
-        raise StudyError(f"{path} exists; choose another path, or overwrite it: overwrite=True, --overwrite")
+    if path is not None:
+        check_target(path, overwrite=overwrite)
     with undisturbed(problem.train, problem.val):
-        run = prepare(problem, taken, seeds, schedule=schedule, device=device, curvature=curvature, gradient=gradient)
+        run = prepare(
+            problem, taken, seeds, schedule=schedule, device=device, curvature=curvature, gradient=gradient
+        )
         plan = run.plan
         shapes = dict(zip(plan.tensors, plan.shapes, strict=True))
         chosen = (
@@ -127,17 +146,38 @@ def sweep(
 def _reported(
     records: Iterable[Record | HistogramRecord], run: Run, progress: Callable[[Progress], None] | None
 ) -> Iterator[Record | HistogramRecord]:
-    """Pass the records on, telling `progress` of each chunk of losses."""
+    """Pass the records on, telling `progress` of each chunk of losses, and of the last epoch."""
     began = time.monotonic()
     alive = np.ones(len(run.plan.lanes), dtype=bool)
+    told: Progress | None = None
+    epochs: list[Epoch] = []
     for record in records:
         yield record
-        if progress is not None and isinstance(record, Record) and record.quantity == "loss":
+        if progress is None or not isinstance(record, Record):
+            continue
+        if record.quantity == TRAJECTORY.name:
+            epochs += _epochs(record, run.plan)
+        if record.quantity == "loss":
             alive &= np.isfinite(record.values).all(axis=0)
             step = int(record.steps[-1]) + 1
             latest = tuple(float(value) for value in record.values[-1])
             seconds = time.monotonic() - began
-            progress(Progress(step, run.plan.steps, tuple(map(bool, alive)), latest, seconds, run.how))
+            living = tuple(map(bool, alive))
+            told = Progress(step, run.plan.steps, living, latest, seconds, run.how, tuple(epochs))
+            progress(told)
+            epochs = []
+    if progress is not None and told is not None and epochs:
+        progress(told._replace(seconds=time.monotonic() - began, epochs=tuple(epochs)))
+
+
+def _epochs(trajectory: Record, plan: Plan) -> Iterator[Epoch]:
+    """The ends of epochs in a chunk of steps."""
+    tensor, index = plan.tracked[0]
+    scalar = f"{tensor}[{','.join(map(str, index))}]" if index else tensor
+    for step, values in zip(trajectory.steps.tolist(), trajectory.values[..., 0], strict=True):
+        epoch, rest = divmod(step, plan.steps_per_epoch)
+        if not rest:
+            yield Epoch(epoch, scalar, tuple(values.tolist()))
 
 
 def _about() -> dict[str, Any]:

@@ -217,8 +217,8 @@ def relu_network(
     """A network with one hidden layer of ReLUs, mean squared error, full batch.
 
     Returns:
-        Its loss and gradient, its start (float32 [d]), the shapes of its tensors, and the loss of the best constant
-        answer.
+        Its loss and gradient, its start (float32 [d]), the shapes of its tensors, and the loss of the best
+        constant answer.
     """
     rng = np.random.default_rng(seed)
     features, outputs = inputs.shape[1], targets.shape[1]

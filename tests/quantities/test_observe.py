@@ -100,6 +100,7 @@ STATISTICS = {
     "weight_max": lambda w, w0: w.max(),
     "weight_norm": lambda w, w0: np.linalg.norm(w),
     "distance": lambda w, w0: np.linalg.norm(w - w0),
+    "largest_move": lambda w, w0: np.abs(w - w0).max(),
 }
 
 
@@ -261,3 +262,11 @@ def test_default_tracking_is_bounded() -> None:
     few = default_tracked(shapes, 64, 100_000)
     assert 1 <= len(few) <= 4
     assert few[0] == ("layer0.weight", (0, 0))
+
+
+@pytest.mark.parametrize("name", ["loss", "val_loss", "weight_norm", "trajectory"])
+def test_a_metric_may_not_have_the_name_of_a_series(name: str) -> None:
+    with undisturbed():
+        run = prepare(dataclasses.replace(problem(), metrics={name: lambda output, target: 1.0}), RATES, 1)
+    with pytest.raises(ProblemError, match=f"{name}.*call it otherwise"):
+        series(run.plan)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 POINTS_PER_CHART = 30_000
 """No chart draws more points than this; beyond, browsers stutter."""
 
-POINTS_PER_PIXEL = 0.8
-"""Two points, lowest and highest, for every two and a half pixels of a line's width: finer hardly changes the picture."""
+POINTS_PER_PIXEL = 0.6
+"""Two points, lowest and highest, for every three pixels or so of a line's width: finer hardly changes the picture."""
 
 
 def points_per_line(lines: int, pixels: int) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_lanes, chosen_tensors
 from lrscope.charts.inline import inline
-from lrscope.charts.looks import CALM, look
+from lrscope.charts.looks import CALM
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, finished, nothing
@@ -167,14 +167,13 @@ def _column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.F
             stroke=alt.Stroke("lane:N", **tint),
             tooltip=[
                 alt.Tooltip("lane:N", title="learning rate"),
-                alt.Tooltip("verdict:N", title="verdict"),
                 alt.Tooltip("epoch:Q", title="epoch"),
                 alt.Tooltip("spread:N", title="from, to"),
                 alt.Tooltip("note:N", title="not shown"),
             ],
         ),
         *(
-            note.transform_filter(is_note).encode(x=alt.value(width), y=alt.value(0), text=alt.Text("note:N"))
+            note.transform_filter(is_note).encode(x=alt.XValue("width"), y=alt.value(0), text=alt.Text("note:N"))
             for note in notes
         ),
     ]
@@ -266,12 +265,12 @@ def _bars(row: dict[str, Any], x: Span, lane: str) -> dict[str, Any]:
     if row["nonfinite"]:
         notes.append(f"{row['nonfinite']:,} not finite")
     low, high = _occupied(row)
+    note = ", ".join(note for note in notes if note)
     return {
         "lane": lane,
-        "verdict": look(row["verdict"]).word,
         "epoch": row["epoch"],
         "spread": f"{low:.3g}, {high:.3g}" if total else "",
-        "note": ", ".join(note for note in notes if note),
+        **({"note": note} if note else {}),
         # Zeros for the ends of the axis; the last height has no edge and carries the note.
         "h": [0, *(int(height) for height in heights), 0, 0, 0],
     }

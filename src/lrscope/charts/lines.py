@@ -5,7 +5,7 @@ label, seed, verdict, why, kind ("raw", or "mean" where the raw line is noise ar
 that stopped has no row after its last finite value.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -244,23 +244,33 @@ def _cut_off(frame: pl.DataFrame, y: Span) -> pl.DataFrame:
 def _lines(
     frame: pl.DataFrame, axes: _Axes, key: _Key, name: str
 ) -> list[alt.Chart]:
-    """The lines, and over them the same lines, wide and unseen: one of a pixel cannot be hit with a mouse."""
+    """The lines, and over them coarser ones, wide and unseen: a line of one pixel cannot be hit with a mouse."""
     rows = _packed(frame, axes.x, axes.y)
     many = frame["lane"].n_unique() > 8
     both = any(row["kind"] == "mean" for row in rows)
     strengths = {"raw": (1.0, 0.2 if many else 0.3) if both else (1.3, 0.95), "mean": (1.9, 1.0)}
-    kinds = ("raw", "mean") if both else ("raw",)
     layers = []
-    for kind in kinds:
-        data = inline(row for row in rows if row["kind"] == kind)
-        points = {"data": data, "transform": [alt.FlattenTransform(flatten=["x", "y"])]}
+    for kind in ("raw", "mean") if both else ("raw",):
         width, strength = strengths[kind]
-        mark = alt.MarkDef(type="line", strokeWidth=width, strokeJoin="round")
-        line = alt.Chart(mark=mark, **points)
+        points = _flattened(_only(row, "lane", "label", "x", "y") for row in rows if row["kind"] == kind)
+        line = alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=width, strokeJoin="round"), **points)
         faint = alt.StrokeOpacityValue(**_dimmed(strength))
         layers.append(line.encode(**axes.at(), detail=alt.Detail("lane:N"), stroke=key.stroke, strokeOpacity=faint))
+    points = _flattened(_thinned(row) for row in rows if row["kind"] == ("mean" if both else "raw"))
     area = alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=9, strokeOpacity=0), name=name, **points)
-    return [*layers, area.encode(**axes.at(), detail=[alt.Detail("lane:N"), alt.Detail("label:N")], tooltip=_tooltip())]
+    details = [alt.Detail("lane:N"), alt.Detail("label:N")]
+    return [*layers, area.encode(**axes.at(), detail=details, tooltip=_tooltip())]
+
+
+def _flattened(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {"data": inline(rows), "transform": [alt.FlattenTransform(flatten=["x", "y"])]}
+
+
+def _thinned(row: dict[str, Any]) -> dict[str, Any]:
+    """A line of some 40 points: every one of them carries a tooltip."""
+    every = -(-len(row["x"]) // 40)
+    coarse = {name: row[name][::every] for name in ("x", "y")}
+    return {name: value for name, value in row.items() if name != "kind"} | coarse
 
 
 def _packed(frame: pl.DataFrame, x: Span, y: Span) -> list[dict[str, Any]]:
@@ -280,19 +290,18 @@ def _whose(row: dict[str, Any]) -> dict[str, Any]:
         "label": row["label"],
         "seed": row["seed"],
         "verdict": look(row["verdict"]).word,
-        "why": row["why"],
         "ends": float(f"{row['ends']:.4g}"),
     }
 
 
-def _tooltip() -> list[alt.Tooltip]:
+def _tooltip(*more: alt.Tooltip) -> list[alt.Tooltip]:
     """Always listed field by field: a tooltip of "all data" would fetch an image for a column called image."""
     return [
         alt.Tooltip("label:N", title="learning rate"),
         alt.Tooltip("seed:Q", title="seed"),
         alt.Tooltip("verdict:N", title="verdict"),
         alt.Tooltip("ends:Q", title="last value", format=".4~g"),
-        alt.Tooltip("why:N", title="why"),
+        *more,
     ]
 
 
@@ -309,7 +318,7 @@ def _ends(frame: pl.DataFrame, axes: _Axes, size: Size) -> list[dict[str, Any]]:
     for end in ends.iter_rows(named=True):
         place = {"rate": end["rate"], "x": end["step"], "y": y.clamp(end["value"])}
         early = x.part(end["step"]) < 0.985
-        rows.append(_whose(end) | place | {"early": early})
+        rows.append(_whose(end) | place | {"why": end["why"], "early": early})
     name_right([row for row in rows if not row["early"]], y, size.height)
     name_early([row for row in rows if row["early"]], x, y, size.width, size.height)
     # The good ones lie on top.
@@ -322,16 +331,17 @@ def _marks(ends: list[dict[str, Any]], axes: _Axes, key: _Key) -> list[alt.Chart
     faint = alt.OpacityValue(**_dimmed(1.0))
     text = alt.Text("text:N")
     words: dict[str, Any] = {"type": "text", "align": "left", "baseline": "middle"}
-    right = inline(row for row in ends if "label_y" in row)
+    right = inline(_only(row, "label", "y", "label_y", "text") for row in ends if "label_y" in row)
     leader = alt.Chart(right, mark=alt.MarkDef(type="rule", xOffset=7, x2Offset=17, strokeWidth=1.4))
     name = alt.Chart(right, mark=alt.MarkDef(**words, dx=21, color=theme.text))
     edge = {"x": alt.XValue("width")}
-    early = inline(row for row in ends if "text_y" in row)
+    early = inline(_only(row, "label", "x", "text_y", "text") for row in ends if "text_y" in row)
     around = {"color": theme.background, "stroke": theme.background, "strokeWidth": 4}
     halo = alt.Chart(early, mark=alt.MarkDef(**words, dx=8, **around))
     near = alt.Chart(early, mark=alt.MarkDef(**words, dx=8, color=theme.text))
     point = {"type": "point", "filled": True, "size": 70, "stroke": theme.background, "strokeWidth": 0.8}
-    mark = alt.Chart(inline(ends), mark=alt.MarkDef(**point))
+    whole = ("lane", "label", "seed", "verdict", "why", "ends", "x", "y")
+    mark = alt.Chart(inline(_only(row, *whole) for row in ends), mark=alt.MarkDef(**point))
     return [
         leader.encode(
             **edge, x2=alt.X2Value("width"), y=axes.up("y"), y2="label_y:Q", stroke=key.stroke, opacity=faint
@@ -339,5 +349,9 @@ def _marks(ends: list[dict[str, Any]], axes: _Axes, key: _Key) -> list[alt.Chart
         name.encode(**edge, y=axes.up("label_y"), text=text, opacity=faint),
         halo.encode(**axes.at("text_y"), text=text, opacity=faint),
         near.encode(**axes.at("text_y"), text=text, opacity=faint),
-        mark.encode(**axes.at(), **key.verdicts, opacity=faint, tooltip=_tooltip()),
+        mark.encode(**axes.at(), **key.verdicts, opacity=faint, tooltip=_tooltip(alt.Tooltip("why:N", title="why"))),
     ]
+
+
+def _only(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: row[name] for name in names}

@@ -44,9 +44,9 @@ class Span(NamedTuple):
     @property
     def scale(self) -> alt.Scale:
         """This span as a Vega-Lite scale."""
-        constant = {"constant": self.constant} if self.kind == "symlog" else {}
+        extra: dict[str, Any] = {"log": {}, "symlog": {"constant": self.constant}}.get(self.kind, {"zero": False})
         kind: Any = self.kind
-        return alt.Scale(type=kind, domain=[self.low, self.high], nice=False, zero=False, **constant)
+        return alt.Scale(type=kind, domain=[self.low, self.high], nice=False, **extra)
 
     def clamp(self, value: float) -> float:
         """The value moved to the nearer end where it lies outside."""
@@ -107,7 +107,7 @@ class Span(NamedTuple):
         NaN, a gap in a line, becomes None: NaN is not JSON.
         """
         if self.kind == "linear":
-            decimals = max(0, math.ceil(-math.log10((self.high - self.low) / 4000)))
+            decimals = max(0, math.ceil(-math.log10((self.high - self.low) / 2000)))
             short = [round(float(value), decimals) for value in values]
         else:
             low, high = self.straight(np.array([self.low, self.high]))

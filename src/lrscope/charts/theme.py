@@ -70,6 +70,8 @@ class Theme:
             "background": self.background,
             "font": FONT,
             "padding": 8,
+            # A text for every mark, of 20,000, takes longer to make than the chart; the whole chart has one.
+            "aria": False,
             "view": {"stroke": None},
             "title": {
                 "anchor": "start",

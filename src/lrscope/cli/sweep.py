@@ -15,6 +15,7 @@ from lrscope.cli.options import OptionValue, count, positive, read_options
 from lrscope.cli.report import written
 from lrscope.cli.show import print_study
 from lrscope.errors import UsageError
+from lrscope.plan import GRADIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,13 @@ DEFAULT_RATES = "1e-5:1:16"
 @click.option(
     "--clip-norm", callback=positive, metavar="X", help="Scale every lane's gradient to at most this norm."
 )
+@click.option(
+    "--gradient",
+    type=click.Choice(GRADIENTS),
+    default=GRADIENTS[0],
+    show_default=True,
+    help="How derivatives are got. By differences only for Linear layers and plain gradient descent.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option(
     "--track",
@@ -94,6 +102,7 @@ DEFAULT_RATES = "1e-5:1:16"
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress, only results and errors.")
+@click.option("--verbose", is_flag=True, help="A line an epoch, with the first tracked weight of every lane.")
 def sweep_command(
     problem: str,
     rates: str,
@@ -104,6 +113,7 @@ def sweep_command(
     opt: tuple[str, ...],
     schedule: str | None,
     clip_norm: float | None,
+    gradient: str,
     device: str,
     track: tuple[str, ...],
     data: Path | None,
@@ -112,6 +122,7 @@ def sweep_command(
     report: Path | None,
     as_json: bool,
     quiet: bool,
+    verbose: bool,
 ) -> None:
     """Train PROBLEM at many learning rates at once and say what became of each.
 
@@ -119,6 +130,7 @@ def sweep_command(
     starts from the same weights and sees the same batches in the same order.
     """
     # Everything that can be wrong without training is found before torch is loaded: that takes seconds.
+    from lrscope.outlets.epochs import EpochLines
     from lrscope.outlets.progress import progress_view
     from lrscope.rates import read_rates
 
@@ -128,18 +140,23 @@ def sweep_command(
         raise UsageError(
             f"--opt {opt[0]} came without an optimizer; name its optimizer: --optimizer sgd --opt {opt[0]}"
         )
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose came together; keep one")
     _check_files(out, report, overwrite=overwrite)
+    view = progress_view(sys.stderr, name=problem, rates=rates_read, seeds=seeds, quiet=quiet)
     # What a user's model prints goes to standard error: standard output is for results, and may be JSON.
     with contextlib.redirect_stdout(sys.stderr):
         study = _train(
             lambda: _load(problem, data, optimizer, options, batch_size, clip_norm),
             rates_read,
             out,
-            view=progress_view(sys.stderr, name=problem, rates=rates_read, seeds=seeds, quiet=quiet),
+            view=view,
+            progress=EpochLines(view, rates_read, seeds) if verbose else view,
             seeds=seeds,
             epochs=epochs,
             batch_size=batch_size,
             schedule=schedule,
+            gradient=gradient,
             device=device,
             overwrite=overwrite,
             track=track or None,
@@ -207,7 +224,7 @@ def _train(
     view: "View",
     **settings: Any,
 ) -> "Study":
-    """Load the problem and run the sweep, with its progress on standard error."""
+    """Load the problem and run the sweep; the view shows what is to be said of it."""
     before = _stamp(path)
     try:
         with view:
@@ -216,7 +233,7 @@ def _train(
 
             from lrscope.sweeping import sweep
 
-            study = sweep(problem, rates, path=path, progress=view, **settings)
+            study = sweep(problem, rates, path=path, **settings)
             # What was found only while training; the problem's own notes have been said.
             view.say(*(note for note in study.note("notes") or () if note not in problem.notes))
             return study

@@ -153,7 +153,7 @@ def _measured(track: Track, steps_done: int, complete: bool) -> Track:
     A row without a finite value was measured if a later one was, or if the lane has ended; otherwise it may
     just not be written yet.
     """
-    finite = np.isfinite(track.values).reshape(len(track.steps), -1).any(axis=1)
+    finite = np.isfinite(track.values).any(axis=tuple(range(1, track.values.ndim)))
     measured = np.arange(len(track.steps)) <= np.flatnonzero(finite).max(initial=-1)
     measured = (track.steps <= steps_done) & (measured | complete)
     return Track(track.steps[measured], track.values[measured])

@@ -36,6 +36,11 @@ SENTENCES: dict[str, Text] = {
         "late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}), from "
         "step {step} on: the update is lost in rounding; the loss went from {start} to {end}"
     ),
+    "frozen.nudge": Text(
+        "frozen by rounding, not converged: weight + {nudge} rounds to the weight for {share} of the weights "
+        "({dtype}), so every derivative reads 0 and nothing moves from step {step} on, at a loss of {end} "
+        "({start} at the start)"
+    ),
     "diverged.loss": Text("the loss was not finite at step {step} of {steps}"),
     "diverged.validation": Text("the validation loss was not finite at step {step} of {steps}"),
     "diverged.lost": Text("{tensor} held values that are not finite at step {step}"),

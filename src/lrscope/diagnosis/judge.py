@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lrscope.diagnosis import objective
 from lrscope.diagnosis.comparison import Comparison, compare, horizons
 from lrscope.diagnosis.curve import Curve
@@ -13,6 +15,7 @@ from lrscope.diagnosis.verdict import Verdict
 from lrscope.plan import Plan
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a loss of 1e300 has no variance
 def judge(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT) -> tuple[Verdict, ...]:
     """What became of every lane, in the order given.
 
@@ -77,7 +80,7 @@ def _attributes(facts: Facts) -> list[tuple[str, Finding]]:
             "last": str(ringing.last_step),
         }
         attributes.append(("ringing", Finding("ringing", shown)))
-    overfitting = objective.overfitting(facts.curve, facts.smooth, facts.plan, facts.thresholds)
+    overfitting = objective.overfitting(facts.curve, facts.levels, facts.plan, facts.thresholds)
     if overfitting is not None:
         shown = {
             "step": str(overfitting.best_step),

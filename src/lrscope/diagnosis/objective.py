@@ -54,7 +54,7 @@ def choose_objective(lanes: Sequence[Facts], thresholds: Thresholds) -> Objectiv
     """
     if not lanes or not all(_validated(facts.curve, lanes[0].curve) for facts in lanes):
         return FINAL_TRAINING
-    if any(overfitting(facts.curve, facts.smooth, facts.plan, thresholds) for facts in lanes):
+    if any(overfitting(facts.curve, facts.levels, facts.plan, thresholds) for facts in lanes):
         return EARLY_STOPPED
     return FINAL_VALIDATION
 
@@ -98,7 +98,7 @@ class Overfitting(NamedTuple):
     loss_of_generalisation: float
 
 
-def overfitting(curve: Curve, smooth_T: Floats, plan: Plan, thresholds: Thresholds) -> Overfitting | None:
+def overfitting(curve: Curve, levels: Floats, plan: Plan, thresholds: Thresholds) -> Overfitting | None:
     """Prechelt's generalisation loss 100 (L_end / L_min - 1), if it is large, certain, and training went on.
 
     The standard error of a validation loss is taken to be its mean over the root of the number of examples
@@ -116,7 +116,7 @@ def overfitting(curve: Curve, smooth_T: Floats, plan: Plan, thresholds: Threshol
     certain = end - lowest > thresholds.overfitting_errors * error
     if loss_of_generalisation <= thresholds.overfitting or not certain:
         return None
-    at_best = min(int(steps[best]), len(smooth_T) - 1)
-    if smooth_T[-1] >= smooth_T[at_best]:
+    at_best = min(int(steps[best]), len(levels) - 1)
+    if levels[-1] >= levels[at_best]:
         return None
     return Overfitting(int(steps[best]), lowest, end, loss_of_generalisation)

@@ -5,6 +5,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from lrscope.diagnosis import experiment
 from lrscope.diagnosis.comparison import Comparison, compare, decades
 from lrscope.diagnosis.curve import Curve
@@ -78,6 +80,7 @@ class Recommendation:
         return "".join(parts) + f" Confidence {self.confidence}: {self.because}."
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a loss of 1e300 has no variance
 def recommend(
     curves: Sequence[Curve], verdicts: Sequence[Verdict], plan: Plan, thresholds: Thresholds = DEFAULT
 ) -> Recommendation:

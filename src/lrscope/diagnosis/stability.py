@@ -107,6 +107,14 @@ def gradient_ratio(curve: Curve, least_points: int) -> float | None:
     return float(np.median(late) / norms_n[0]) if norms_n[0] > 0 else None
 
 
+def gradient_reads_zero(curve: Curve, least_points: int) -> bool:
+    """Whether every gradient over the last quarter was exactly zero; False if unknown."""
+    gradients = curve.tensors.get("gradient_norm")
+    if gradients is None or not len(gradients.steps):
+        return False
+    return not gradients.last_quarter(curve.steps, least_points).any()
+
+
 class Ringing(NamedTuple):
     """Consecutive steps over which a tracked scalar swings about its mean with period 2."""
 

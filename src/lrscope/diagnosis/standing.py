@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrscope.diagnosis.curve import Floats
 from lrscope.diagnosis.facts import Facts
@@ -82,7 +83,8 @@ def rank(lanes_RS: Sequence[Sequence[Facts]], objective: Objective, thresholds: 
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         regrets_RS = np.nan_to_num((values_RS - values_RS[best]) / descent)
     decades_R = np.log10([row[0].curve.rate for row in lanes_RS])
-    window_R = np.abs(decades_R - decades_R[best]) <= thresholds.noise_window
+    neighbours_R = np.abs(np.arange(len(lanes_RS)) - best) <= 1
+    window_R = neighbours_R | (np.abs(decades_R - decades_R[best]) <= thresholds.noise_window)
     error = _paired_error(regrets_RS[window_R])
     regrets_R = regrets_RS.mean(axis=1)
     if nonnegative and not near_zero:
@@ -92,7 +94,7 @@ def rank(lanes_RS: Sequence[Sequence[Facts]], objective: Objective, thresholds: 
         excess_R, tolerance = regrets_R, thresholds.regret
         slack = thresholds.errors * (error or 0.0)
     plainly_R = (regrets_R <= thresholds.regret) | (excess_R <= tolerance)
-    allowed_R = regrets_R <= thresholds.regret_most
+    allowed_R = (regrets_R <= thresholds.regret_most) & _beats_constant(lanes_RS, thresholds)
     near_R = (plainly_R | (excess_R <= tolerance + slack)) & allowed_R
     standings = tuple(
         Standing(
@@ -108,6 +110,13 @@ def rank(lanes_RS: Sequence[Sequence[Facts]], objective: Objective, thresholds: 
         for index, row in enumerate(lanes_RS)
     )
     return Ranking(standings, standings[best], near_zero)
+
+
+def _beats_constant(lanes_RS: Sequence[Sequence[Facts]], thresholds: Thresholds) -> NDArray[np.bool_]:
+    """Whether a rate did better than a constant answer, [R]; a start far above that makes all regrets small."""
+    constant = lanes_RS[0][0].plan.constant_loss
+    ends_R = np.array([np.mean([one.end for one in row]) for row in lanes_RS])
+    return ends_R < (thresholds.no_progress * constant if constant else math.inf)
 
 
 def _paired_error(metric_RS: Floats) -> float | None:

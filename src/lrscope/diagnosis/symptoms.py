@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from lrscope.diagnosis import stability
 from lrscope.diagnosis.baseline import settled, starts_alike
-from lrscope.diagnosis.evidence import Finding, loss_text, share_text, times_text
+from lrscope.diagnosis.evidence import Finding, loss_text, rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
 
 
@@ -46,6 +47,8 @@ def frozen(facts: Facts) -> Finding | None:
         "start": loss_text(facts.baseline.start),
         "end": loss_text(facts.end),
     }
+    if facts.plan.nudge is not None and stability.gradient_reads_zero(facts.curve, limits.late_points):
+        return Finding("frozen.nudge", {**shown, "nudge": rate_text(facts.plan.nudge)}, int(since))
     return Finding("frozen", shown, int(since))
 
 

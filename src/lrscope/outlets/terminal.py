@@ -256,7 +256,7 @@ def _headline(content: Mapping[str, Any]) -> str:
     plan = content["plan"]
     batch = plan["batch_size"]
     parts = [
-        plan["optimizer"],
+        plan["optimizer"] + (" by finite differences" if plan.get("nudge") else ""),
         plan["schedule"] or "",
         f"{count_text(plan['epochs'], 'epoch')} of {count_text(plan['steps_per_epoch'], 'step')}",
         f"batch {batch}" if batch and batch != plan["train_size"] else "full batch",

@@ -12,19 +12,21 @@ once. What is measured when:
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lrscope.errors import ProblemError
 from lrscope.plan import Plan
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
 from lrscope.quantities.quantity import Before, Quantity
 from lrscope.quantities.sharpness import RESIDUAL, SHARPNESS, sharpness, sharpness_points
 from lrscope.quantities.trajectory import TRAJECTORY, values, views
-from lrscope.quantities.weights import CHANGES, WEIGHTS, distance_from
+from lrscope.quantities.weights import CHANGES, WEIGHTS, way_from
 from lrscope.record import HistogramRecord, Record, Series
 from lrscope.training.step import Step
 
@@ -56,7 +58,11 @@ def histogram_epochs(epochs: int) -> frozenset[int]:
 
 
 def series(plan: Plan) -> tuple[Series, ...]:
-    """Everything a sweep by this plan records, apart from histograms."""
+    """Everything a sweep by this plan records, apart from histograms.
+
+    Raises:
+        ProblemError: a metric has the name of something else.
+    """
     scalars = [Series("loss", "", "scalar", "mini-batch loss at w_t, before the update")]
     if plan.val_size is not None:
         scalars.append(
@@ -67,9 +73,16 @@ def series(plan: Plan) -> tuple[Series, ...]:
         scalars.append(Series("learning_rate", "", "scalar", "rate of the update that follows"))
     if plan.curvature_examples is not None:
         scalars += [SHARPNESS, RESIDUAL]
-    distance = distance_from({}).series
+    way = [quantity.series for quantity in way_from({})]
     tensors = [quantity.series for quantity in (*WEIGHTS, *GRADIENTS)]
-    return (*scalars, *tensors, distance, *(change.series for change in CHANGES), TRAJECTORY)
+    own = (*scalars, *tensors, *way, *(change.series for change in CHANGES), TRAJECTORY)
+    counted = Counter(one.name for one in own)
+    twice = [name for name in plan.metrics if counted[name] > 1]
+    if twice:
+        raise ProblemError(
+            f"metrics= has {twice[0]!r}, the name of a series of lrscope's own: call it otherwise"
+        )
+    return own
 
 
 class Observer:
@@ -111,7 +124,7 @@ class Observer:
 
     def _begin(self, step: Step) -> None:
         start = {name: tensor.detach().clone() for name, tensor in step.weights.items()}
-        self._quantities = (*WEIGHTS, distance_from(start))
+        self._quantities = (*WEIGHTS, *way_from(start))
         self._tracked_views = views(step.weights, self._plan.tracked)
 
     def _measure(self, step: Step) -> HistogramRecord | None:
@@ -161,7 +174,7 @@ class Observer:
 
 
 def _moving(step: Step) -> dict[str, Tensor]:
-    """name -> bool [L, ...]: where the gradient is not zero, or is measured as zero for a nudge rounded away."""
+    """name -> bool [L, ...]: where the gradient is not zero, or only reads so for a nudge rounded away."""
     moving = {name: gradient != 0 for name, gradient in step.gradients().items()}
     for name, rounded in step.rounded().items():
         moving[name] |= rounded

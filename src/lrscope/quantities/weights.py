@@ -43,19 +43,28 @@ WEIGHTS = (
 )
 
 
-def distance_from(start: Mapping[str, Tensor]) -> Quantity:
-    """The 2-norm of w_t - w_0, per tensor.
+def _largest(values_LN: Tensor) -> Tensor:
+    return torch.maximum(values_LN.amax(dim=1), -values_LN.amin(dim=1))
+
+
+def way_from(start: Mapping[str, Tensor]) -> tuple[Quantity, ...]:
+    """How far w_t is from w_0, per tensor: all together, and the element that went farthest.
 
     Args:
         start: name -> [L, ...], copies of w_0.
     """
 
-    def measure(step: Step) -> Tensor:
-        return torch.stack(
-            [norm((w.detach() - start[name]).flatten(1)) for name, w in step.weights.items()], dim=1
-        )
+    def of_way(statistic: Callable[[Tensor], Tensor]) -> Callable[[Step], Tensor]:
+        def measure(step: Step) -> Tensor:
+            ways = ((w.detach() - start[name]).flatten(1) for name, w in step.weights.items())
+            return torch.stack([statistic(way_LN) for way_LN in ways], dim=1)
 
-    return Quantity("distance", "", "2-norm of the way from the start, w_t - w_0", measure)
+        return measure
+
+    return (
+        Quantity("distance", "", "2-norm of the way from the start, w_t - w_0", of_way(norm)),
+        Quantity("largest_move", "", "largest element of |w_t - w_0|", of_way(_largest)),
+    )
 
 
 def _update_ratio(before: Before, weights: Mapping[str, Tensor]) -> Tensor:
@@ -88,8 +97,8 @@ CHANGES = (
     Change(
         "unchanged_share",
         "share",
-        "of the elements whose gradient is not zero, or is measured as zero because weight + nudge rounds to the "
-        "weight: those the update left bitwise unchanged (rounding)",
+        "of the elements whose gradient is not zero, or reads 0 because weight + nudge rounds to the weight, "
+        "those the update left bitwise unchanged (rounding)",
         _unchanged_share,
     ),
 )

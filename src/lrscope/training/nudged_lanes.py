@@ -189,4 +189,3 @@ def _derivatives(
         parts.append(derivatives_of([array[rows] for array in parameters], *as_arrays(batch), *scratch))
     losses = np.concatenate([losses for losses, _ in parts])
     return losses, tuple(map(np.concatenate, zip(*(tensors for _, tensors in parts), strict=True)))
-

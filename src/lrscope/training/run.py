@@ -227,9 +227,7 @@ def prepare(
     elif not findings.together:
         how = f"{count} lanes, one after another: {findings.reason}"
     notes = list(problem.notes)
-    return Run(
-        plan, how, notes, problem, starts, streams, batches, validation, findings, where, scratch
-    )
+    return Run(plan, how, notes, problem, starts, streams, batches, validation, findings, where, scratch)
 
 
 def _device(name: str) -> torch.device:

@@ -26,8 +26,8 @@ class Step:
             metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
         curvature: gives the top of each lane's Hessian at w_t; None where it is not wanted.
         rates: gives the learning rate of each lane for the update that follows.
-        rounded: gives name -> bool [L, ...], where a measured derivative reads 0 because the weight moved by the
-            nudge rounds to the weight; nothing where gradients are exact.
+        rounded: gives name -> bool [L, ...], where a measured derivative reads 0 because weight + nudge
+            rounds to the weight; nothing where gradients are exact.
     """
 
     index: int

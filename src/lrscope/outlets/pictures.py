@@ -1,0 +1,70 @@
+"""Pictures: the charts of a study as plain data for a page, once in light, with what is different in dark."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from altair.utils.schemapi import debug_mode
+
+from lrscope.charts import CHARTS, DARK, LIGHT
+from lrscope.charts.chart import Readable
+
+
+class Picture(NamedTuple):
+    """One chart on a page.
+
+    Attributes:
+        name: of the chart.
+        title, question, note: its words, which the page writes itself.
+        about: the picture told to those who cannot see it.
+        spec: its Vega-Lite specification in light, without words.
+        dark: what to replace in it for dark: a path of keys and places, and the value there.
+    """
+
+    name: str
+    title: str
+    question: str
+    note: str
+    about: str
+    spec: dict[str, Any]
+    dark: list[tuple[list[str | int], Any]]
+
+
+def pictures(study: Readable) -> list[Picture]:
+    """All charts of a study, in order. The data is gathered once and drawn twice."""
+    drawn = []
+    for chart in CHARTS:
+        frame = chart.frame(study)
+        # Altair would check every part of a chart against its schema as it is made, which takes longer than all
+        # the rest of a report; the tests check the same charts.
+        with debug_mode(False):
+            light, dark = (chart.draw(frame, theme).to_dict(validate=False) for theme in (LIGHT, DARK))
+        words = light.pop("title")
+        del dark["title"]
+        question, *notes = words["subtitle"]
+        replaced = list(differences(light, dark))
+        about = str(light.get("description", ""))
+        drawn.append(Picture(chart.name, words["text"], question, " ".join(notes), about, light, replaced))
+    return drawn
+
+
+def differences(one: Any, other: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[list[str | int], Any]]:
+    """What has to be replaced in `one`, and where, to make it `other`.
+
+    Two themes differ in some colours only: writing those costs a page a tenth of a second specification.
+    """
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for key in one:
+            yield from differences(one[key], other[key], (*path, key))
+    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        if one is not other:
+            for place, (mine, its) in enumerate(zip(one, other, strict=True)):
+                yield from differences(mine, its, (*path, place))
+    elif one != other:
+        yield list(path), other
+
+
+def script_json(value: Any) -> str:
+    """Strict JSON that is safe inside a <script> element: no character in it can end the element or a line."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,124 @@
+"""Report: a study as one HTML page that needs nothing else: the answer, the evidence, the method.
+
+The page runs under a content security policy that lets no request out and no code in but its own two scripts, known by
+their hashes. Charts are interpreted, not compiled: Vega's own `ast` mode.
+"""
+
+import base64
+import contextlib
+import functools
+import hashlib
+import html
+import os
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import vl_convert
+
+from lrscope.charts.chart import Readable
+from lrscope.charts.snapshot import Snapshot
+from lrscope.errors import UsageError
+from lrscope.outlets.page import CONTENTS, body, footer, title
+from lrscope.outlets.pictures import pictures, script_json
+
+
+def report(study: Readable, path: str | os.PathLike[str]) -> None:
+    """Write a study, finished or still running, as one page; a page that stands there is replaced only when the new one is done.
+
+    Args:
+        study: what is read.
+        path: of the HTML file.
+
+    Raises:
+        UsageError: no file can be written there.
+    """
+    target = Path(path)
+    _refuse(target)
+    text = page(study)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+        draft.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise _unwritable(target, error) from error
+
+
+def page(study: Readable) -> str:
+    """The page as text."""
+    snapshot = Snapshot(study)
+    with ThreadPoolExecutor(1) as beside:
+        # A second or two of V8, which waits for no Python.
+        bundling = beside.submit(_bundle)
+        drawn = pictures(snapshot)
+        content = body(snapshot, drawn)
+        bundle = bundling.result()
+    style, script = _asset("report.css"), _asset("report.js")
+    data = {
+        picture.name: {"spec": picture.spec, "dark": picture.dark, "slider": "params" in picture.spec and picture.name == "histogram"}
+        for picture in drawn
+    }
+    links = "".join(f'<a href="#{anchor}">{word}</a>' for anchor, word in CONTENTS)
+    return Template(_asset("report.html")).substitute(
+        policy=_policy([bundle, script], style),
+        generator="lrscope " + html.escape(str(_version(snapshot))),
+        title=html.escape(title(snapshot)),
+        style=style,
+        contents=links,
+        body=content,
+        footer=footer(snapshot),
+        pictures=script_json(data),
+        bundle=bundle,
+        script=script,
+    )
+
+
+def _version(study: Readable) -> str:
+    return str(study.about.get("versions", {}).get("lrscope", ""))
+
+
+@functools.cache
+def _bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script.
+
+    In a function of its own: the bundle names hundreds of its variables with one letter, at the top.
+    """
+    bundle = "(()=>{" + vl_convert.javascript_bundle() + "})();"
+    if "</script" in bundle.lower() or "<!--" in bundle:
+        bundle = bundle.replace("</script", "<\\/script").replace("</SCRIPT", "<\\/SCRIPT").replace("<!--", "<\\!--")
+    return bundle.replace("\r\n", "\n")
+
+
+def _policy(scripts: list[str], style: str) -> str:
+    """The content security policy: nothing but these scripts and this style."""
+    code = " ".join(_hash(script) for script in scripts)
+    return (
+        f"default-src 'none'; script-src {code}; style-src {_hash(style)}; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return (resources.files("lrscope.outlets") / name).read_text(encoding="utf-8")
+
+
+def _refuse(target: Path) -> None:
+    """Say before the work that the page has no place."""
+    if target.is_dir():
+        raise UsageError(f"report {str(target)!r} is a folder; name a file in it: {str(target / 'report.html')!r}")
+    if not target.parent.is_dir():
+        raise UsageError(f"report {str(target)!r}: the folder {str(target.parent)!r} does not exist; make it first")
+
+
+def _unwritable(target: Path, error: OSError) -> UsageError:
+    reason = error.strerror or str(error)
+    return UsageError(f"report {str(target)!r} cannot be written ({reason}); name a file in a folder of yours")

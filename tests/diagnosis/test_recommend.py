@@ -1,0 +1,259 @@
+"""The recommendation: the rate, its interval and margin, or why it cannot be told and what to type."""
+
+import dataclasses
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from lrscope.diagnosis.comparison import compare
+from lrscope.diagnosis.judge import judge
+from lrscope.diagnosis.recommend import recommend
+from lrscope.rates import read_rates
+
+from .simulate import line, plan_for, sgd, train
+from .test_traps import falling, lane, noisy_plan, validated
+
+
+def advice(curves, plan):
+    return recommend(curves, judge(curves, plan), plan)
+
+
+def ends(values, *, seeds=1, rates=None, scatter=0.0, steps=400):
+    """Lanes that end at given losses, None for one that stops; rates a third of a decade apart from 1e-3."""
+    rates = rates or [1e-3 * 10 ** (index / 3) for index in range(len(values))]
+    rng = np.random.default_rng(0)
+    plan = plan_for(rates, steps, [(10,)], seeds=seeds)
+    curves = []
+    for seed in range(seeds):
+        for rate, value in zip(rates, values, strict=True):
+            end = value[seed] if isinstance(value, tuple) else value
+            loss = falling(0.1 if end is None else end * math.exp(scatter * rng.normal()), steps)
+            if end is None:
+                loss[steps // 2 :] = np.nan
+            curves.append(lane(len(curves), rate, loss, seed))
+    return curves, plan
+
+
+def test_the_middle_of_the_rates_as_good_with_interval_and_margin():
+    curves, plan = ends([1.0, 0.5, 0.201, 0.2, 0.202, 0.6, None])
+    advised = advice(curves, plan)
+    assert advised.rate == plan.rates[3]
+    assert advised.near_optimal == plan.rates[2:5]
+    assert advised.low == pytest.approx(math.sqrt(plan.rates[1] * plan.rates[2]))
+    assert advised.high == pytest.approx(math.sqrt(plan.rates[4] * plan.rates[5]))
+    assert advised.first_failing == plan.rates[6]
+    assert advised.margin == pytest.approx(10)
+    assert (advised.confidence, advised.cannot_tell) == ("low", None)
+    assert advised.sentence() == (
+        "Use 0.01 (3.16e-3 to 0.0316 are as good); the first rate that fails is 0.1, 10x higher. "
+        "Judged by the final training loss. Confidence low: one seed."
+    )
+
+
+def test_between_two_lanes_as_good_the_rate_is_between_them_and_short():
+    curves, plan = ends([1.0, 0.2, 0.2, 0.6], rates=[1e-3, 1e-2, 1e-1, 1.0])
+    advised = advice(curves, plan)
+    assert advised.rate == 0.032
+    assert plan.rates[1] < advised.rate < plan.rates[2]
+
+
+def test_a_lane_next_to_one_that_fails_is_left_out_with_one_seed():
+    curves, plan = ends([1.0, 0.5, 0.201, 0.2, None])
+    advised = advice(curves, plan)
+    assert advised.rate == plan.rates[2]
+    assert advised.high == plan.rates[3]
+    assert advised.caution is None
+    assert "warmup" in advised.next_experiment
+
+
+def test_three_seeds_may_stand_next_to_one_that_fails():
+    curves, plan = ends([1.0, 0.5, 0.201, 0.2, None], seeds=3, scatter=1e-3)
+    advised = advice(curves, plan)
+    assert plan.rates[2] < advised.rate < plan.rates[3]
+    assert advised.confidence == "high"
+
+
+def test_a_lane_a_decade_below_the_first_that_fails_is_not_next_to_it():
+    curves, plan = ends([1.0, 0.2, None], rates=[0.01, 0.1, 1.0])
+    advised = advice(curves, plan)
+    assert (advised.rate, advised.first_failing, advised.margin) == (0.1, 1.0, 10.0)
+    assert advised.caution is None
+
+
+def test_where_the_only_good_lane_stands_at_the_cliff_the_safer_side_is_advised():
+    curves, plan = ends([1.0, 0.5, 0.28, 0.2, None])
+    advised = advice(curves, plan)
+    assert advised.rate == plan.rates[2]
+    assert advised.low == advised.rate
+    assert "too near to the first rate that fails" in advised.caution
+    assert advised.caution in advised.sentence()
+    curves, plan = ends([1.0, 0.9, 0.8, 0.2, None])
+    alone = advice(curves, plan)
+    assert alone.rate == plan.rates[3]
+    assert "near to the first rate that fails" in alone.caution
+
+
+def test_a_rate_that_failed_on_one_seed_is_never_advised():
+    curves, plan = ends([1.0, 0.5, 0.3, (0.1, None), 1.0], seeds=2)
+    advised = advice(curves, plan)
+    assert advised.first_failing == plan.rates[3]
+    assert advised.rate < advised.first_failing
+    assert plan.rates[3] not in advised.near_optimal
+
+
+@pytest.mark.parametrize(
+    ("values", "word", "typed"),
+    [
+        ([1.0, 0.8, 0.5, 0.2], "highest tested", "--rates 4.64e-3:0.1:6"),
+        ([0.2, 0.5, 0.8, 1.0], "lowest tested", "--rates 1e-4:2.15e-3:6"),
+        ([0.2, None, None], "lowest tested", "--rates 1e-4:2.15e-3:6"),
+    ],
+)
+def test_at_the_edge_of_the_grid_it_says_what_to_widen_to(values, word, typed):
+    advised = advice(*ends(values))
+    assert advised.rate is None
+    assert word in advised.cannot_tell
+    assert typed in advised.next_experiment
+    assert typed in advised.sentence()
+    assert advised.confidence == "low"
+
+
+def test_one_rate():
+    advised = advice(*ends([0.2]))
+    assert "only rate" in advised.cannot_tell
+    assert "--rates 3.33e-5:0.03:13" in advised.next_experiment
+
+
+def test_every_rate_diverged():
+    advised = advice(*ends([None, None, None]))
+    assert advised.cannot_tell == "every rate diverged, also the lowest, 1e-3"
+    assert advised.first_failing == 1e-3
+    assert "--rates 1e-6:5e-4:12" in advised.next_experiment
+
+
+def test_nothing_learned_is_no_signal():
+    plan = plan_for([0.1, 0.2, 0.4], 400, [(10,)])
+    advised = advice([lane(i, rate, np.full(400, 2.3)) for i, rate in enumerate(plan.rates)], plan)
+    assert "no signal" in advised.cannot_tell
+
+
+def test_nothing_to_judge():
+    curves, plan = ends([0.3, 0.2, 0.3])
+    assert "too few" in advice([curve.until(10) for curve in curves], plan).cannot_tell
+    assert advice([], plan).cannot_tell is not None
+
+
+def test_a_start_that_did_not_move_asks_for_higher_rates():
+    plan = plan_for([1e-9, 1e-8, 1e-7], 100, [(1, 1), (1,)])
+    advised = advice(train(line(), np.full(2, 0.5), plan, sgd()), plan)
+    assert "higher rates: --rates 1e-7:1e-4:13" in advised.next_experiment
+
+
+def test_wide_as_measured_is_an_answer_and_wide_by_noise_is_none():
+    rates = [10.0**power for power in range(-5, 2)]
+    flat, plan = ends([0.5, 0.2, 0.2, 0.2, 0.2, 0.2, 0.7], rates=rates, seeds=2, scatter=1e-4)
+    advised = advice(flat, plan)
+    assert advised.rate == 1e-2
+    assert advised.low < 1e-4 < 1 < advised.high
+    noisy, plan = ends([0.9, 0.25, 0.22, 0.2, 0.22, 0.25, 0.9], rates=rates, seeds=2, scatter=0.3)
+    unsure = advice(noisy, plan)
+    assert "seeds differ too much" in unsure.cannot_tell
+    assert "--seeds 4" in unsure.next_experiment
+
+
+@pytest.mark.parametrize(("seeds", "confidence"), [(1, "low"), (2, "medium"), (3, "high"), (5, "high")])
+def test_confidence_is_in_seeds(seeds, confidence):
+    advised = advice(*ends([1.0, 0.5, 0.2, 0.5, 1.0], seeds=seeds, scatter=1e-3))
+    assert advised.confidence == confidence
+
+
+def test_an_interrupted_study_is_answered_with_little_confidence():
+    curves, plan = ends([1.0, 0.5, 0.2, 0.5, 1.0], seeds=3, scatter=1e-3)
+    advised = advice([curve.until(100) for curve in curves], plan)
+    assert advised.rate is not None
+    assert (advised.confidence, advised.because) == ("low", "only 100 of 400 steps are done")
+    assert advised.spent == pytest.approx(15 / 4)
+
+
+def test_what_was_spent_is_in_full_runs():
+    curves, plan = ends([0.3, 0.2, None])
+    assert advice(curves, plan).spent == pytest.approx(2.5)
+
+
+def test_the_line_is_advised_below_its_limit():
+    plan = plan_for([0.001 * 10 ** (index / 4) for index in range(13)], 1000, [(1, 1), (1,)])
+    advised = advice(train(line(), np.zeros(2, np.float32), plan, sgd()), plan)
+    assert 0.02 < advised.rate < 0.1197
+    assert advised.first_failing == pytest.approx(0.1778, rel=1e-3)
+    assert advised.margin == pytest.approx(advised.first_failing / advised.rate)
+
+
+def test_of_rates_that_all_come_down_to_nothing_slow_ones_are_not_advised():
+    plan = plan_for([1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0], 1000, [(1, 1), (1,)])
+    advised = advice(train(line(), np.zeros(2, np.float32), plan, sgd()), plan)
+    assert len(advised.near_optimal) == 5
+    assert advised.rate > 0.03
+    assert advised.low > 3e-3
+
+
+def test_validation_decides_and_its_rivals_are_reported():
+    rates = [1e-4, 1e-3, 1e-2, 1e-1]
+    plan = noisy_plan(rates)
+    val_ends, train_ends = (1.0, 0.3, 0.4, 0.9), (1.0, 0.5, 0.1, 0.6)
+    curves = [
+        lane(
+            i, rate, falling(train_ends[i]), val=validated(2.3 - (2.3 - val_ends[i]) * np.linspace(0, 1, 11))
+        )
+        for i, rate in enumerate(rates)
+    ]
+    advised = advice(curves, plan)
+    assert advised.objective == "final validation loss"
+    assert (advised.best_rate, advised.final_rate, advised.training_rate) == (1e-3, 1e-3, 1e-2)
+    assert advised.early_stopped_rate == 1e-3
+    assert "Judged by" not in advised.sentence()
+
+
+def test_where_lanes_overfit_they_are_compared_at_their_best():
+    rates = [1e-4, 1e-3, 1e-2]
+    plan = noisy_plan(rates, val_size=2000)
+    shapes = (
+        np.linspace(2.3, 1.3, 11),
+        np.concatenate([np.linspace(2.3, 1.0, 5), np.linspace(1.0, 2.5, 6)]),
+        np.concatenate([np.linspace(2.3, 1.5, 5), np.linspace(1.5, 2.5, 6)]),
+    )
+    curves = [lane(i, rate, falling(0.1), val=validated(shapes[i])) for i, rate in enumerate(rates)]
+    advised = advice(curves, plan)
+    assert advised.objective == "best validation loss"
+    assert (advised.best_rate, advised.early_stopped_rate, advised.final_rate) == (1e-3, 1e-3, 1e-4)
+    assert "Judged by the best validation loss" in advised.sentence()
+
+
+def test_a_recommendation_is_plain_numbers():
+    advised = dataclasses.asdict(advice(*ends([1.0, 0.5, 0.2, 0.5, None])))
+    assert json.loads(json.dumps(advised, allow_nan=False))["rate"] == advised["rate"]
+
+
+@pytest.mark.parametrize(
+    "values", [[0.2, 0.5], [0.5, 0.2, None], [None, None], [0.4], [1, 0.5, 0.2, 0.5, None]]
+)
+def test_what_it_says_to_type_can_be_typed(values):
+    text = advice(*ends(values)).next_experiment
+    (typed,) = re.findall(r"--rates (\S+)", text)
+    assert len(read_rates(typed)) >= 4
+
+
+def test_safe_is_within_five_percent_on_every_seed():
+    curves, plan = ends([1.0, 0.5, 0.2, (0.22, 0.25), (0.25, 0.9), None], seeds=2)
+    assert advice(curves, plan).safe_rate == plan.rates[3]
+
+
+def test_the_pool_of_noise_is_that_of_paired_seeds():
+    """A seed that is worse everywhere adds nothing to the error."""
+    curves, plan = ends([(1.0, 2.0), (0.2, 0.4), (0.205, 0.41), (0.5, 1.0)], seeds=2)
+    standings = compare(curves, plan).standings
+    assert standings[1].near
+    assert not standings[1].near_by_noise
+    assert not standings[3].near
