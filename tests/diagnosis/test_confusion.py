@@ -103,7 +103,7 @@ def noisy_quadratics(problems):
 
 
 def expected_loss(curvatures, start, rate, jump, steps):
-    """Half the curvature times mean squared distance: (1 - rate c)^T of the start, an AR(1) process's variance."""
+    """Half the curvature times the mean squared distance: of the start, and of an AR(1) process."""
     factor = 1 - rate * curvatures
     settled = (rate * curvatures * jump) ** 2 / (1 - factor**2)
     variance = settled * (1 - factor ** (2 * steps))

@@ -134,7 +134,7 @@ def test_updates_are_measured_under_the_step_they_start_from(recorded) -> None:
 
 
 def test_updates_lost_to_rounding_are_counted() -> None:
-    """A step of 1e-12 is lost on float32 weights near 0.5: at that rate every element stays, at 1e-2 none does."""
+    """A step of 1e-12 is lost on float32 weights near 0.5: then every element stays; at 1e-2 none does."""
     X = torch.ones(4, 3)
     subject = Problem(
         name="ones",
@@ -262,6 +262,39 @@ def test_default_tracking_is_bounded() -> None:
     few = default_tracked(shapes, 64, 100_000)
     assert 1 <= len(few) <= 4
     assert few[0] == ("layer0.weight", (0, 0))
+
+
+def test_a_scalar_parameter_is_recorded_like_any_other() -> None:
+    class Slope(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.slope = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.slope * x
+
+    subject = Problem(
+        name="slope",
+        model=Slope,
+        train=(torch.ones(4, 1), torch.full((4, 1), 2.0)),
+        loss=nn.MSELoss(),
+        optimizer=torch.optim.SGD,
+        batch_size=4,
+        epochs=3,
+    )
+    with undisturbed():
+        run = prepare(subject, RATES, 1)
+        plan = dataclasses.replace(run.plan, tracked=read_tracked(["slope"], {"slope": ()}))
+        records = list(Observer(plan).records(run.steps()))
+
+    def fastest(name: str) -> np.ndarray:
+        pieces = [r.values for r in records if isinstance(r, Record) and r.quantity == name]
+        return np.concatenate(pieces)[:, 2, 0]
+
+    exact = 2.0 - 1.5 * 0.8 ** np.arange(4)
+    assert fastest("weight_norm") == pytest.approx(exact, rel=1e-6)
+    assert fastest("trajectory") == pytest.approx(exact, rel=1e-6)
+    assert fastest("gradient_norm") == pytest.approx(2 * (2.0 - exact[:3]), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["loss", "val_loss", "weight_norm", "trajectory"])

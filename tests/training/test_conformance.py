@@ -74,6 +74,18 @@ class Unused(nn.Module):
         return self.used(x)
 
 
+class Scaled(nn.Module):
+    """A parameter that is a single number, without dimensions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        self.temperature = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * self.temperature
+
+
 class Branching(nn.Module):
     """Control flow that depends on the data: cannot be vectorised."""
 
@@ -125,6 +137,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "frozen": frozen,
     "unused": Unused,
     "embedding": Embedded,
+    "scaled": Scaled,
     "gru": Recurrent,
     "transformer": Attention,
     "transformer-dropout": functools.partial(Attention, dropout=0.2),
@@ -280,7 +293,7 @@ def test_every_schedule(schedule: str, optimizer: str) -> None:
     check_every_lane(make_problem("mlp", optimizer, schedule=SCHEDULES[schedule]), together=True)
 
 
-@pytest.mark.parametrize("model", ["mlp", "gru", "branching"])
+@pytest.mark.parametrize("model", ["mlp", "gru", "scaled", "branching"])
 def test_each_lane_is_clipped_by_itself(model: str) -> None:
     problem = make_problem(model, "momentum", clip_norm=0.05)
     check_every_lane(problem, together=model not in LANE_AFTER_LANE)

@@ -150,5 +150,7 @@ def test_the_way_is_said_and_why() -> None:
             return h if h.sum() > 0 else -h
 
     how = made(model=Looks).how
-    assert how.startswith("2 lanes, one after another: the model cannot be vectorised: it branches on the values")
+    assert how.startswith(
+        "2 lanes, one after another: the model cannot be vectorised: it branches on the values"
+    )
     assert issubclass(ProblemError, LrscopeError)

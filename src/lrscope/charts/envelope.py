@@ -46,3 +46,42 @@ def envelope(steps: NDArray[np.int64], values: NDArray[np.float64], points: int)
     starts = np.flatnonzero(np.r_[True, np.diff(bin_of[order]) > 0])
     ends = np.r_[starts[1:], n] - 1
     return np.unique(np.concatenate(([0, n - 1], order[starts], order[ends])))
+
+
+def corners(across: NDArray[np.float64], up: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
+    """Which points of a line are needed for straight segments that pass every other one within `tolerance`.
+
+    The swinging door of Bristol (1990): from the last corner, the door of slopes that still pass all points narrows until one
+    falls outside; the point before it is the next corner.
+
+    Args:
+        across: float64 [n], rising.
+        up: float64 [n], in the measure of the axis; NaN is a gap, and always kept with the points beside it.
+        tolerance: in the same measure: less than a pixel, and nobody sees it.
+    """
+    n = len(up)
+    if n < 3:
+        return np.arange(n)
+    kept, corner = [0], 0
+    lowest, highest = -np.inf, np.inf
+    x, y = across.tolist(), up.tolist()
+    for i in range(1, n):
+        width = x[i] - x[corner]
+        if y[i] != y[i] or y[i - 1] != y[i - 1] or width <= 0:
+            if kept[-1] != i - 1:
+                kept.append(i - 1)
+            kept.append(i)
+            corner, lowest, highest = i, -np.inf, np.inf
+            continue
+        slope = (y[i] - y[corner]) / width
+        if not lowest <= slope <= highest:
+            corner = i - 1
+            kept.append(corner)
+            width = x[i] - x[corner]
+            slope = (y[i] - y[corner]) / width if width > 0 else 0.0
+            lowest, highest = -np.inf, np.inf
+        lowest = max(lowest, slope - tolerance / width) if width > 0 else -np.inf
+        highest = min(highest, slope + tolerance / width) if width > 0 else np.inf
+    if kept[-1] != n - 1:
+        kept.append(n - 1)
+    return np.array(kept)

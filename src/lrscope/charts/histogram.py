@@ -156,7 +156,7 @@ def _column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.F
     words = {"type": "text", "align": "right", "baseline": "top", "dx": -1, "dy": 1, "fontSize": 9.5}
     halo = {"color": theme.background, "stroke": theme.background, "strokeWidth": 3}
     notes = [alt.Chart(mark=alt.MarkDef(**words, **look)) for look in (halo, {"color": theme.muted})]
-    is_note = "datum.epoch == epoch && datum.x == null"
+    is_note = "datum.epoch == epoch && datum.x == null && isValid(datum.note)"
     tint = {"scale": colours, "legend": None}
     layers = [
         behind.transform_filter("datum.epoch == 0").encode(x=across, y=up),

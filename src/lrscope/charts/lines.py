@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lrscope.charts.chart import Drawing
-from lrscope.charts.envelope import bins_of, envelope, points_per_line
+from lrscope.charts.envelope import bins_of, corners, envelope, points_per_line
 from lrscope.charts.inline import inline
 from lrscope.charts.looks import CALM, Look, look, looks_of, verdict_channels
 from lrscope.charts.panels import beside, upright
@@ -42,6 +42,9 @@ SCHEMA: dict[str, pl.DataType] = {
 _MEAN_POINTS = 60
 _OFF_SCALE = 0.15
 _HOVER = "hover"
+_UNSEEN = 0.001
+"""A part of a panel's height, a third of a pixel: straight segments may pass a point at this distance."""
+
 _CUT = "A lane that goes off the scale is marked where it left."
 
 
@@ -279,6 +282,9 @@ def _packed(frame: pl.DataFrame, x: Span, y: Span) -> list[dict[str, Any]]:
     for line in frame.partition_by("lane", "kind", maintain_order=True):
         values = line["value"].to_numpy()
         steps, inside = y.cut(line["step"].to_numpy(), values)
+        low, high = y.straight(np.array([y.low, y.high]))
+        needed = corners(steps, y.straight(inside), _UNSEEN * float(high - low))
+        steps, inside = steps[needed], inside[needed]
         row = _whose(line.row(0, named=True)) | {"kind": line["kind"][0]}
         rows.append(row | {"x": x.rounded(steps), "y": y.rounded(inside)})
     return rows

@@ -103,6 +103,7 @@ class Theme:
                 "symbolStrokeWidth": 0,
                 "labelColor": self.text,
                 "columnPadding": 18,
+                "columns": 6,
             },
             "header": {"labelColor": self.text, "titleColor": self.muted, "labelFontSize": 11},
             "text": {"color": self.text, "fontSize": 11},

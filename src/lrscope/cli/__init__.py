@@ -2,6 +2,7 @@
 
 import click
 
+from lrscope.cli.check_gradients import check_gradients_command
 from lrscope.cli.door import Door
 from lrscope.cli.problems import problems_command
 from lrscope.cli.report import report_command
@@ -45,5 +46,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (sweep_command, show_command, report_command, problems_command):
+for _command in (sweep_command, show_command, report_command, check_gradients_command, problems_command):
     main.add_command(_command)

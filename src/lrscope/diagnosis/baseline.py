@@ -77,13 +77,10 @@ def starts_alike(curve: Curve, first: float, plan: Plan, thresholds: Thresholds)
     return bool(abs(curve.loss[0] - first) <= tolerance * max(abs(first), thresholds.start_tolerance))
 
 
-def baseline(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds) -> Baseline | None:
-    """What the lanes of one seed have in common; None if none has a first loss."""
-    begun = [curve for curve in curves if curve.steps]
-    if not begun:
-        return None
-    first = float(np.median([curve.loss[0] for curve in begun]))
-    paired = [curve for curve in begun if starts_alike(curve, first, plan, thresholds)] or begun
+def baseline(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds) -> Baseline:
+    """What the lanes of one seed have in common; every one of them has a first loss."""
+    first = float(np.median([curve.loss[0] for curve in curves]))
+    paired = [curve for curve in curves if starts_alike(curve, first, plan, thresholds)] or list(curves)
     slowest = min(paired, key=lambda curve: (curve.stopped_step is not None, curve.rate))
     ended = {curve.rate: curve for curve in paired if _ended(curve, thresholds)}
     smooth = {rate: smoothed(curve, thresholds) for rate, curve in ended.items()}

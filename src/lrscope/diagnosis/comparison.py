@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -148,7 +148,11 @@ def horizons(curves: Sequence[Curve], thresholds: Thresholds = DEFAULT) -> tuple
 
 
 def compare(
-    curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT, steps: int | None = None
+    curves: Sequence[Curve],
+    plan: Plan,
+    thresholds: Thresholds = DEFAULT,
+    steps: int | None = None,
+    failing: Collection[float] = (),
 ) -> Comparison:
     """Compare all lanes that did so many steps, as they were then, and those that stopped before.
 
@@ -157,6 +161,7 @@ def compare(
         plan: of the study.
         thresholds: see `Thresholds`.
         steps: after which the lanes are compared; those of the longest lane unless given.
+        failing: rates known to fail on lanes that were too short to be compared.
     """
     if steps is None:
         steps = max(horizons(curves, thresholds), default=max((curve.steps for curve in curves), default=0))
@@ -164,12 +169,12 @@ def compare(
     cut = [curve.until(steps) if curve.stopped_step is None else curve for curve in known]
     facts: dict[int, Facts] = {}
     for seed in sorted({curve.seed for curve in cut}):
-        lanes = [curve for curve in cut if curve.seed == seed]
-        base = baseline(lanes, plan, thresholds)
-        if base is not None:
+        lanes = [curve for curve in cut if curve.seed == seed and curve.steps]
+        if lanes:
+            base = baseline(lanes, plan, thresholds)
             facts |= {curve.lane: Facts(curve, base, plan, thresholds) for curve in lanes}
     rates = tuple(sorted({curve.rate for curve in cut}))
-    compared = _came_through(facts.values())
+    compared = _came_through(facts.values(), failing)
     objective = choose_objective([one for row in compared for one in row], thresholds)
     standings, best, near_zero = rank(compared, objective, thresholds)
     hindrance = _hindrance(facts.values(), compared, best, objective, len(rates), thresholds)
@@ -188,11 +193,11 @@ def compare(
     )
 
 
-def _came_through(facts: Iterable[Facts]) -> list[list[Facts]]:
+def _came_through(facts: Iterable[Facts], failing: Collection[float]) -> list[list[Facts]]:
     """The lanes of each rate all of whose lanes are sound, rates rising; only seeds that all of them have."""
     lanes = [one for one in facts if not invalid(one)]
     broken = {one.curve.rate for one in lanes if not is_sound(one)}
-    rates = sorted({one.curve.rate for one in lanes} - broken)
+    rates = sorted({one.curve.rate for one in lanes} - broken - set(failing))
     rows = [{one.curve.seed: one for one in lanes if one.curve.rate == rate} for rate in rates]
     seeds = sorted(set.intersection(*map(set, rows))) if rows else []
     return [[row[seed] for seed in seeds] for row in rows] if seeds else []
@@ -208,7 +213,7 @@ def _hindrance(
 ) -> str | None:
     """Why the best rate means nothing, None where it does mean something."""
     if best is None:
-        return "broken" if any(one.learned for one in facts if one.curve.steps) else "nothing"
+        return "broken" if any(one.learned for one in facts) else "nothing"
     row = next(row for row in compared if row[0].curve.rate == best.rate)
     start = float(np.mean([objective.start(one) for one in row]))
     value = float(np.mean([objective.value(one) for one in row]))

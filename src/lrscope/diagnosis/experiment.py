@@ -37,7 +37,7 @@ def to_tell(comparison: Comparison, verdicts: Sequence[Verdict], failing: Sequen
 def _to_learn(comparison: Comparison, failing: Sequence[float]) -> str:
     """What to run where nothing was learned: the weights tell in which direction."""
     rates, limits = comparison.rates, comparison.thresholds
-    moved = {one.curve.rate: one.displacement for one in comparison.facts.values() if one.curve.steps}
+    moved = {one.curve.rate: one.displacement for one in comparison.facts.values()}
     lowest, highest = moved.get(rates[0]), moved.get(rates[-1])
     if highest is not None and highest < limits.well_moved:
         return f"higher rates: {_rates(rates[-1], rates[-1] * 1000)}"

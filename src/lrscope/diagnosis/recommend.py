@@ -92,7 +92,8 @@ def recommend(
         plan: of the study.
         thresholds: see `Thresholds`.
     """
-    comparison = compare(curves, plan, thresholds)
+    broken = {verdict.rate for verdict in verdicts if verdict.kind in FAILING}
+    comparison = compare(curves, plan, thresholds, failing=broken)
     near = comparison.near_optimal
     failing = sorted({one.rate for one in verdicts if _fails(one, near)})
     first_failing = next((rate for rate in failing if not near or rate > near[-1]), None)

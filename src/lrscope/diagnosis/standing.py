@@ -113,7 +113,7 @@ def rank(lanes_RS: Sequence[Sequence[Facts]], objective: Objective, thresholds: 
 
 
 def _beats_constant(lanes_RS: Sequence[Sequence[Facts]], thresholds: Thresholds) -> NDArray[np.bool_]:
-    """Whether a rate did better than a constant answer, [R]; a start far above that makes all regrets small."""
+    """Whether a rate beats a constant answer, [R]: a start far above that makes every regret small."""
     constant = lanes_RS[0][0].plan.constant_loss
     ends_R = np.array([np.mean([one.end for one in row]) for row in lanes_RS])
     return ends_R < (thresholds.no_progress * constant if constant else math.inf)

@@ -14,9 +14,6 @@ def invalid(facts: Facts) -> Finding | None:
     """Too short, or not comparable with the other lanes of its seed. A loss that is not finite is no fault
     of this."""
     curve, least = facts.curve, facts.thresholds.least_steps
-    if curve.steps == 0:
-        broken = curve.stopped_step is not None
-        return Finding("invalid.not_finite" if broken else "invalid.empty", {}, curve.stopped_step)
     if not starts_alike(curve, facts.baseline.first, facts.plan, facts.thresholds):
         shown = {"loss": loss_text(curve.loss[0]), "start": loss_text(facts.baseline.first)}
         return Finding("invalid.start", shown, 0)
@@ -179,4 +176,4 @@ def unstable(facts: Facts) -> Finding | None:
 def is_sound(facts: Facts) -> bool:
     """Whether the lane learned, and nothing above is the matter with it."""
     symptoms = (invalid, frozen, diverged, diverging, collapsed, not_started, unstable)
-    return facts.curve.steps > 0 and facts.learned and not any(symptom(facts) for symptom in symptoms)
+    return facts.learned and not any(symptom(facts) for symptom in symptoms)

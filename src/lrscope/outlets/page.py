@@ -79,7 +79,7 @@ def _figure(picture: Picture) -> str:
         f'<figure id="chart-{picture.name}"><h3>{_text(picture.title)}</h3>'
         f'<p class="question">{_text(picture.question)}</p>{note}'
         f'<div class="plot" data-picture="{picture.name}" tabindex="0" role="group" '
-        f'aria-label="{_text(picture.about)}"><noscript>This chart is drawn by a script.</noscript></div></figure>'
+        f'aria-label="{_text(picture.title)}"><noscript>This chart is drawn by a script.</noscript></div></figure>'
     )
 
 

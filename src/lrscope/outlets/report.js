@@ -20,9 +20,9 @@
       const width = Math.floor((room - 90 - spacing * (spec.hconcat.length - 1)) / spec.hconcat.length);
       for (const column of spec.hconcat) column.spec.width = Math.max(96, Math.min(420, width));
     } else if (spec.concat) {
-      const least = spec.columns > 2 ? 140 : 240;
-      spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(room / (least + MARGIN))));
-      const width = Math.floor(room / spec.columns - MARGIN);
+      const [least, margin] = spec.columns > 2 ? [140, 155] : [240, MARGIN];
+      spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(room / (least + margin))));
+      const width = Math.floor(room / spec.columns - margin);
       for (const panel of spec.concat) panel.width = Math.max(140, Math.min(480, width));
     } else {
       spec.width = Math.max(220, Math.min(900, room - MARGIN + 15));
@@ -39,6 +39,7 @@
     }
     spec.config.background = "transparent";
     spec.config.padding = { left: 2, right: 6, top: 4, bottom: 4 };
+    spec.config.legend.columns = room < 560 ? 3 : 6;
     fit(spec, room);
     return spec;
   }

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lrscope.quantities.quantity import Quantity
-from lrscope.quantities.weights import norm
+from lrscope.quantities.weights import norm, rows
 from lrscope.training.step import Step
 
 
@@ -12,7 +12,7 @@ def _gradient_norm(step: Step) -> Tensor:
     gradients = step.gradients()
     return torch.stack(
         [
-            norm(gradients[name].flatten(1)) if name in gradients else weights.new_zeros(len(weights))
+            norm(rows(gradients[name])) if name in gradients else weights.new_zeros(len(weights))
             for name, weights in step.weights.items()
         ],
         dim=1,

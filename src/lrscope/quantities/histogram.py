@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lrscope.quantities.weights import rows
 from lrscope.record import HistogramRecord
 from lrscope.training.step import Step
 
@@ -31,7 +32,7 @@ def histograms(step: Step, epoch: int) -> HistogramRecord:
     """
     edges, counts, nonfinite = [], [], []
     for weights in step.weights.values():
-        values_LN = weights.detach().flatten(1)
+        values_LN = rows(weights.detach())
         edges_t = _edges(values_LN)
         counted = _count(values_LN, edges_t)
         edges.append(edges_t.double().cpu().numpy())

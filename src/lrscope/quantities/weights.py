@@ -17,9 +17,14 @@ def _of_weights(statistic: Callable[[Tensor], Tensor]) -> Callable[[Step], Tenso
     """Apply a statistic [L, N] -> [L] to every tensor."""
 
     def measure(step: Step) -> Tensor:
-        return torch.stack([statistic(w.detach().flatten(1)) for w in step.weights.values()], dim=1)
+        return torch.stack([statistic(rows(w.detach())) for w in step.weights.values()], dim=1)
 
     return measure
+
+
+def rows(stack: Tensor) -> Tensor:
+    """A row a lane, [L, N]; also of scalar parameters, whose stack is [L]."""
+    return stack.reshape(len(stack), -1)
 
 
 def _std(weights_LN: Tensor) -> Tensor:
@@ -56,7 +61,7 @@ def way_from(start: Mapping[str, Tensor]) -> tuple[Quantity, ...]:
 
     def of_way(statistic: Callable[[Tensor], Tensor]) -> Callable[[Step], Tensor]:
         def measure(step: Step) -> Tensor:
-            ways = ((w.detach() - start[name]).flatten(1) for name, w in step.weights.items())
+            ways = (rows(w.detach() - start[name]) for name, w in step.weights.items())
             return torch.stack([statistic(way_LN) for way_LN in ways], dim=1)
 
         return measure
@@ -70,7 +75,7 @@ def way_from(start: Mapping[str, Tensor]) -> tuple[Quantity, ...]:
 def _update_ratio(before: Before, weights: Mapping[str, Tensor]) -> Tensor:
     ratios = []
     for name, old in before.weights.items():
-        ratios.append(norm((weights[name].detach() - old).flatten(1)) / norm(old.flatten(1)))
+        ratios.append(norm(rows(weights[name].detach() - old)) / norm(rows(old)))
     # A tensor that is all zeros has no ratio; 0 / 0 and x / 0 both read as none.
     return torch.nan_to_num(torch.stack(ratios, dim=1), nan=0.0, posinf=0.0)
 
@@ -82,8 +87,8 @@ def _unchanged_share(before: Before, weights: Mapping[str, Tensor]) -> Tensor:
         if moving is None:
             shares.append(old.new_zeros(len(old)))
             continue
-        stayed = ((weights[name].detach() == old) & moving).flatten(1).sum(dim=1)
-        shares.append(stayed / moving.flatten(1).sum(dim=1).clamp(min=1))
+        stayed = rows((weights[name].detach() == old) & moving).sum(dim=1)
+        shares.append(stayed / rows(moving).sum(dim=1).clamp(min=1))
     return torch.stack([share.to(shares[0].dtype) for share in shares], dim=1)
 
 

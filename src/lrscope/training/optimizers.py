@@ -234,7 +234,7 @@ def clip_gradients(gradients: Sequence[Tensor], max_norm: float) -> None:
     Args:
         gradients: tensors [L, ...].
     """
-    norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
+    norms = [torch.linalg.vector_norm(gradient.reshape(len(gradient), -1), dim=1) for gradient in gradients]
     total = torch.linalg.vector_norm(torch.stack(norms, dim=1), dim=1)
     factor_L = torch.clamp(max_norm / (total + 1e-6), max=1.0)
     for gradient in gradients:
