@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from lrscope.diagnosis.conclusions import Conclusion, conclusions
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.judge import judge
 from lrscope.diagnosis.recommend import Recommendation, recommend
@@ -109,6 +110,11 @@ class Study:
         """The rate to take, its interval and margin; or why that cannot be told."""
         curves, verdicts = self._judge()
         return recommend(curves, verdicts, self.plan)
+
+    def conclusions(self) -> tuple[Conclusion, ...]:
+        """What it says of the three common sayings: too high, medium, and too low a rate; each in figures."""
+        curves, verdicts = self._judge()
+        return conclusions(curves, verdicts, self.recommendation(), self.plan)
 
     def _judge(self) -> tuple[tuple[Curve, ...], tuple[Verdict, ...]]:
         """Curves and verdicts, made anew only after a commit."""

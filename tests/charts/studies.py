@@ -1,8 +1,9 @@
-"""Studies for the tests of charts and report: real training in NumPy, many rates at once, recorded as a sweep does it.
+"""Studies for the tests of charts and report: real training in NumPy, recorded as a sweep does it.
 
 Networks of Linear layers with ReLU on scikit-learn's digits, or gradient descent on a line. Letters: L lanes.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -34,11 +35,16 @@ def recorded(
     unit: str,
     interrupt: bool = False,
 ) -> Study:
-    """A study of arrays: loss [T, L]; by name the values of every epoch [n, L], and of tensors [n, L, k] at steps [n]."""
+    """A study of arrays: loss [T, L].
+
+    By name the values of every epoch [n, L], and of tensors [n, L, k] at steps [n].
+    """
     lanes = np.arange(len(plan.lanes), dtype=np.int32)
     series = [Series("loss", unit, "scalar", "mini-batch loss")]
     series += [Series(name, unit if name == "val_loss" else "share", "scalar", "") for name in validated]
-    series += [Series(name, "", "tensor", "") for name in STATS] + [Series("trajectory", "", "trajectory", "")]
+    series += [Series(name, "", "tensor", "") for name in STATS] + [
+        Series("trajectory", "", "trajectory", "")
+    ]
     writer = Recorder(None, plan, series, about=ABOUT)
     try:
         with writer:
@@ -63,7 +69,10 @@ def recorded(
 
 
 def count(epoch: int, tensors: Sequence[Array]) -> HistogramRecord:
-    """Histograms of tensors [L, ...] over edges that lanes share: linear, or sinh-spaced where some lanes go far."""
+    """Histograms of tensors [L, ...] over edges that lanes share.
+
+    Linear, or sinh-spaced where some lanes go far.
+    """
     edges, counts, nonfinite = [], [], []
     for values in tensors:
         flat = np.asarray(values, np.float64).reshape(len(values), -1)
@@ -97,7 +106,9 @@ def measure(tensors: list[Array], gradients: list[Array], moved: list[Array]) ->
         "weight_min": [v.min(1) for v in flat],
         "weight_max": [v.max(1) for v in flat],
         "gradient_norm": [np.linalg.norm(v, axis=1) for v in slope],
-        "update_ratio": [np.divide(m, s, out=np.zeros_like(m), where=s > 0) for m, s in zip(length, size, strict=True)],
+        "update_ratio": [
+            np.divide(m, s, out=np.zeros_like(m), where=s > 0) for m, s in zip(length, size, strict=True)
+        ],
     }
     return {name: np.stack(values, -1) for name, values in columns.items()}
 
@@ -113,9 +124,11 @@ class Digits:
         self.rates = np.tile(np.array(rates), seeds)
         sizes = (64, *hidden, 10)
         self.tensors: list[Array] = []
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in itertools.pairwise(sizes):
             for shape in ((a, b), (b,)):
-                each = [np.random.default_rng((s, len(self.tensors))).uniform(-1, 1, shape) for s in range(seeds)]
+                each = [
+                    np.random.default_rng((s, len(self.tensors))).uniform(-1, 1, shape) for s in range(seeds)
+                ]
                 self.tensors.append(np.repeat(np.stack(each), len(rates), axis=0) / math.sqrt(a))
 
     def forward(self, inputs: Array) -> tuple[list[Array], Array]:
@@ -166,7 +179,9 @@ def train_digits(
     batch = 64
     per_epoch = math.ceil(len(net.train) / batch)
     every = max(1, per_epoch * epochs // 80)
-    named = tuple(names) or tuple(f"{i}.{kind}" for i in range(len(tensors) // 2) for kind in ("weight", "bias"))
+    named = tuple(names) or tuple(
+        f"{i}.{kind}" for i in range(len(tensors) // 2) for kind in ("weight", "bias")
+    )
     plan = Plan(
         problem=problem,
         rates=tuple(float(rate) for rate in rates),
@@ -211,12 +226,18 @@ def train_digits(
             validated.append(net.validate())
             histograms[epoch + 1] = count(epoch + 1, tensors)
         path.append(np.stack([p.reshape(lanes, -1)[:, 0] for p in tensors], -1))
-    scores = {"val_loss": np.array([v[0] for v in validated]), "accuracy": np.array([v[1] for v in validated])}
+    scores = {
+        "val_loss": np.array([v[0] for v in validated]),
+        "accuracy": np.array([v[1] for v in validated]),
+    }
     return recorded(
         plan,
         loss=np.array(losses).reshape(len(losses), lanes),
         validated=scores if val else {},
-        stats=(np.array(points), {name: np.array([s[name] for s in stats]) for name in STATS} if stats else {}),
+        stats=(
+            np.array(points),
+            {name: np.array([s[name] for s in stats]) for name in STATS} if stats else {},
+        ),
         path=np.array(path),
         histograms=histograms,
         unit="nats",
@@ -225,7 +246,10 @@ def train_digits(
 
 
 def descend_line(rates: Sequence[float], epochs: int = 1000) -> Study:
-    """Full-batch gradient descent on y = 3 x at x = 1, 2, 3, 4 from zero: stable below 0.11976, ringing just under it."""
+    """Full-batch gradient descent on y = 3 x at x = 1, 2, 3, 4 from zero.
+
+    Stable below 0.11976, ringing just under it.
+    """
     hessian, target = 2 * np.array([[7.5, 2.5], [2.5, 1.0]]), np.array([3.0, 0.0])
     path = np.zeros((epochs + 1, len(rates), 2))
     with np.errstate(all="ignore"):

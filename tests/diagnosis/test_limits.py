@@ -1,11 +1,15 @@
 """Each row of the table against the optimizer's own recurrence on a quadratic."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from lrscope.diagnosis.limits import stability_limit
+from lrscope.diagnosis.curve import NO_TRACK, Curve, Track
+from lrscope.diagnosis.judge import judge
+from lrscope.diagnosis.limits import stability_limit, standing
+from lrscope.plan import Plan
 
 S = 16.7006
 
@@ -70,3 +74,56 @@ def test_the_line_of_four_samples() -> None:
 )
 def test_no_limit_where_there_is_none(optimizer: str, options: dict[str, object], sharpness: float) -> None:
     assert stability_limit(optimizer, options, sharpness) is None
+
+
+def lane(rate: float, sharpness: float, **changes: object) -> tuple[Curve, Plan]:
+    plan = Plan(
+        problem="bowl",
+        rates=(rate,),
+        seeds=(0,),
+        epochs=100,
+        steps_per_epoch=1,
+        batch_size=4,
+        optimizer="SGD",
+        curvature_examples=4,
+    )
+    plan = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]
+    steps = np.array([0, 50, 80, 90, 100])
+    # Early sharpness must not count, nor a lane's last measurement when it was no longer finite.
+    values = np.array([900.0, 900.0, sharpness, sharpness, np.nan])
+    return Curve(0, rate, 0, np.linspace(4.0, 1.0, 100), sharpness=Track(steps, values)), plan
+
+
+def test_a_lane_stands_to_the_limit_of_its_late_sharpness() -> None:
+    found = standing(*lane(0.1, S))
+    assert found is not None
+    assert found.sharpness == S
+    assert found.limit == pytest.approx(2 / S)
+    assert found.ratio == pytest.approx(0.1 * S / 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"optimizer": "Adam"}, {"steps_per_epoch": 2}, {"schedule": "cosine"}, {"clip_norm": 1.0}],
+)
+def test_nothing_is_said_where_sharpness_does_not_speak_of_stability(changes: dict[str, object]) -> None:
+    assert standing(*lane(0.1, S, **changes)) is None
+
+
+def test_nothing_is_said_where_sharpness_was_not_measured() -> None:
+    curve, plan = lane(0.1, S)
+    assert standing(dataclasses.replace(curve, sharpness=NO_TRACK), plan) is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "attributes"),
+    [(0.05, ()), (0.1, ("ringing",)), (0.115, ("edge", "ringing")), (0.4, ("ringing",))],
+)
+def test_the_edge_and_ringing_follow_from_rate_times_sharpness(
+    rate: float, attributes: tuple[str, ...]
+) -> None:
+    curve, plan = lane(rate, S)
+    (verdict,) = judge([curve], plan)
+    assert verdict.attributes == attributes
+    said = "of" if rate < 2 / S else "times"
+    assert f"{rate * S / 2:.2g} {said} the limit 0.1198" in verdict.evidence

@@ -79,7 +79,7 @@ def _measured(curve, per_epoch, rng):
 
 
 @given(studies())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_study_is_judged_in_whole_words(study):
     curves, plan = study
     found = judge(curves, plan)
@@ -94,7 +94,7 @@ def test_every_study_is_judged_in_whole_words(study):
 
 
 @given(studies())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_recommendation_keeps_its_promises(study):
     curves, plan = study
     found = judge(curves, plan)
@@ -111,7 +111,7 @@ def test_every_recommendation_keeps_its_promises(study):
     failing = {one.rate for one in found if one.kind in ("diverged", "diverging", "collapsed", "failed")}
     assert advised.rate not in failing
     assert not failing & set(advised.near_optimal)
-    good = [one.rate for one in found if one.kind == "good"]
-    assert min(good) <= advised.best_rate <= max(good)
+    if all(curve.steps == STEPS or curve.stopped_step is not None for curve in curves):
+        assert advised.best_rate in [one.rate for one in found if one.kind == "good"]
     if advised.first_failing is not None:
         assert advised.margin == advised.first_failing / advised.rate > 1

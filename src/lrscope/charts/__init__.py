@@ -1,4 +1,7 @@
-"""How it looks: every chart is plain data (`frame`) and a drawing of it (`draw`), declared once for every surface."""
+"""How it looks.
+
+Every chart is plain data (`frame`) and a drawing of it (`draw`), declared once for every surface.
+"""
 
 from lrscope.charts.chart import Advice, Chart, Drawing, Readable
 from lrscope.charts.curves import TRAINING, VALIDATION

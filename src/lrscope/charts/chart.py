@@ -8,6 +8,7 @@ import altair as alt
 import polars as pl
 
 from lrscope.charts.theme import LIGHT, Theme
+from lrscope.diagnosis.conclusions import Conclusion
 from lrscope.plan import Plan
 from lrscope.record import Series
 
@@ -101,6 +102,9 @@ class Readable(Protocol):
     def recommendation(self) -> Advice:
         """The rate to take, or why it cannot be told."""
 
+    def conclusions(self) -> Sequence[Conclusion]:
+        """What the study says of too high, medium and too low a rate."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
@@ -110,8 +114,8 @@ class Chart:
         name: how it is asked for: `study.charts.valley()`, `lrscope chart STUDY valley`.
         title: its heading.
         question: what a reader learns from it; the subtitle.
-        frame: gathers all that is drawn as one tidy frame, small enough to draw; no rows where there is nothing yet.
-            What concerns the whole picture (a unit, the recommended rate) stands in every row.
+        frame: gathers all that is drawn as one tidy frame, small enough to draw; no rows where there is
+            nothing yet. What concerns the whole picture (a unit, the recommended rate) stands in every row.
         draw: draws such a frame, any size, as an Altair chart.
     """
 

@@ -7,7 +7,10 @@ import polars as pl
 
 
 def evenly(count: int, most: int, keep: Sequence[int] = ()) -> list[int]:
-    """At most `most` of 0 .. count - 1, evenly spaced, with both ends, and with those of `keep` in place of their neighbours."""
+    """At most `most` of 0 ..
+
+    count - 1, evenly spaced, with both ends, and with those of `keep` in place of their neighbours.
+    """
     if count <= most:
         return list(range(count))
     chosen = [round(float(i)) for i in np.linspace(0, count - 1, most)] if most > 1 else [0]
@@ -20,7 +23,7 @@ def evenly(count: int, most: int, keep: Sequence[int] = ()) -> list[int]:
 
 
 def chosen_lanes(lanes: pl.DataFrame, most: int, rate: float | None) -> tuple[pl.DataFrame, str]:
-    """At most `most` lanes: first one seed of several, then rates evenly spaced, the recommended `rate` among them.
+    """At most `most` lanes: one seed of several, then rates evenly spaced, the recommended `rate` among them.
 
     Args:
         lanes: columns lane, rate, seed.
@@ -36,19 +39,22 @@ def chosen_lanes(lanes: pl.DataFrame, most: int, rate: float | None) -> tuple[pl
     left = lanes.filter(pl.col("seed") == pl.col("seed").min()) if seeds > 1 else lanes
     rates = left["rate"].unique().sort()
     total = len(rates)
-    keep = [int((rates - rate).abs().arg_min() or 0)] if rate is not None and total else []
+    keep = [] if rate is None else [int(np.argmin(np.abs(rates.to_numpy() - rate)))]
     picked = rates.gather(evenly(total, most, keep))
     left = left.filter(pl.col("rate").is_in(picked.implode()))
     parts = []
     if seeds > 1:
-        parts.append(f"seed {left['seed'].min()} of {seeds}")
+        parts.append(f"seed {int(left['seed'][0])} of {seeds}")
     if len(picked) < total:
         parts.append(f"{len(picked)} of {total} rates")
     return left, "Shown: " + ", ".join(parts) + "."
 
 
 def chosen_tensors(shapes: Sequence[Sequence[int]], most: int) -> list[int]:
-    """At most `most` tensors by place, evenly spaced over the model; matrices and kernels before biases and scales."""
+    """At most `most` tensors by place, evenly spaced over the model.
+
+    Matrices and kernels before biases and scales.
+    """
     if len(shapes) <= most:
         return list(range(len(shapes)))
     large = [i for i, shape in enumerate(shapes) if len(shape) > 1]

@@ -3,7 +3,8 @@
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
-from lrscope.charts.lines import SCHEMA, Size, draw_lines, line_frame
+from lrscope.charts.line_panels import draw_lines
+from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.outcomes import judged_lanes, loss_axis, recorded
 from lrscope.charts.plate import Words, nothing
 from lrscope.charts.theme import Theme
@@ -26,7 +27,10 @@ def training_frame(study: Readable) -> pl.DataFrame:
 
 
 def validation_frame(study: Readable) -> pl.DataFrame:
-    """The validation loss of every epoch, columns as `lines.SCHEMA`; `step` counts epochs here, 0 is before training."""
+    """The validation loss of every epoch, columns as `lines.SCHEMA`.
+
+    `step` counts epochs here, 0 is before training.
+    """
     if not recorded(study, "val_loss"):
         return pl.DataFrame(schema=SCHEMA)
     title = loss_axis(study, "validation loss", "val_loss")
@@ -55,7 +59,9 @@ def draw_validation(frame: pl.DataFrame, theme: Theme) -> Drawing:
         return nothing(theme, words)
     lanes = frame["lane"].n_unique()
     about = f"Line chart: validation loss against epoch for {lanes} lanes, coloured by learning rate."
-    return draw_lines(frame, theme, words._replace(about=about), size=_SIZE, step_title="epoch (0 is before training)")
+    return draw_lines(
+        frame, theme, words._replace(about=about), size=_SIZE, step_title="epoch (0 is before training)"
+    )
 
 
 TRAINING = Chart(

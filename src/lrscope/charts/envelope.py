@@ -1,8 +1,8 @@
 """The envelope of a long line: few points, every spike.
 
-Minimum and maximum of each bin of steps. A laboratory of divergence needs extremes more than shape: a spike of one step, or
-a weight that alternates with period 2, is still there when 100,000 steps become 600 points; every n-th point, a mean
-or largest-triangle-three-buckets would lose it.
+Minimum and maximum of each bin of steps. A laboratory of divergence needs extremes more than shape: a spike
+of one step, or a weight that alternates with period 2, is still there when 100,000 steps become 600 points;
+every n-th point, a mean or largest-triangle-three-buckets would lose it.
 """
 
 import numpy as np
@@ -12,7 +12,10 @@ POINTS_PER_CHART = 30_000
 """No chart draws more points than this; beyond, browsers stutter."""
 
 POINTS_PER_PIXEL = 0.6
-"""Two points, lowest and highest, for every three pixels or so of a line's width: finer hardly changes the picture."""
+"""Two points, lowest and highest, for every three pixels or so of a line's width.
+
+Finer hardly changes the picture.
+"""
 
 
 def points_per_line(lines: int, pixels: int) -> int:
@@ -31,7 +34,8 @@ def envelope(steps: NDArray[np.int64], values: NDArray[np.float64], points: int)
 
     Args:
         steps: int64 [n], rising.
-        values: float64 [n]. The line is cut at its first value that is not finite: what follows would eat the budget.
+        values: float64 [n]. The line is cut at its first value that is not finite: what follows would eat the
+            budget.
         points: at most so many indices are returned; at least 8.
 
     Returns:
@@ -51,8 +55,8 @@ def envelope(steps: NDArray[np.int64], values: NDArray[np.float64], points: int)
 def corners(across: NDArray[np.float64], up: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
     """Which points of a line are needed for straight segments that pass every other one within `tolerance`.
 
-    The swinging door of Bristol (1990): from the last corner, the door of slopes that still pass all points narrows until one
-    falls outside; the point before it is the next corner.
+    The swinging door of Bristol (1990): from the last corner, the door of slopes that still pass all points
+    narrows until one falls outside; the point before it is the next corner.
 
     Args:
         across: float64 [n], rising.

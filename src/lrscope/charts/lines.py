@@ -1,27 +1,18 @@
 """Lines of lanes over steps, in one panel or several: what loss curves, trajectories, norms and ratios share.
 
-A frame of lines has one row a point. Columns: panel (rising from 0), panel_title, axis (the title of the y axis), lane, rate,
-label, seed, verdict, why, kind ("raw", or "mean" where the raw line is noise around it), step, value, note. A lane
-that stopped has no row after its last finite value.
+A frame of lines has one row a point. Columns: panel (rising from 0), panel_title, axis (the title of the y
+axis), lane, rate, label, seed, verdict, why, kind ("raw", or "mean" where the raw line is noise around it),
+step, value, note. A lane that stopped has no row after its last finite value.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-import altair as alt
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lrscope.charts.chart import Drawing
-from lrscope.charts.envelope import bins_of, corners, envelope, points_per_line
-from lrscope.charts.inline import inline
-from lrscope.charts.looks import CALM, Look, look, looks_of, verdict_channels
-from lrscope.charts.panels import beside, upright
-from lrscope.charts.places import name_early, name_right
-from lrscope.charts.plate import Words, finished
-from lrscope.charts.scales import STEP_TICK, Span, span
-from lrscope.charts.theme import Theme
+from lrscope.charts.envelope import bins_of, envelope, points_per_line
 
 SCHEMA: dict[str, pl.DataType] = {
     "panel": pl.Int64(),
@@ -40,12 +31,7 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 _MEAN_POINTS = 60
-_OFF_SCALE = 0.15
-_HOVER = "hover"
-_UNSEEN = 0.001
-"""A part of a panel's height, a third of a pixel: straight segments may pass a point at this distance."""
-
-_CUT = "A lane that goes off the scale is marked where it left."
+"""Points of the mean line of a noisy lane."""
 
 
 class Size(NamedTuple):
@@ -62,11 +48,13 @@ def line_frame(
     """Reduce points to what can be seen, keeping every spike, and say of each whose it is.
 
     Args:
-        points: columns panel, panel_title, axis, lane, step, value; value null or not finite where a lane broke.
+        points: columns panel, panel_title, axis, lane, step, value; value null or not finite where a lane
+            broke.
         lanes: as `outcomes.judged_lanes`; lanes that are not in it are left out.
         size: of a panel; its width tells how many points can be seen.
         note: what the whole picture has to say, in every row.
-        noisy: whether values are noise around a mean (mini-batches); then a mean line is added to a long raw one.
+        noisy: whether values are noise around a mean (mini-batches); then a mean line is added to a long raw
+            one.
     """
     points = points.filter(pl.col("lane").is_in(lanes["lane"].implode())).sort("panel", "lane", "step")
     groups = list(_groups(points))
@@ -117,247 +105,10 @@ def _means(
     bin_of = bins_of(steps, _MEAN_POINTS)
     counts = np.bincount(bin_of)
     used = counts > 0
-    # Sums of float32-sized losses cannot overflow float64; those of a diverging float64 lane can: that is infinite, and cut.
+    # Sums of float32-sized losses cannot overflow float64; those of a diverging float64 lane can: that is
+    # infinite, and cut.
     with np.errstate(over="ignore"):
         means = np.bincount(bin_of, weights=values)[used] / counts[used]
     middles = np.bincount(bin_of, weights=steps.astype(np.float64))[used] / counts[used]
     finite = np.isfinite(means)
     return middles[finite], means[finite]
-
-
-def draw_lines(
-    frame: pl.DataFrame,
-    theme: Theme,
-    words: Words,
-    *,
-    size: Size,
-    step_title: str,
-    room: float = 10.0,
-    log: bool | None = None,
-) -> Drawing:
-    """One layered panel or several side by side, each with its own y axis, finished with their words.
-
-    Lanes are coloured by rate and named where they end; hovering over one dims the others in all panels. A lane that is off
-    the scale for long is drawn to where it first leaves it, and marked there as others are at their end.
-
-    Args:
-        frame: at least one row, columns as `SCHEMA`.
-        theme: the look.
-        words: title, question and description; a note of what was left out is added to them.
-        size: of one panel.
-        step_title: the title of the x axes.
-        room: how far an axis reaches beyond the lanes it is made for, see `scales.span`.
-        log: True or False to insist on the kind of the y axes.
-    """
-    rates = frame.select("rate", "label").unique().sort("rate")
-    key = _Key(
-        colours=dict(zip(rates["label"], theme.lane_colours(rates.height), strict=True)),
-        looks=looks_of(frame["verdict"]),
-        theme=theme,
-        size=size,
-        step_title=step_title,
-    )
-    panels, cut = [], False
-    for i, rows in enumerate(frame.partition_by("panel", maintain_order=True)):
-        axes = _axes(rows, key, room, log)
-        inside = _cut_off(rows.with_columns(ends=pl.col("value").last().over("lane", "kind")), axes.y)
-        cut = cut or inside.height < rows.height
-        panels.append(_panel(inside, axes, key, f"lanes_{i}"))
-    drawing = beside(panels, size.columns, [_hover([f"lanes_{i}" for i in range(len(panels))])])
-    notes = [str(frame["note"][0]), _CUT if cut else ""]
-    return finished(drawing, theme, words._replace(note=" ".join(note for note in notes if note)))
-
-
-class _Key(NamedTuple):
-    """What all panels share."""
-
-    colours: dict[str, str]
-    looks: list[Look]
-    theme: Theme
-    size: Size
-    step_title: str
-
-    @property
-    def stroke(self) -> alt.Stroke:
-        """The colour of a lane: the stroke channel, so that colour is free for verdicts."""
-        scale = alt.Scale(domain=list(self.colours), range=list(self.colours.values()))
-        return alt.Stroke("label:N", scale=scale, legend=None)
-
-    @property
-    def verdicts(self) -> dict[str, Any]:
-        """Shape and colour of a verdict, with their legend."""
-        return verdict_channels(self.looks, self.theme)
-
-
-class _Axes(NamedTuple):
-    """The two axes of a panel. Every layer names the same axis, or Vega-Lite would drop it."""
-
-    x: Span
-    y: Span
-    x_axis: alt.Axis
-    y_axis: alt.Axis
-
-    def at(self, y: str = "y") -> dict[str, Any]:
-        """The channels x and y, the latter of the field named."""
-        return {"x": alt.X("x:Q", scale=self.x.scale, axis=self.x_axis), "y": self.up(y)}
-
-    def up(self, field: str) -> alt.Y:
-        """The channel y of a field."""
-        return alt.Y(f"{field}:Q", scale=self.y.scale, axis=self.y_axis)
-
-
-def _hover(views: list[str]) -> alt.TopLevelSelectionParameter:
-    """One selection over all panels, given at the top: Altair would copy every chart several times to lift it there."""
-    select = alt.PointSelectionConfig(type="point", fields=["label"], on="pointerover", clear="pointerout")
-    return alt.TopLevelSelectionParameter(name=_HOVER, select=select, views=views)
-
-
-def _dimmed(strength: float) -> dict[str, Any]:
-    """Full strength while nothing or this lane is hovered over, faint while another one is."""
-    return {"condition": {"param": _HOVER, "value": strength}, "value": strength * 0.12}
-
-
-def _axes(frame: pl.DataFrame, key: _Key, room: float, log: bool | None) -> _Axes:
-    calm = frame.filter(pl.col("verdict").is_in(list(CALM)))["value"].to_numpy()
-    y = span(calm, frame["value"].to_numpy(), room=room, log=log)
-    steps = frame["step"].to_numpy()
-    x = Span(float(steps.min()), max(float(steps.max()), float(steps.min()) + 1), "linear")
-    x_axis = alt.Axis(title=key.step_title, labelExpr=STEP_TICK, tickCount=6, tickMinStep=1)
-    return _Axes(x, y, x_axis, upright(str(frame["axis"][0]), y))
-
-
-def _panel(frame: pl.DataFrame, axes: _Axes, key: _Key, name: str) -> alt.LayerChart:
-    # Data order is drawing order: high rates first, or their noise covers everything.
-    frame = frame.sort("rate", "lane", "kind", "step", descending=[True, False, False, False])
-    layers = [*_lines(frame, axes, key, name), *_marks(_ends(frame, axes, key.size), axes, key)]
-    return alt.LayerChart(layer=layers, width=key.size.width, height=key.size.height)
-
-
-def _cut_off(frame: pl.DataFrame, y: Span) -> pl.DataFrame:
-    """Lines that are off the scale for long end where they first leave it.
-
-    A lane that alternates far beyond the axis would otherwise cross the panel at every step and paint it over.
-    """
-    outside = ~pl.col("value").is_between(y.low, y.high)
-    line = ["lane", "kind"]
-    left_before = outside.cast(pl.Int64).cum_sum().over(line) - outside.cast(pl.Int64) >= 1
-    return frame.filter(~(left_before & (outside.mean().over(line) > _OFF_SCALE)))
-
-
-def _lines(
-    frame: pl.DataFrame, axes: _Axes, key: _Key, name: str
-) -> list[alt.Chart]:
-    """The lines, and over them coarser ones, wide and unseen: a line of one pixel cannot be hit with a mouse."""
-    rows = _packed(frame, axes.x, axes.y)
-    many = frame["lane"].n_unique() > 8
-    both = any(row["kind"] == "mean" for row in rows)
-    strengths = {"raw": (1.0, 0.2 if many else 0.3) if both else (1.3, 0.95), "mean": (1.9, 1.0)}
-    layers = []
-    for kind in ("raw", "mean") if both else ("raw",):
-        width, strength = strengths[kind]
-        points = _flattened(_only(row, "lane", "label", "x", "y") for row in rows if row["kind"] == kind)
-        line = alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=width, strokeJoin="round"), **points)
-        faint = alt.StrokeOpacityValue(**_dimmed(strength))
-        layers.append(line.encode(**axes.at(), detail=alt.Detail("lane:N"), stroke=key.stroke, strokeOpacity=faint))
-    points = _flattened(_thinned(row) for row in rows if row["kind"] == ("mean" if both else "raw"))
-    area = alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=9, strokeOpacity=0), name=name, **points)
-    details = [alt.Detail("lane:N"), alt.Detail("label:N")]
-    return [*layers, area.encode(**axes.at(), detail=details, tooltip=_tooltip())]
-
-
-def _flattened(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    return {"data": inline(rows), "transform": [alt.FlattenTransform(flatten=["x", "y"])]}
-
-
-def _thinned(row: dict[str, Any]) -> dict[str, Any]:
-    """A line of some 40 points: every one of them carries a tooltip."""
-    every = -(-len(row["x"]) // 40)
-    coarse = {name: row[name][::every] for name in ("x", "y")}
-    return {name: value for name, value in row.items() if name != "kind"} | coarse
-
-
-def _packed(frame: pl.DataFrame, x: Span, y: Span) -> list[dict[str, Any]]:
-    """One row a line, its points as two arrays: a third of the bytes of one row a point."""
-    rows = []
-    for line in frame.partition_by("lane", "kind", maintain_order=True):
-        values = line["value"].to_numpy()
-        steps, inside = y.cut(line["step"].to_numpy(), values)
-        low, high = y.straight(np.array([y.low, y.high]))
-        needed = corners(steps, y.straight(inside), _UNSEEN * float(high - low))
-        steps, inside = steps[needed], inside[needed]
-        row = _whose(line.row(0, named=True)) | {"kind": line["kind"][0]}
-        rows.append(row | {"x": x.rounded(steps), "y": y.rounded(inside)})
-    return rows
-
-
-def _whose(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "lane": row["lane"],
-        "label": row["label"],
-        "seed": row["seed"],
-        "verdict": look(row["verdict"]).word,
-        "ends": float(f"{row['ends']:.4g}"),
-    }
-
-
-def _tooltip(*more: alt.Tooltip) -> list[alt.Tooltip]:
-    """Always listed field by field: a tooltip of "all data" would fetch an image for a column called image."""
-    return [
-        alt.Tooltip("label:N", title="learning rate"),
-        alt.Tooltip("seed:Q", title="seed"),
-        alt.Tooltip("verdict:N", title="verdict"),
-        alt.Tooltip("ends:Q", title="last value", format=".4~g"),
-        *more,
-    ]
-
-
-def _ends(frame: pl.DataFrame, axes: _Axes, size: Size) -> list[dict[str, Any]]:
-    """Where each lane ends, inside the panel, and where its label goes: right of the panel, or beside its end."""
-    # "mean" sorts before "raw": a noisy lane ends where its mean ends, at the step of its last raw point.
-    ends = frame.group_by("lane", maintain_order=True).agg(
-        pl.all().exclude("lane", "step", "value").first(),
-        pl.col("step").last(),
-        pl.col("value").filter(pl.col("kind") == pl.col("kind").first()).last(),
-    )
-    x, y = axes.x, axes.y
-    rows = []
-    for end in ends.iter_rows(named=True):
-        place = {"rate": end["rate"], "x": end["step"], "y": y.clamp(end["value"])}
-        early = x.part(end["step"]) < 0.985
-        rows.append(_whose(end) | place | {"why": end["why"], "early": early})
-    name_right([row for row in rows if not row["early"]], y, size.height)
-    name_early([row for row in rows if row["early"]], x, y, size.width, size.height)
-    # The good ones lie on top.
-    return sorted(rows, key=lambda row: bool(row["verdict"] == "good"))
-
-
-def _marks(ends: list[dict[str, Any]], axes: _Axes, key: _Key) -> list[alt.Chart]:
-    """The mark of the verdict at the end of each lane, the names with their leaders, and a halo where names cross lines."""
-    theme = key.theme
-    faint = alt.OpacityValue(**_dimmed(1.0))
-    text = alt.Text("text:N")
-    words: dict[str, Any] = {"type": "text", "align": "left", "baseline": "middle"}
-    right = inline(_only(row, "label", "y", "label_y", "text") for row in ends if "label_y" in row)
-    leader = alt.Chart(right, mark=alt.MarkDef(type="rule", xOffset=7, x2Offset=17, strokeWidth=1.4))
-    name = alt.Chart(right, mark=alt.MarkDef(**words, dx=21, color=theme.text))
-    edge = {"x": alt.XValue("width")}
-    early = inline(_only(row, "label", "x", "text_y", "text") for row in ends if "text_y" in row)
-    around = {"color": theme.background, "stroke": theme.background, "strokeWidth": 4}
-    halo = alt.Chart(early, mark=alt.MarkDef(**words, dx=8, **around))
-    near = alt.Chart(early, mark=alt.MarkDef(**words, dx=8, color=theme.text))
-    point = {"type": "point", "filled": True, "size": 70, "stroke": theme.background, "strokeWidth": 0.8}
-    whole = ("lane", "label", "seed", "verdict", "why", "ends", "x", "y")
-    mark = alt.Chart(inline(_only(row, *whole) for row in ends), mark=alt.MarkDef(**point))
-    return [
-        leader.encode(
-            **edge, x2=alt.X2Value("width"), y=axes.up("y"), y2="label_y:Q", stroke=key.stroke, opacity=faint
-        ),
-        name.encode(**edge, y=axes.up("label_y"), text=text, opacity=faint),
-        halo.encode(**axes.at("text_y"), text=text, opacity=faint),
-        near.encode(**axes.at("text_y"), text=text, opacity=faint),
-        mark.encode(**axes.at(), **key.verdicts, opacity=faint, tooltip=_tooltip(alt.Tooltip("why:N", title="why"))),
-    ]
-
-
-def _only(row: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: row[name] for name in names}

@@ -17,7 +17,10 @@ _RIGHT = "M-.8,-.95L-.8,.95L.95,0ZM-.42,-.4L.25,0L-.42,.4Z"
 
 
 class Look(NamedTuple):
-    """One verdict's look: its word and sign, its Vega shape, and which of the theme's verdict colours it takes."""
+    """One verdict's look.
+
+    Its word and sign, its Vega shape, and which of the theme's verdict colours it takes.
+    """
 
     word: str
     sign: str

@@ -4,14 +4,15 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_lanes, chosen_tensors
-from lrscope.charts.lines import SCHEMA, Size, draw_lines, line_frame
+from lrscope.charts.line_panels import draw_lines
+from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes, recorded
 from lrscope.charts.plate import Words, nothing
 from lrscope.charts.theme import Theme
 
 MOST_TENSORS = 4
-MOST_LANES = 64
+MOST_LANES = 16
 
 _SIZE = Size(width=360, height=200, columns=2)
 
@@ -22,7 +23,10 @@ def gradient_frame(study: Readable) -> pl.DataFrame:
 
 
 def update_frame(study: Readable) -> pl.DataFrame:
-    """norm(w_{t+1} - w_t) / norm(w_t) of each chosen tensor; columns as `lines.SCHEMA`, one panel a tensor."""
+    """norm(w_{t+1} - w_t) / norm(w_t) of each chosen tensor.
+
+    Columns as `lines.SCHEMA`, one panel a tensor.
+    """
     return _frame(study, "update_ratio")
 
 
@@ -36,7 +40,12 @@ def _frame(study: Readable, quantity: str) -> pl.DataFrame:
         note = f"{note} {len(places)} of {len(names)} tensors.".strip()
     titles = [f"{shown(names[i])}  {shape_label(shapes[i])}" for i in places]
     panels = pl.DataFrame(
-        {"tensor": [names[i] for i in places], "panel": range(len(places)), "panel_title": titles, "axis": titles},
+        {
+            "tensor": [names[i] for i in places],
+            "panel": range(len(places)),
+            "panel_title": titles,
+            "axis": titles,
+        },
         schema={"tensor": pl.Utf8, "panel": pl.Int64, "panel_title": pl.Utf8, "axis": pl.Utf8},
     )
     # A ratio over a tensor that starts at zero is infinite: one point to leave out, not the end of the lane.
@@ -49,7 +58,7 @@ def _draw(frame: pl.DataFrame, theme: Theme, chart: Chart, what: str) -> Drawing
     if not frame.height:
         return nothing(theme, words)
     panels, lanes = frame["panel"].n_unique(), frame["lane"].n_unique()
-    about = f"Line charts: {what} of {panels} tensors against optimiser step for {lanes} lanes, coloured by learning rate."
+    about = f"Line charts: {what} of {panels} tensors against optimiser step for {lanes} lanes, by rate."
     words = words._replace(about=about)
     return draw_lines(frame, theme, words, size=_SIZE, step_title="optimiser step", room=100.0, log=True)
 

@@ -16,7 +16,10 @@ def rate_labels(rates: Sequence[float]) -> dict[float, str]:
 
 
 def shown(name: str, longest: int = 34) -> str:
-    """A name from outside as one line that can be drawn: control characters made visible, the middle cut when long."""
+    """A name from outside as one line that can be drawn.
+
+    Control characters made visible, the middle cut when long.
+    """
     clean = "".join(
         "\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in name
     )
@@ -42,5 +45,8 @@ def unit_label(what: str, unit: str) -> str:
 
 
 def loss_unit(recorded: str, loss: str) -> str:
-    """The unit of a loss: the recorded one; else nats for the losses that are logarithms of a likelihood; else its name."""
+    """The unit of a loss: the recorded one; else nats for the losses that are logarithms of a likelihood.
+
+    Else its name.
+    """
     return recorded or ("nats" if loss in _NATS else shown(loss, 24))

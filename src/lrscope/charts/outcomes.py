@@ -1,4 +1,7 @@
-"""Outcomes: what became of every lane, one row a lane. The valley and the table of the report are made of it."""
+"""Outcomes: what became of every lane, one row a lane.
+
+The valley and the table of the report are made of it.
+"""
 
 import polars as pl
 
@@ -37,11 +40,14 @@ def loss_axis(study: Readable, what: str, name: str) -> str:
 def judged_lanes(study: Readable) -> pl.DataFrame:
     """Every lane with its label and its verdict, columns as in `SCHEMA`, by seed and rising rate.
 
-    A lane that has no verdict yet is `cannot_tell`. `why` is the first clause of the evidence, what a tooltip has room for.
+    A lane that has no verdict yet is `cannot_tell`. `why` is the first clause of the evidence, what a tooltip
+    has room for.
     """
     lanes = study.lanes.select("lane", "rate", "seed", "state", "steps", "stopped_step")
     labels = rate_labels(study.plan.rates)
-    verdicts = study.verdicts().select("lane", "verdict", "attributes", why=pl.col("evidence").str.split("; ").list.first())
+    verdicts = study.verdicts().select(
+        "lane", "verdict", "attributes", why=pl.col("evidence").str.split("; ").list.first()
+    )
     return (
         lanes.join(verdicts, on="lane", how="left", maintain_order="left")
         .with_columns(
@@ -58,8 +64,9 @@ def judged_lanes(study: Readable) -> pl.DataFrame:
 def outcomes(study: Readable) -> pl.DataFrame:
     """`judged_lanes` with the losses each lane ended at.
 
-    Adds final_train_loss (mean over the last epoch's steps), final_val_loss, best_val_loss, best_val_epoch (epoch 0,
-    before training, does not count). Null for what was not measured, and for the final losses of a lane that stopped.
+    Adds final_train_loss (mean over the last epoch's steps), final_val_loss, best_val_loss, best_val_epoch
+    (epoch 0, before training, does not count). Null for what was not measured, and for the final losses of a
+    lane that stopped.
     """
     lanes = judged_lanes(study)
     epoch = max(study.plan.steps_per_epoch, 1)

@@ -1,11 +1,16 @@
-"""What panels share: how they stand side by side, and an axis whose title can be read without turning the head."""
+"""What panels share.
+
+How they stand side by side, and an axis whose title can be read without turning the head.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
 from lrscope.charts.chart import Drawing
 from lrscope.charts.scales import Span
+from lrscope.charts.theme import Theme
 
 
 def beside(
@@ -34,3 +39,18 @@ def upright(title: str, axis: Span, raise_by: float = 0) -> alt.Axis:
         titleX=-8 - 6 * widest,
         titleY=-13 - raise_by,
     )
+
+
+def haloed(
+    words: alt.Chart, theme: Theme, colour: str, place: dict[str, Any], **channels: Any
+) -> list[alt.Chart]:
+    """Text that lines may pass behind: itself, and beneath it the same, wider, in the background's colour.
+
+    Args:
+        words: the chart that holds the data, with its transforms.
+        theme: the look; `colour` is that of the text.
+        place: properties of the text mark: align, baseline, dx, ...
+        channels: the encoding.
+    """
+    around = {"color": theme.background, "stroke": theme.background, "strokeWidth": 4}
+    return [words.mark_text(**place, **look).encode(**channels) for look in (around, {"color": colour})]

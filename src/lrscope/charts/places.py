@@ -1,7 +1,6 @@
 """Where labels stand so that none covers another: least movement, order kept."""
 
 from collections.abc import Sequence
-
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,11 @@ _SAME_PLACE = 3.0
 
 
 def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places as near as possible (least squares) to the wanted ones, at least `gap` apart, inside low .. high.
+    """Places as near as possible (least squares) to the wanted ones, `gap` apart or more, in low .. high.
 
-    Labels that touch form a block that stands at the mean of what its members want: the pool-adjacent-violators solution of
-    isotonic regression on `wanted - rank * gap` (Barlow et al. 1972). Where there is no room for all, the gap shrinks.
+    Labels that touch form a block that stands at the mean of what its members want: the
+    pool-adjacent-violators solution of isotonic regression on `wanted - rank * gap` (Barlow et al. 1972).
+    Where there is no room for all, the gap shrinks.
     """
     if not wanted:
         return []
@@ -45,7 +45,8 @@ def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[
 def name_right(rows: list[dict[str, Any]], y: Span, height: float) -> None:
     """Give the lanes that reach the right edge their labels there: `text`, and `label_y` on the axis.
 
-    One label a rate; neighbouring rates that end at one place share one ("1e-5 – 1e-4"); what has no room goes without.
+    One label a rate; neighbouring rates that end at one place share one ("1e-5 – 1e-4"); what has no room
+    goes without.
 
     Args:
         rows: with rate, label and y, changed in place.

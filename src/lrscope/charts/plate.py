@@ -27,7 +27,10 @@ class Words(NamedTuple):
 
 
 def finished(drawing: Drawn, theme: Theme, words: Words) -> Drawn:
-    """The drawing with its words and its theme, changed in place: `.properties` would copy all of it once more."""
+    """The drawing with its words and its theme, changed in place.
+
+    `.properties` would copy all of it once more.
+    """
     subtitle = [words.question, words.note] if words.note else [words.question]
     drawing.title = alt.TitleParams(text=words.title, subtitle=subtitle)
     drawing.description = words.about

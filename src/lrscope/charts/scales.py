@@ -44,7 +44,9 @@ class Span(NamedTuple):
     @property
     def scale(self) -> alt.Scale:
         """This span as a Vega-Lite scale."""
-        extra: dict[str, Any] = {"log": {}, "symlog": {"constant": self.constant}}.get(self.kind, {"zero": False})
+        extra: dict[str, Any] = {"log": {}, "symlog": {"constant": self.constant}}.get(
+            self.kind, {"zero": False}
+        )
         kind: Any = self.kind
         return alt.Scale(type=kind, domain=[self.low, self.high], nice=False, **extra)
 
@@ -88,17 +90,26 @@ class Span(NamedTuple):
     @property
     def ticks(self) -> list[float]:
         """Round values inside the span, some three to eight of them."""
+        return self.ticks_of(7)
+
+    def ticks_of(self, most: int) -> list[float]:
+        """Round values inside the span, about `most` at most."""
         if self.kind == "log":
-            return _log_ticks(self.low, self.high)
+            return _log_ticks(self.low, self.high, most)
         if self.kind == "symlog":
-            return _symlog_ticks(self)
-        return _linear_ticks(self.low, self.high)
+            return _symlog_ticks(self, 1 / most)
+        return _linear_ticks(self.low, self.high, most)
 
     @property
     def tick_text(self) -> str:
-        """The Vega expression that writes a tick: powers of ten at the far ends of a log axis, all alike on a linear one."""
+        """The Vega expression that writes a tick.
+
+        Powers of ten at the far ends of a log axis, all alike on a linear one.
+        """
         if self.kind == "linear":
-            return _NUMBER_TICK.format(large="1e5", small="1e-5" if max(-self.low, self.high) > 1e-4 else "1e300")
+            return _NUMBER_TICK.format(
+                large="1e5", small="1e-5" if max(-self.low, self.high) > 1e-4 else "1e300"
+            )
         return _NUMBER_TICK.format(large="1e4", small="1e-3")
 
     def rounded(self, values: NDArray[np.float64]) -> list[float | None]:
@@ -159,15 +170,19 @@ def span(
     Args:
         calm: values of the lanes the axis is made for; may be empty.
         every: values of all lanes; what is not finite is passed over.
-        room: how far beyond the calm values the axis reaches for the others: a factor upwards on a log axis, a factor of the
-            width on a linear one.
+        room: how far beyond the calm values the axis reaches for the others: a factor upwards on a log axis,
+            a factor of the width on a linear one.
         log: True for a log axis, False for a linear one; None decides by the values.
     """
     every = every[np.isfinite(every)]
     calm = calm[np.isfinite(calm)]
     if log or (log is None and _wants_log(calm if calm.size else every, every)):
         return _log_span(calm, every, room)
-    if not calm.size and every.size and float(np.abs(every).max()) > 1e3 * float(np.median(np.abs(every))) > 0:
+    if (
+        not calm.size
+        and every.size
+        and float(np.abs(every).max()) > 1e3 * float(np.median(np.abs(every))) > 0
+    ):
         reach, constant = float(np.abs(every).max()), float(np.median(np.abs(every)))
         return Span(-reach if every.min() < 0 else 0.0, reach, "symlog", min(constant, 1.0))
     return _linear_span(calm if calm.size else every, every, room)
@@ -218,7 +233,7 @@ def _linear_span(calm: NDArray[np.float64], every: NDArray[np.float64], room: fl
     return Span(low - pad, high + pad, "linear")
 
 
-def _log_ticks(low: float, high: float, most: int = 7) -> list[float]:
+def _log_ticks(low: float, high: float, most: int) -> list[float]:
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     if last - first >= 3:
         stride = next(s for s in _STRIDES if (last - first + 1) / s <= most)
@@ -228,10 +243,10 @@ def _log_ticks(low: float, high: float, most: int = 7) -> list[float]:
         ticks = [tick for tick in ticks if low <= tick <= high]
         if len(ticks) <= most:
             break
-    return ticks if len(ticks) >= 3 else _linear_ticks(low, high)
+    return ticks if len(ticks) >= 3 else _linear_ticks(low, high, most)
 
 
-def _linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
+def _linear_ticks(low: float, high: float, most: int) -> list[float]:
     raw = (high - low) / most
     power = 10.0 ** math.floor(math.log10(raw))
     stride = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw)
@@ -241,7 +256,7 @@ def _linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [tick for tick in ticks if tick <= high + 1e-9 * stride]
 
 
-def _symlog_ticks(axis: Span, gap: float = 0.15) -> list[float]:
+def _symlog_ticks(axis: Span, gap: float) -> list[float]:
     """Zero, and powers of ten from the outside in, as long as they stand `gap` of the axis apart."""
     outer = math.floor(math.log10(max(abs(axis.low), abs(axis.high))))
     inner = math.floor(math.log10(axis.constant))

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from lrscope.charts.chart import Advice, Readable
+from lrscope.diagnosis.conclusions import Conclusion
 from lrscope.plan import Plan
 from lrscope.record import Series
 
@@ -77,6 +78,10 @@ class Snapshot:
         """The rate to take, or why it cannot be told."""
         return self._recommendation
 
+    def conclusions(self) -> Sequence[Conclusion]:
+        """What the study says of too high, medium and too low a rate."""
+        return self._conclusions
+
     @cached_property
     def _trajectories(self) -> pl.DataFrame:
         return self._study.trajectories()
@@ -92,3 +97,7 @@ class Snapshot:
     @cached_property
     def _recommendation(self) -> Advice:
         return self._study.recommendation()
+
+    @cached_property
+    def _conclusions(self) -> Sequence[Conclusion]:
+        return self._study.conclusions()

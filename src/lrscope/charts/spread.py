@@ -43,9 +43,9 @@ _WIDTH, _HEIGHT = 205, 240
 def frame(study: Readable) -> pl.DataFrame:
     """Three measures of the spread of every tensor where each lane ended. Columns as `SCHEMA`.
 
-    The standard deviation and the largest magnitude are those of the last recorded point, the percentiles come from
-    the last histogram, linear inside a bin. `before` is the same before training. Only positive, finite values: the axes are
-    logarithmic, and one scalar alone has no spread.
+    The standard deviation and the largest magnitude are those of the last recorded point, the percentiles
+    come from the last histogram, linear inside a bin. `before` is the same before training. Only positive,
+    finite values: the axes are logarithmic, and one scalar alone has no spread.
     """
     parts = [_deviation(study), _percentiles(study), _magnitude(study)]
     found = pl.concat([part.with_columns(panel=pl.lit(i)) for i, part in enumerate(parts)])
@@ -76,7 +76,10 @@ def frame(study: Readable) -> pl.DataFrame:
 
 
 def _ends(rows: pl.DataFrame, at: str) -> pl.DataFrame:
-    """The last finite value of each lane and tensor, and the first recorded one: columns lane, tensor, value, before."""
+    """The last finite value of each lane and tensor, and the first recorded one.
+
+    Columns lane, tensor, value, before.
+    """
     rows = rows.filter(pl.col("value").is_finite()).sort("lane", "tensor", at)
     first = pl.col("value").filter(pl.col(at) == 0).first()
     return rows.group_by("lane", "tensor", maintain_order=True).agg(pl.col("value").last(), before=first)
@@ -138,13 +141,17 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     names = {row["place"]: shown(row["tensor"], 13) for row in places.iter_rows(named=True)}
     tints = dict(zip(names, theme.tensor_colours(len(names)), strict=True))
     x = rate_span(frame["rate"].to_numpy())
-    panels = [_panel(panel, theme, x, names, tints) for panel in frame.partition_by("panel", maintain_order=True)]
+    panels = [
+        _panel(panel, theme, x, names, tints) for panel in frame.partition_by("panel", maintain_order=True)
+    ]
     about = (
-        f"Line charts on log axes: {', '.join(frame['measure'].unique(maintain_order=True))} of {len(names)} tensors "
-        "against learning rate, where each lane ended."
+        f"Line charts on log axes: {', '.join(frame['measure'].unique(maintain_order=True))} of "
+        f"{len(names)} tensors against learning rate, where each lane ended."
     )
     note = "Ticks at the left edge: before training. Crosses: diverged, at their last finite value. "
-    return finished(beside(panels, 3), theme, words._replace(about=about, note=(note + frame["note"][0]).strip()))
+    return finished(
+        beside(panels, 3), theme, words._replace(about=about, note=(note + frame["note"][0]).strip())
+    )
 
 
 def _panel(
@@ -167,7 +174,7 @@ def _panel(
     across = alt.X(
         "rate:Q",
         scale=x.scale,
-        axis=alt.Axis(values=x.ticks, labelExpr=RATE_TICK, title="learning rate (log)", labelOverlap="greedy"),
+        axis=alt.Axis(values=x.ticks_of(4), labelExpr=RATE_TICK, title="learning rate (log)"),
     )
     axis = upright(str(frame["measure"][0]), y)
 
@@ -176,31 +183,38 @@ def _panel(
 
     rows = [_point(row, y) for row in medians.iter_rows(named=True)]
     lines, ends = [], []
-    for tensor in medians.partition_by("place", maintain_order=True):
+    tensors = medians.partition_by("place", maintain_order=True)
+    for tensor in tensors:
         steps, inside = y.cut(np.log(tensor["rate"].to_numpy()), tensor["value"].to_numpy())
         place = int(tensor["place"][0])
         lines.append({"place": place, "x": np.exp(steps).tolist(), "y": y.rounded(inside)})
         ends.append({"place": place, "name": names[place], "end": y.clamp(float(tensor["value"][-1]))})
-    places = apart([y.part(end["end"]) * _HEIGHT for end in ends], LABEL_GAP, 0, _HEIGHT)
+    wanted = [y.part(float(tensor["value"][-1])) * _HEIGHT for tensor in tensors]
+    places = apart(wanted, LABEL_GAP, 0, _HEIGHT)
     ends = [end | {"at": y.at(place / _HEIGHT)} for end, place in zip(ends, places, strict=True)]
     starts = frame.group_by("place").agg(pl.col("before").median()).drop_nulls().sort("place")
     start_rows = [row | {"before": y.clamp(row["before"])} for row in starts.to_dicts() if row["before"] > 0]
-    line_data = {"data": inline(lines), "transform": [alt.FlattenTransform(flatten=["x", "y"])]}
+    line_data: dict[str, Any] = {
+        "data": inline(lines),
+        "transform": [alt.FlattenTransform(flatten=["x", "y"])],
+    }
     several = frame["seed"].n_unique() > 1
     layers = [
         alt.Chart(inline(start_rows), mark=alt.MarkDef(type="rule", strokeWidth=2)).encode(
-            x=alt.XValue(-3), x2=alt.X2Value(7), y=up("before"), color=tint
+            x=alt.value(-3), x2=alt.value(7), y=up("before"), color=tint
         ),
         alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=1.6), **line_data).encode(
             x=alt.X("x:Q", scale=x.scale, axis=across["axis"]), y=up("y"), color=tint
         ),
-        alt.Chart(inline(ends), mark=alt.MarkDef(type="rule", strokeWidth=1.4, xOffset=6, x2Offset=15)).encode(
-            x=alt.XValue("width"), x2=alt.X2Value("width"), y=up("end"), y2="at:Q", color=tint
-        ),
+        alt.Chart(
+            inline(ends), mark=alt.MarkDef(type="rule", strokeWidth=1.4, xOffset=6, x2Offset=15)
+        ).encode(x=alt.value("width"), x2=alt.value("width"), y=up("end"), y2="at:Q", color=tint),
         alt.Chart(
             inline(ends),
-            mark=alt.MarkDef(type="text", align="left", baseline="middle", dx=18, color=theme.text, fontSize=10.5),
-        ).encode(x=alt.XValue("width"), y=up("at"), text=alt.Text("name:N")),
+            mark=alt.MarkDef(
+                type="text", align="left", baseline="middle", dx=18, color=theme.text, fontSize=10.5
+            ),
+        ).encode(x=alt.value("width"), y=up("at"), text=alt.Text("name:N")),
         *_points(rows, theme, across, up, tint, several),
     ]
     return alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
@@ -233,11 +247,19 @@ def _points(
         alt.Tooltip("verdict:N", title="verdict"),
         alt.Tooltip("value:Q", title="value", format=".4~g"),
     ]
-    dots = {"type": "point", "filled": True, "opacity": 1, "stroke": theme.background, "strokeWidth": 0.6}
+    dots: dict[str, Any] = {
+        "type": "point",
+        "filled": True,
+        "opacity": 1,
+        "stroke": theme.background,
+        "strokeWidth": 0.6,
+    }
     kept, lost = (inline(row for row in rows if row["lost"] is is_lost) for is_lost in (False, True))
     cross = look("diverged").shape
     layers = [
-        alt.Chart(kept, mark=alt.MarkDef(**dots, size=22)).encode(x=across, y=up("y"), color=tint, tooltip=tooltip),
+        alt.Chart(kept, mark=alt.MarkDef(**dots, size=22)).encode(
+            x=across, y=up("y"), color=tint, tooltip=tooltip
+        ),
         alt.Chart(lost, mark=alt.MarkDef(**dots, size=60, shape=cross)).encode(
             x=across, y=up("y"), color=tint, tooltip=tooltip
         ),
@@ -249,5 +271,9 @@ def _points(
 
 
 SPREAD = Chart(
-    "spread", "Spread against learning rate", "At which rate do the parameters leave the range they started in?", frame, draw
+    "spread",
+    "Spread against learning rate",
+    "At which rate do the parameters leave the range they started in?",
+    frame,
+    draw,
 )

@@ -1,7 +1,8 @@
 """Theme: the colours, the type and the Vega-Lite configuration of every chart, light and dark.
 
-Lanes are coloured by rate along viridis (van der Walt and Smith 2015, CC0), whose lightness rises steadily, cut to the
-part that keeps a contrast of 3:1 with the background (WCAG 2.2, 1.4.11): the whole ramp falls to 1.3:1 at one end.
+Lanes are coloured by rate along viridis (van der Walt and Smith 2015, CC0), whose lightness rises steadily,
+cut to the part that keeps a contrast of 3:1 with the background (WCAG 2.2, 1.4.11): the whole ramp falls to
+1.3:1 at one end.
 """
 
 import dataclasses
@@ -16,8 +17,8 @@ FONT = (
 """It ends in a generic family: a font that is not installed, named alone, makes the text of a PNG vanish."""
 
 _VIRIDIS = (
-    "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#22a884", "#44bf70", "#7ad151", "#bddf26",
-    "#fde725",
+    "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c",
+    "#22a884", "#44bf70", "#7ad151", "#bddf26", "#fde725",
 )  # fmt: skip
 
 
@@ -27,10 +28,11 @@ class Theme:
 
     Attributes:
         name: "light" or "dark".
-        background, text, muted, grid: of the page, of what is read, of what is read second, of the grid's hairlines.
+        background, text, muted, grid: of the page, of what is read, of what is read second, of the grid's
+            hairlines.
         ramp: the part of viridis, low rates to high, that keeps 3:1 on the background.
-        good, slow, risky, bad, unknown: the colours of verdicts; told apart under protan, deutan and tritan vision, and
-            never alone: a shape and a word always stand beside them.
+        good, slow, risky, bad, unknown: the colours of verdicts; told apart under protan, deutan and tritan
+            vision, and never alone: a shape and a word always stand beside them.
         tensors: colours of tensors, in the order of the model.
     """
 

@@ -4,14 +4,15 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_lanes, chosen_tensors
-from lrscope.charts.lines import SCHEMA, Size, draw_lines, line_frame
+from lrscope.charts.line_panels import draw_lines
+from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, nothing
 from lrscope.charts.theme import Theme
 
 MOST_SCALARS = 6
-MOST_LANES = 64
+MOST_LANES = 32
 
 _SIZE = Size(width=360, height=220, columns=2)
 
@@ -19,7 +20,8 @@ _SIZE = Size(width=360, height=220, columns=2)
 def frame(study: Readable) -> pl.DataFrame:
     """The tracked scalars at every step, reduced; columns as `lines.SCHEMA`, one panel a scalar.
 
-    Lines that alternate with period 2 keep both sides: each bin keeps its lowest and its highest point, no mean is taken.
+    Lines that alternate with period 2 keep both sides: each bin keeps its lowest and its highest point, no
+    mean is taken.
     """
     tracked = study.plan.tracked
     paths = study.trajectories()
@@ -49,15 +51,23 @@ def frame(study: Readable) -> pl.DataFrame:
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """Panels two by two, each with its own axis."""
-    words = Words(TRAJECTORY.title, TRAJECTORY.question, "No scalar was tracked, or no step has been recorded yet.")
+    words = Words(
+        TRAJECTORY.title, TRAJECTORY.question, "No scalar was tracked, or no step has been recorded yet."
+    )
     if not frame.height:
         return nothing(theme, words)
     panels, lanes = frame["panel"].n_unique(), frame["lane"].n_unique()
-    about = f"Line charts: {panels} weights against optimiser step for {lanes} lanes, coloured by learning rate."
+    about = (
+        f"Line charts: {panels} weights against optimiser step for {lanes} lanes, coloured by learning rate."
+    )
     words = words._replace(about=about)
     return draw_lines(frame, theme, words, size=_SIZE, step_title="optimiser step", room=3.0, log=False)
 
 
 TRAJECTORY = Chart(
-    "trajectory", "Weights in motion", "What path does a single weight take at each learning rate?", frame, draw
+    "trajectory",
+    "Weights in motion",
+    "What path does a single weight take at each learning rate?",
+    frame,
+    draw,
 )

@@ -8,13 +8,13 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.inline import inline
+from lrscope.charts.landmarks import Axes, before_training, names, regions
 from lrscope.charts.looks import CALM, LOST, look, looks_of, verdict_channels
 from lrscope.charts.outcomes import loss_axis, outcomes, recorded
-from lrscope.charts.panels import upright
+from lrscope.charts.panels import haloed
 from lrscope.charts.plate import Words, finished, nothing
-from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
+from lrscope.charts.scales import rate_span, span
 from lrscope.charts.theme import Theme
-from lrscope.diagnosis.evidence import times_text
 from lrscope.rates import format_rate
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -51,9 +51,10 @@ _FOOTROOM = 14
 def frame(study: Readable) -> pl.DataFrame:
     """One row a lane. Columns as `SCHEMA`.
 
-    `loss` is what the recommendation compares by: the final or the best validation loss, or the final training loss; null
-    for a lane that diverged. `training` is the final training loss beside a validation loss. `before` is the loss before training (median
-    over seeds); with recommended, low, high and first_failing it is the same in every row.
+    `loss` is what the recommendation compares by: the final or the best validation loss, or the final
+    training loss; null for a lane that diverged. `training` is the final training loss beside a validation
+    loss. `before` is the loss before training (median over seeds); with recommended, low, high and
+    first_failing it is the same in every row.
     """
     advice = study.recommendation()
     name, column = _OBJECTIVES.get(advice.objective, ("loss", "final_train_loss"))
@@ -80,9 +81,12 @@ def frame(study: Readable) -> pl.DataFrame:
 
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
-    """Loss against rate: a point a lane by verdict, the median over seeds, the band of the seeds, interval and cliff."""
+    """Loss against rate.
+
+    A point a lane by verdict, the median over seeds, the band of the seeds, interval and cliff.
+    """
     words = Words(VALLEY.title, VALLEY.question, "No lane has ended an epoch yet.")
-    if not frame.height or frame["loss"].null_count() == frame.height == (frame["verdict"] == "cannot_tell").sum():
+    if not frame.height or (frame["loss"].is_null().all() and not frame["verdict"].is_in(list(LOST)).any()):
         return nothing(theme, words)
     facts = frame.row(0, named=True)
     rates = frame["rate"].to_numpy()
@@ -90,103 +94,25 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     x = rate_span(np.append(rates, marked))
     calm = frame.filter(pl.col("verdict").is_in(list(CALM)))["loss"].drop_nulls().to_numpy()
     beside = [facts["before"]] if facts["before"] is not None else []
-    every = np.concatenate((frame["loss"].drop_nulls().to_numpy(), frame["training"].drop_nulls().to_numpy(), beside))
-    y = span(np.append(calm, beside), every, room=4.0).with_room(above=_HEADROOM / _HEIGHT, below=_FOOTROOM / _HEIGHT)
-    axes = _Axes(x, y, str(facts["axis"]))
+    every = np.concatenate(
+        (frame["loss"].drop_nulls().to_numpy(), frame["training"].drop_nulls().to_numpy(), beside)
+    )
+    y = span(np.append(calm, beside), every, room=4.0).with_room(
+        above=_HEADROOM / _HEIGHT, below=_FOOTROOM / _HEIGHT
+    )
+    axes = Axes(x, y, str(facts["axis"]))
     layers = [
-        *_regions(facts, axes, theme),
-        *_before(facts, axes, theme),
+        *regions(facts, axes, theme),
+        *before_training(facts, axes, theme),
         *_medians(frame, axes, theme),
-        *_regions_names(facts, axes, theme),
+        *names(facts, axes, theme, _WIDTH),
     ]
     drawing = alt.LayerChart(layer=[*layers, _lanes(frame, axes, theme)], width=_WIDTH, height=_HEIGHT)
     note = "" if frame["seed"].n_unique() == 1 else "Line: median over seeds. Band: lowest to highest seed."
     return finished(drawing, theme, words._replace(about=_about(frame, facts), note=note))
 
 
-class _Axes:
-    """The two axes, the same for every layer."""
-
-    def __init__(self, rates: Span, losses: Span, title: str) -> None:
-        self.rates, self.losses = rates, losses
-        self.x_axis = alt.Axis(values=rates.ticks, labelExpr=RATE_TICK, title="learning rate (log)")
-        self.x_scale = rates.scale
-        self.y_axis = upright(title, losses, raise_by=12)
-        self.y_scale = losses.scale
-
-    def x(self, field: str) -> alt.X:
-        return alt.X(f"{field}:Q", scale=self.x_scale, axis=self.x_axis)
-
-    def y(self, field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", scale=self.y_scale, axis=self.y_axis)
-
-
-def _regions(facts: dict[str, Any], axes: _Axes, theme: Theme) -> list[alt.Chart]:
-    """The recommended interval and what lies beyond the cliff, tinted over the whole height."""
-    layers = []
-    if facts["low"] is not None and facts["high"] is not None:
-        low, high = float(facts["low"]), float(facts["high"])
-        # An interval of one rate is still wide enough to see.
-        low, high = (low / 1.06, high * 1.06) if high / low < 1.12 else (low, high)
-        data = inline([{"low": axes.rates.clamp(low), "high": axes.rates.clamp(high)}])
-        rect = alt.Chart(data).mark_rect(color=theme.good, opacity=0.13)
-        layers.append(rect.encode(x=axes.x("low"), x2="high:Q"))
-    if facts["first_failing"] is not None:
-        data = inline([{"from": axes.rates.clamp(facts["first_failing"]), "to": axes.rates.high}])
-        rect = alt.Chart(data).mark_rect(color=theme.bad, opacity=0.07)
-        rule = alt.Chart(data).mark_rule(color=theme.bad, strokeDash=[5, 4], strokeWidth=1.3)
-        layers += [rect.encode(x=axes.x("from"), x2="to:Q"), rule.encode(x=axes.x("from"))]
-    if facts["recommended"] is not None:
-        rule = alt.Chart(inline([{"rate": facts["recommended"]}])).mark_rule(color=theme.good, strokeWidth=1.8)
-        layers.append(rule.encode(x=axes.x("rate")))
-    return layers
-
-
-def _regions_names(facts: dict[str, Any], axes: _Axes, theme: Theme) -> list[alt.Chart]:
-    """Above the panel, over its rule: what is recommended, what fails first, and between them the margin."""
-    rate, cliff = facts["recommended"], facts["first_failing"]
-    layers = []
-
-    def name(at: float, text: str, colour: str, align: Any, dx: float) -> alt.Chart:
-        mark = alt.Chart(inline([{"at": axes.rates.clamp(at), "text": text}])).mark_text(
-            align=align, baseline="bottom", dx=dx, dy=-5, color=colour, fontWeight=600, fontSize=11.5
-        )
-        return mark.encode(x=axes.x("at"), y=alt.value(0), text="text:N")
-
-    gap = (axes.rates.part(cliff) - axes.rates.part(rate)) * _WIDTH if rate and cliff else 1e9
-    if rate:
-        near_left = axes.rates.part(rate) * _WIDTH < 110
-        align, dx = ("left", -3) if near_left and gap > 260 else ("right", 3) if gap < 230 else ("center", 0)
-        layers.append(name(rate, f"recommended {format_rate(rate)}", theme.good, align, dx))
-    if cliff:
-        layers.append(name(cliff, f"first to fail {format_rate(cliff)}", theme.bad, "left", -3))
-    if rate and cliff and gap > 24:
-        data = inline([{"from": rate, "to": axes.rates.clamp(cliff), "mid": (rate * cliff) ** 0.5}])
-        text = f"margin ×{times_text(cliff / rate)}"
-        arrow = alt.Chart(data).mark_rule(color=theme.muted, strokeWidth=1, xOffset=4, x2Offset=-4)
-        layers.append(arrow.encode(x=axes.x("from"), x2="to:Q", y=alt.value(19)))
-        head = alt.Chart(data).mark_point(shape="triangle-right", filled=True, size=34, color=theme.muted, xOffset=-6)
-        layers.append(head.encode(x=axes.x("to"), y=alt.value(19)))
-        if gap > 76:
-            words = alt.Chart(data).mark_text(text=text, color=theme.muted, baseline="bottom", dy=-3)
-            layers.append(words.encode(x=axes.x("mid"), y=alt.value(19)))
-    return layers
-
-
-def _before(facts: dict[str, Any], axes: _Axes, theme: Theme) -> list[alt.Chart]:
-    """The loss before training: whatever ends above it has learned nothing."""
-    before = facts["before"]
-    if before is None or not axes.losses.low <= before <= axes.losses.high:
-        return []
-    base = alt.Chart(inline([{"before": before}]))
-    rule = base.mark_rule(color=theme.muted, strokeDash=[2, 3], strokeWidth=1).encode(y=axes.y("before"))
-    words = base.mark_text(
-        text=["before", "training"], align="left", baseline="middle", dx=6, dy=-6, color=theme.muted, fontStyle="italic"
-    ).encode(x=alt.value("width"), y=axes.y("before"))
-    return [rule, words]
-
-
-def _medians(frame: pl.DataFrame, axes: _Axes, theme: Theme) -> list[alt.Chart]:
+def _medians(frame: pl.DataFrame, axes: Axes, theme: Theme) -> list[alt.Chart]:
     """The band of the seeds, the median over them, and the training loss as a thinner line."""
     by_rate = frame.group_by("rate").agg(
         pl.col("loss").median(),
@@ -197,9 +123,8 @@ def _medians(frame: pl.DataFrame, axes: _Axes, theme: Theme) -> list[alt.Chart]:
     by_rate = by_rate.sort("rate")
     layers = []
     if frame["seed"].n_unique() > 1:
-        rows = by_rate.drop_nulls("loss").select("rate", *(
-            pl.col(name).map_elements(axes.losses.clamp, return_dtype=pl.Float64) for name in ("lowest", "highest")
-        ))  # fmt: skip
+        ends = pl.col("lowest", "highest").clip(axes.losses.low, axes.losses.high)
+        rows = by_rate.drop_nulls("loss").select("rate", ends)
         band = alt.Chart(inline(rows.to_dicts())).mark_area(color=theme.muted, opacity=0.18)
         layers.append(band.encode(x=axes.x("rate"), y=axes.y("lowest"), y2="highest:Q"))
     layers += _line(by_rate, "training", axes, theme.muted, 1.0)
@@ -207,7 +132,7 @@ def _medians(frame: pl.DataFrame, axes: _Axes, theme: Theme) -> list[alt.Chart]:
     return layers + _training_name(by_rate, axes, theme)
 
 
-def _training_name(by_rate: pl.DataFrame, axes: _Axes, theme: Theme) -> list[alt.Chart]:
+def _training_name(by_rate: pl.DataFrame, axes: Axes, theme: Theme) -> list[alt.Chart]:
     """Where the two lines are furthest apart, on the side away from the other."""
     rows = by_rate.drop_nulls(["training", "loss"]).to_dicts()
     rows = [row for row in rows if axes.losses.low <= row["training"] <= axes.losses.high]
@@ -215,20 +140,13 @@ def _training_name(by_rate: pl.DataFrame, axes: _Axes, theme: Theme) -> list[alt
         return []
     row = max(rows, key=lambda row: abs(axes.losses.part(row["training"]) - axes.losses.part(row["loss"])))
     over = row["training"] > row["loss"]
-    words = alt.Chart(inline([row])).mark_text(
-        text="training",
-        align="center",
-        baseline="bottom" if over else "top",
-        dy=-5 if over else 5,
-        color=theme.muted,
-        fontStyle="italic",
-    )
-    return [words.encode(x=axes.x("rate"), y=axes.y("training"))]
+    side = {"baseline": "bottom", "dy": -5} if over else {"baseline": "top", "dy": 5}
+    place = {"text": "training", "align": "center", "fontStyle": "italic", **side}
+    at = {"x": axes.x("rate"), "y": axes.y("training")}
+    return haloed(alt.Chart(inline([row])), theme, theme.muted, place, **at)
 
 
-def _line(
-    by_rate: pl.DataFrame, column: str, axes: _Axes, colour: str, width: float
-) -> list[alt.Chart]:
+def _line(by_rate: pl.DataFrame, column: str, axes: Axes, colour: str, width: float) -> list[alt.Chart]:
     rows = by_rate.drop_nulls(column)
     if not rows.height:
         return []
@@ -242,7 +160,7 @@ def _line(
     return [line.encode(x=axes.x("rate"), y=axes.y("loss"))]
 
 
-def _lanes(frame: pl.DataFrame, axes: _Axes, theme: Theme) -> alt.Chart:
+def _lanes(frame: pl.DataFrame, axes: Axes, theme: Theme) -> alt.Chart:
     """A point a lane; what has no loss, or one off the scale, stands on the upper edge."""
     rows = []
     for lane in frame.sort("rate", descending=True).iter_rows(named=True):
@@ -263,19 +181,18 @@ def _lanes(frame: pl.DataFrame, axes: _Axes, theme: Theme) -> alt.Chart:
         alt.Tooltip("label:N", title="learning rate"),
         alt.Tooltip("seed:Q", title="seed"),
         alt.Tooltip("verdict:N", title="verdict"),
-        alt.Tooltip("loss:Q", title=axes.y_axis["title"], format=".4~g"),
+        alt.Tooltip("loss:Q", title=str(frame["axis"][0]), format=".4~g"),
         alt.Tooltip("training:Q", title="final training loss", format=".4~g"),
         alt.Tooltip("why:N", title="why"),
     ]
-    points = alt.Chart(inline(rows)).mark_point(
-        filled=True, size=95, opacity=1, stroke=theme.background, strokeWidth=1
-    )
-    return points.encode(
+    dot = alt.MarkDef(type="point", filled=True, size=95, stroke=theme.background, strokeWidth=1)
+    points: alt.Chart = alt.Chart(inline(rows), mark=dot).encode(
         x=axes.x("rate"),
         y=axes.y("y"),
         **verdict_channels(looks_of(frame["verdict"]), theme),
         tooltip=tooltip,
     )
+    return points
 
 
 def _about(frame: pl.DataFrame, facts: dict[str, Any]) -> str:
@@ -291,5 +208,9 @@ def _about(frame: pl.DataFrame, facts: dict[str, Any]) -> str:
 
 
 VALLEY = Chart(
-    "valley", "Where each learning rate ends", "Which rates end lowest, and how far away is the cliff?", frame, draw
+    "valley",
+    "Where each learning rate ends",
+    "Which rates end lowest, and how far away is the cliff?",
+    frame,
+    draw,
 )

@@ -15,6 +15,9 @@ from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.thresholds import Thresholds
 from lrscope.plan import Plan
 
+_FEWEST = 4
+"""Losses from which a standard error is taken."""
+
 
 class Baseline(NamedTuple):
     """What the lanes of one seed have in common.
@@ -114,7 +117,7 @@ def _start(
     """The loss before training, and its standard error: 0 for a full batch."""
     if is_full_batch(plan):
         return float(slowest.loss[0]), 0.0
-    window = _still(slowest, plan, thresholds)
+    window = _still(slowest, plan)
     start, error = float(slowest.loss[:window].mean()), _batch_noise(slowest) / math.sqrt(window)
     if smooth_T is None:
         return start, error
@@ -125,15 +128,14 @@ def _start(
     return (end if start < end <= start + thresholds.rise_noise * noise else start), error
 
 
-def _still(slowest: Curve, plan: Plan, thresholds: Thresholds) -> int:
+def _still(slowest: Curve, plan: Plan) -> int:
     """Over how many first steps the slowest lane's loss is that before training.
 
     At most an epoch and a quarter of the run; halved while the later half lies below the earlier by more
-    than twice the standard error of their difference, down to the smoothing's half-life.
+    than twice the standard error of their difference.
     """
     window = max(1, min(plan.steps_per_epoch, slowest.steps // 4))
-    least = max(1, int(slowest.steps * thresholds.smoothing))
-    while window > least:
+    while window >= 2 * _FEWEST:
         earlier, later = slowest.loss[: window // 2], slowest.loss[window // 2 : window]
         error = math.sqrt(float(earlier.var()) / len(earlier) + float(later.var()) / len(later))
         if earlier.mean() - later.mean() <= 2 * error:

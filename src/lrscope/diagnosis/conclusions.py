@@ -1,31 +1,24 @@
 """Conclusions: what everybody says of learning rates, held against the study at hand, in words with figures.
 
-Three sayings: too high a rate is unstable, spreads the weights far too wide and gives nothing usable; a medium one
-is right, but where it is takes experiments to find; too low a one takes longer, and may overfit. The claims they make
-are tested one by one in `claims.py`; their words stand here.
+Three sayings: too high a rate is unstable, spreads the weights far too wide and gives nothing usable; a
+medium one is right, but which one that is takes experiments to find; too low a one takes more steps, and may
+overfit. Every claim in them is tested on its own; the words are those of `sayings.py`.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from lrscope.diagnosis import claims
-from lrscope.diagnosis.claims import Claim
+from lrscope.diagnosis import medium, too_high, too_low
+from lrscope.diagnosis.case import Case
 from lrscope.diagnosis.comparison import compare
 from lrscope.diagnosis.curve import Curve
-from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.overfitting import fair_test, reference_rate
 from lrscope.diagnosis.recommend import Recommendation
+from lrscope.diagnosis.sayings import NAMES, TITLES, VERDICTS, Claim, in_language
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
-from lrscope.diagnosis.verdict import Text, Verdict
+from lrscope.diagnosis.verdict import Verdict
 from lrscope.plan import Plan
-
-
-class Saying(NamedTuple):
-    """A conclusion to be tested: its name, and what it claims."""
-
-    token: str
-    title: Text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +27,7 @@ class Conclusion:
 
     Attributes:
         token: too_high, medium or too_low.
-        claims: what it claims, each with its own verdict.
+        claims: what it claims, each with its own verdict and figures.
     """
 
     token: str
@@ -42,34 +35,34 @@ class Conclusion:
 
     @property
     def verdict(self) -> str:
-        """confirmed, refuted or cannot_tell where all claims agree; else partly."""
+        """confirmed, refuted or cannot_tell; partly, where some claims are confirmed and others are not."""
         verdicts = {claim.verdict for claim in self.claims}
-        return verdicts.pop() if len(verdicts) == 1 else "partly"
+        if len(verdicts) == 1:
+            return verdicts.pop()
+        return "partly" if "confirmed" in verdicts else "cannot_tell"
 
     @property
     def title(self) -> str:
         """The saying."""
-        return _in(TITLES[self.token], "en")
-
-    def sentence(self, language: str = "en") -> str:
-        """All of it: 'Confirmed in part. Unstable: confirmed. 10 of 15 lanes ...'."""
-        whole = [] if len(self.claims) == 1 else [f"{_in(WORDS[self.verdict], language).capitalize()}."]
-        return " ".join([*whole, *(claim_text(claim, language) for claim in self.claims)])
-
-    def headline(self, language: str = "en") -> str:
-        """In a line: 'unstable, confirmed (10 of 15 lanes); overfitting, cannot tell (one seed)'."""
-        parts = []
-        for claim in self.claims:
-            figure = f" ({claim.figure.text(language)})" if claim.figure else ""
-            parts.append(
-                f"{_in(CLAIMS[claim.token], language)}: {_in(WORDS[claim.verdict], language)}{figure}"
-            )
-        return "; ".join(parts)
+        return in_language(TITLES[self.token], "en")
 
     @property
     def numbers(self) -> Mapping[str, Any]:
-        """The evidence of all claims, by claim."""
+        """The evidence, by claim."""
         return {claim.token: claim.numbers for claim in self.claims}
+
+    def verdict_text(self, language: str = "en") -> str:
+        """The verdict as people say it: 'confirmed in part'."""
+        return in_language(VERDICTS[self.verdict], language)
+
+    def sentence(self, language: str = "en") -> str:
+        """Every claim, whether it holds, and why."""
+        return " ".join(claim.text(language) for claim in self.claims)
+
+    def headline(self, language: str = "en") -> str:
+        """Every claim, whether it holds, and one figure, in a line."""
+        said = "; ".join(claim.headline(language) for claim in self.claims)
+        return f"{in_language(NAMES[self.token], language)}: {said}"
 
 
 def conclusions(
@@ -90,9 +83,10 @@ def conclusions(
     """
     comparison = compare(curves, plan, thresholds)
     reference = reference_rate(comparison, advice.low, advice.high)
-    study = claims.Study(comparison, tuple(verdicts), advice, plan, reference)
+    case = Case(comparison, tuple(verdicts), advice, plan, reference)
+    test = fair_test(comparison, reference)
     return (
-        Conclusion("too_high", (claims.unstable(study), claims.wide(study), claims.useless(study))),
-        Conclusion("medium", (claims.medium(study),)),
-        Conclusion("too_low", (claims.slow(study), claims.overfits(fair_test(comparison, reference), plan))),
+        Conclusion("too_high", (too_high.unstable(case), too_high.wide(case), too_high.useless(case))),
+        Conclusion("medium", (medium.medium(case),)),
+        Conclusion("too_low", (too_low.slow(case), too_low.overfits(test, plan))),
     )

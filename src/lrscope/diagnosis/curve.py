@@ -55,6 +55,7 @@ class Curve:
         metrics: the same for each metric, by name.
         tensors: quantities measured on every tensor, [n, k], by name: "weight_norm", "distance", ...
         trajectory: the tracked scalars at every step, [n, k].
+        sharpness: largest eigenvalue of the Hessian of the training loss, where it was measured.
         stopped_step: the step of the first loss that was not finite, None where there is none.
     """
 
@@ -66,6 +67,7 @@ class Curve:
     metrics: Mapping[str, Track] = dataclasses.field(default_factory=dict)
     tensors: Mapping[str, Track] = dataclasses.field(default_factory=dict)
     trajectory: Track = NO_TRACK
+    sharpness: Track = NO_TRACK
     stopped_step: int | None = None
 
     def __post_init__(self) -> None:
@@ -143,6 +145,7 @@ def _curve(plan: Plan, row: Mapping[str, Any], arrays: Mapping[str, tuple[str, S
         metrics={name: measured[name][1] for name in plan.metrics if name in measured},
         tensors={name: track for name, (kind, track) in measured.items() if kind == "tensor"},
         trajectory=trajectories[0] if trajectories else NO_TRACK,
+        sharpness=measured["sharpness"][1] if "sharpness" in measured else NO_TRACK,
         stopped_step=row["stopped_step"],
     )
 

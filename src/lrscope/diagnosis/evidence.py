@@ -142,6 +142,12 @@ SENTENCES: dict[str, Text] = {
         "validation was best at step {step} ({best}) and ended {percent} above that, at {end}, while the "
         "training loss fell"
     ),
+    "edge": Text(
+        "rate times sharpness is {product}: at the edge of stability, where full-batch training hovers"
+    ),
+    "limit": Text("at {ratio} of the limit {limit} that its sharpness {sharpness} sets"),
+    "limit.above": Text("{ratio} times the limit {limit} that its sharpness {sharpness} sets"),
+    "ringing.product": Text("rate times sharpness is {product}: every step overshoots, with period 2"),
     "ringing": Text("{scalar} rings with period 2 from step {first} to {last}"),
 }
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from lrscope.diagnosis import progress, stability
+from lrscope.diagnosis import limits, progress, stability
 from lrscope.diagnosis.baseline import Baseline, end_loss, is_full_batch, settled, smoothed
 from lrscope.diagnosis.curve import Curve, Floats, Track
 from lrscope.diagnosis.progress import Rise
@@ -83,6 +83,11 @@ class Facts:
         if self.plan.steps_per_epoch == 2:
             return None  # two batches that take turns make the weights take turns too
         return stability.ringing(self.curve, self.plan.dtype, self.thresholds)
+
+    @functools.cached_property
+    def limit(self) -> limits.Standing | None:
+        """Where the lane stands to the limit of stability that its sharpness sets."""
+        return limits.standing(self.curve, self.plan)
 
     @functools.cached_property
     def growth(self) -> float | None:

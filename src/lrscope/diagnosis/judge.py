@@ -9,9 +9,10 @@ from lrscope.diagnosis.comparison import Comparison, compare, horizons
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import Finding, loss_text, share_text
 from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.limits import Standing
 from lrscope.diagnosis.rules import RULES
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
-from lrscope.diagnosis.verdict import Verdict
+from lrscope.diagnosis.verdict import FAILING, Verdict
 from lrscope.plan import Plan
 
 
@@ -47,8 +48,11 @@ def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thres
         found = ((rule.kind, rule.find(facts, comparison)) for rule in RULES)
         kind, findings = next((kind, findings) for kind, findings in found if findings)
         if kind != "invalid":
-            attributes = _attributes(facts)
-    sentences = [finding.text() for finding in (*findings, *(finding for _, finding in attributes))]
+            attributes = _attributes(facts, kind)
+    # Where the limit of stability is known it explains most, and is said first.
+    known = None if facts is None or kind == "invalid" else facts.limit
+    first = () if known is None else (_limit(known),)
+    sentences = [finding.text() for finding in (*first, *findings, *(finding for _, finding in attributes))]
     return Verdict(
         lane=curve.lane,
         rate=curve.rate,
@@ -69,11 +73,30 @@ def _unjudged(curve: Curve, thresholds: Thresholds) -> Finding:
     return Finding("invalid.short", {"steps": str(curve.steps), "least": str(thresholds.least_steps)})
 
 
-def _attributes(facts: Facts) -> list[tuple[str, Finding]]:
+def _limit(known: Standing) -> Finding:
+    """Where the lane stands to the limit of stability."""
+    shown = {
+        "ratio": f"{known.ratio:.4g}" if 0.95 < known.ratio < 1.05 else f"{known.ratio:.2g}",
+        "limit": f"{known.limit:.4g}",
+        "sharpness": f"{known.sharpness:.4g}",
+    }
+    return Finding("limit.above" if known.ratio > 1 else "limit", shown)
+
+
+def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
     """What is to be said beside the verdict, in the catalogue's order."""
     attributes = []
+    known, thresholds = facts.limit, facts.thresholds
+    at_edge = known is not None and thresholds.edge_from <= known.ratio <= thresholds.edge_to
+    if known is not None and at_edge and kind not in FAILING:
+        shown = {"product": f"{facts.curve.rate * known.sharpness:.3g}"}
+        attributes.append(("edge", Finding("edge", shown)))
     ringing = facts.ringing
-    if ringing is not None:
+    plain = "momentum" not in facts.plan.optimizer_options
+    if known is not None and plain and facts.curve.rate * known.sharpness > thresholds.ringing_product:
+        shown = {"product": f"{facts.curve.rate * known.sharpness:.3g}"}
+        attributes.append(("ringing", Finding("ringing.product", shown)))
+    elif ringing is not None:
         shown = {
             "scalar": facts.tracked_name(ringing.tracked),
             "first": str(ringing.first_step),

@@ -7,11 +7,12 @@ Networks Typically Occurs at the Edge of Stability, arXiv 2103.00065).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from lrscope.diagnosis.curve import Curve, Track
 from lrscope.plan import Plan
-
-WITH_A_LIMIT = ("SGD", "RMSprop", "Adam", "AdamW")
 
 
 def stability_limit(optimizer: str, options: Mapping[str, Any], sharpness: float) -> float | None:
@@ -29,8 +30,8 @@ def stability_limit(optimizer: str, options: Mapping[str, Any], sharpness: float
 
     The rows for momentum follow from the characteristic polynomial x^2 - (1 + b - (1 - d) r s) x + b, whose
     roots leave the unit disc at x = -1; Nesterov's from x^2 - (1 + b)(1 - r s) x + b (1 - r s); Adam's are
-    those of momentum averaged with 1 - b (J. Cohen et al., arXiv 2207.14484), AdamW's the same with the decay's
-    term.
+    those of momentum averaged with 1 - b (J. Cohen et al., arXiv 2207.14484), AdamW's the same with the
+    decay's term.
 
     Args:
         optimizer: class name, as in `Plan.optimizer`.
@@ -57,10 +58,36 @@ def stability_limit(optimizer: str, options: Mapping[str, Any], sharpness: float
     return None
 
 
+class Standing(NamedTuple):
+    """Where a lane stands to its limit, late in its run.
+
+    Attributes:
+        sharpness: the median of what was measured in the last quarter, or the last that was measured.
+        limit: the rate that this sharpness allows.
+        ratio: the lane's rate over the limit.
+    """
+
+    sharpness: float
+    limit: float
+    ratio: float
+
+
+def standing(curve: Curve, plan: Plan, least: int = 1) -> Standing | None:
+    """Where a lane stands; None where the sharpness is not known or does not speak of stability."""
+    finite = np.isfinite(curve.sharpness.values)
+    if not applies(plan) or not finite.any():
+        return None
+    known = Track(curve.sharpness.steps[finite], curve.sharpness.values[finite])
+    sharpness = float(np.median(known.last_quarter(curve.steps, least)))
+    limit = stability_limit(plan.optimizer, plan.optimizer_options, sharpness)
+    return None if limit is None else Standing(sharpness, limit, curve.rate / limit)
+
+
 def applies(plan: Plan) -> bool:
-    """Whether the plain sharpness of a study speaks of stability: SGD with all examples in every step.
+    """Whether the plain sharpness of a study speaks of stability: SGD at a constant rate on all examples.
 
     Adaptive optimizers need the preconditioned Hessian, and with small batches the ratio has no diagnostic
     power (it sat at 0.00 to 0.08 of the limit from the best rate to the worst).
     """
-    return plan.optimizer == "SGD" and plan.steps_per_epoch == 1 and plan.curvature_examples is not None
+    constant = plan.schedule is None and plan.clip_norm is None
+    return plan.optimizer == "SGD" and plan.steps_per_epoch == 1 and constant

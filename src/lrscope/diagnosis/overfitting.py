@@ -1,8 +1,11 @@
 """Overfitting: whether a lower rate generalises worse on the study at hand, tested fairly.
 
-"Too low a rate may overfit" cannot be seen at equal steps, where a lower rate has simply trained less. So three
-comparisons are made, seed by seed: (A) at equal steps, (B) at equal training loss, and (C) each lane stopped at its
-best checkpoint. Only a lower rate that is worse by B and by C overfits.
+"Too low a rate may overfit" cannot be seen at equal steps, where a lower rate has simply trained less. So
+three comparisons are made, seed by seed: (A) at equal steps, (B) at equal training loss, and (C) each lane
+stopped at its best checkpoint. Only a lower rate that is worse by B and by C overfits.
+
+Seeds stand for other starts and other orders of the batches. They share one validation set, whose own luck no
+interval here contains.
 
 Letters: S seeds, E epochs.
 """
@@ -15,6 +18,7 @@ import numpy as np
 
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.curve import Curve, Floats
+from lrscope.diagnosis.descent import epochs_needed, meeting
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.objective import early_stopped
 from lrscope.diagnosis.student import holm, inside, quantile
@@ -30,8 +34,8 @@ LOWER = 1.5
 """A rate nearer to the reference than this factor is no lower one."""
 
 DEPTH = 0.9
-"""At equal training loss a lane counts once that loss is so far down the reference's way to its best checkpoint:
-before, there is nothing that could be overfitted."""
+"""At equal training loss a lane counts once that loss is so far down the reference's way to its best
+checkpoint: before, there is nothing that could be overfitted."""
 
 STILL_FALLING = 0.95
 """A best checkpoint after this share of the run is one of a lane that was not at its best yet."""
@@ -113,13 +117,13 @@ class FairTest:
 
     Attributes:
         verdict: confirmed, refuted or cannot_tell.
-        missing: why it cannot be told: no_reference, no_validation, no_lower_rate, one_seed, noise, steps; None
-            where it can.
+        missing: why it cannot be told: no_reference, no_validation, no_lower_rate, one_seed, noise, steps;
+            None where it can.
         reference: the rate that others are compared with; None where there is none.
         seeds: that differ from each other.
         lower: the rates compared with it, rising.
-        relative: differences are of the logarithm of the loss; else of the loss as a share of what the reference
-            learned, for losses that are negative or next to nothing.
+        relative: differences are of the logarithm of the loss; else of the loss as a share of what the
+            reference learned, for losses that are negative or next to nothing.
         margin: harm from which on a rate counts as worse, in the same unit.
     """
 
@@ -227,13 +231,12 @@ def _lower(
     start = float(np.mean([one.curve.val.values[0] for one in own_S]))
     finals_S, bests_S = _finals(own_S), _bests(own_S)
     pairs = {
-        rate: [_equal_training(low, high) for low, high in zip(row, own_S, strict=True)]
-        for rate, row in rows.items()
+        rate: [meeting(low, high) for low, high in zip(row, own_S, strict=True)] for rate, row in rows.items()
     }
     deep = {
-        rate: [(one[0], one[1]) for one in row]
+        rate: [(one.lower, one.upper) for one in row]
         for rate, row in pairs.items()
-        if all(one[2] >= DEPTH for one in row)
+        if all(one.depth >= DEPTH for one in row)
     }
     values = [
         finals_S,
@@ -261,7 +264,7 @@ def _lower(
             equal_training=equal_training.get(rate),
             best=best[rate],
             still_falling=any(_still_falling(one) for one in row),
-            epochs=None if rate in deep else _epochs_needed(row, own_S),
+            epochs=None if rate in deep else epochs_needed(row, own_S, LONGEST * row[0].plan.epochs),
         )
         for rate, row in rows.items()
     )
@@ -299,79 +302,3 @@ def _interval(values_S: Floats) -> tuple[float, float | None, float | None, floa
     reach = quantile(CONFIDENCE, seeds - 1) * error
     t = math.inf if error == 0 and mean != 0 else abs(mean) / max(error, np.finfo(np.float64).tiny)
     return mean, mean - reach, mean + reach, 1 - inside(t, seeds - 1)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Path:
-    """Training and validation loss of a lane side by side, once before training and then once an epoch, [E + 1].
-
-    The training loss is the mean of an epoch, which sees every example once; the validation loss is taken at the
-    same moment, the middle of the epoch, on the line between the two measured around it. Both are then smoothed over
-    three epochs in the same way, which leaves the one a function of the other wherever it is a linear one.
-    """
-
-    train: Floats
-    val: Floats
-    steps: Floats
-
-    def first(self, target: float) -> tuple[float, float]:
-        """Validation loss and step when the training loss first reaches a target."""
-        after = int(np.argmax(self.train <= target))
-        if after == 0:
-            return float(self.val[0]), float(self.steps[0])
-        share = (self.train[after - 1] - target) / (self.train[after - 1] - self.train[after])
-        between = [one[after - 1] + share * (one[after] - one[after - 1]) for one in (self.val, self.steps)]
-        return float(between[0]), float(between[1])
-
-
-def _path(facts: Facts) -> _Path:
-    curve, length = facts.curve, facts.plan.steps_per_epoch
-    epochs = min(curve.steps // length, len(curve.val.values) - 1)
-    train = curve.loss[: epochs * length].reshape(epochs, length).mean(axis=1)
-    middle = (length - 1) / 2
-    before, after = curve.val.values[:epochs], curve.val.values[1 : epochs + 1]
-    val = before + middle / length * (after - before)
-    return _Path(
-        train=np.concatenate([[facts.baseline.start], _smooth(train)]),
-        val=np.concatenate([curve.val.values[:1], _smooth(val)]),
-        steps=np.concatenate([[0.0], np.arange(epochs) * length + middle]),
-    )
-
-
-def _smooth(values_E: Floats) -> Floats:
-    """The mean of three neighbours; the ends stand for themselves."""
-    smooth = values_E.copy()
-    smooth[1:-1] = (values_E[:-2] + values_E[1:-1] + values_E[2:]) / 3
-    return smooth
-
-
-def _equal_training(low: Facts, high: Facts) -> tuple[float, float, float]:
-    """Validation losses of both at the smallest training loss that both reached, and how deep that is."""
-    lower, upper = _path(low), _path(high)
-    target = max(float(lower.train.min()), float(upper.train.min()))
-    return lower.first(target)[0], upper.first(target)[0], _depth(upper, high, target)
-
-
-def _depth(path: _Path, facts: Facts, target: float) -> float:
-    """How far down a training loss is on the way to the best checkpoint: 0 at the start, 1 there."""
-    way = path.train[0] - _at_best(path, facts)
-    return float((path.train[0] - target) / way) if way > 0 else 1.0
-
-
-def _at_best(path: _Path, facts: Facts) -> float:
-    """The training loss at the best checkpoint."""
-    return float(np.interp(early_stopped(facts.curve)[0], path.steps, path.train))
-
-
-def _epochs_needed(row: Sequence[Facts], own_S: Sequence[Facts]) -> int | None:
-    """About how many epochs would take the slower lane to the other's best checkpoint.
-
-    As many times more than that one took as it took to get where the slower one is now.
-    """
-    needed = 0.0
-    for low, high in zip(row, own_S, strict=True):
-        lower, upper = _path(low), _path(high)
-        reached = upper.first(max(float(lower.train.min()), float(upper.train.min())))[1]
-        slower = float(lower.steps[-1]) / reached if reached > 0 else math.inf
-        needed = max(needed, slower * early_stopped(high.curve)[0] / low.plan.steps_per_epoch)
-    return math.ceil(needed) if needed <= LONGEST * own_S[0].plan.epochs else None

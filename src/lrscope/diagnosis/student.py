@@ -1,7 +1,7 @@
 """Student: the t distribution that paired differences over a few seeds follow, exact, and Holm's correction.
 
-Source: W. S. Gosset (Student), The Probable Error of a Mean, Biometrika 6 (1908) 1-25; the finite sums are 26.7.3
-and 26.7.4 of Abramowitz & Stegun, Handbook of Mathematical Functions (1964).
+Source: W. S. Gosset (Student), The Probable Error of a Mean, Biometrika 6 (1908) 1-25; the finite sums are
+26.7.3 and 26.7.4 of Abramowitz & Stegun, Handbook of Mathematical Functions (1964).
 """
 
 import math

@@ -52,7 +52,19 @@ class Thresholds:
     growth_alternating: float = 0.95
     """Share of the late steps at which the swing turns back upon itself."""
 
+    # at the edge
+
+    edge_from: float = 0.9
+    """Rate over the limit of stability from which a lane is at the edge: full-batch training hovers there (J.
+    Cohen et al., arXiv 2103.00065)."""
+
+    edge_to: float = 1.3
+    """... and up to which; training beyond that is on its way out, or the sharpness has changed since."""
+
     # ringing
+
+    ringing_product: float = 1.0
+    """Rate times sharpness above which a step of plain gradient descent changes the sign: 1 - rate s < 0."""
 
     swing_steps: int = 10
     """Steps that a swing of period 2 must last. With the evenness below, white noise and random walks passed

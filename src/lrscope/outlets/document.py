@@ -6,6 +6,7 @@
     state              running, finished, interrupted, failed, unfinished
     lanes              an object for each lane; see `_lanes`
     recommendation     the fields of `lrscope.Recommendation`, and its sentence
+    conclusions        what the study says of too high, medium and too low a rate; see `_conclusion`
 
 Whatever is not a finite number is null.
 """
@@ -17,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from lrscope.diagnosis.conclusions import Conclusion
 
 if TYPE_CHECKING:
     from lrscope.charts.chart import Readable  # it loads altair
@@ -44,6 +47,7 @@ def document(study: "Readable") -> dict[str, Any]:
         "state": study.state,
         "lanes": _lanes(study),
         "recommendation": _recommendation(study.recommendation()),
+        "conclusions": [_conclusion(one) for one in study.conclusions()],
     }
     return {key: strict(value) for key, value in content.items()}
 
@@ -120,3 +124,23 @@ def _recommendation(advice: Any) -> dict[str, Any]:
     """Every field of a Recommendation, and its sentence."""
     fields = {field.name: getattr(advice, field.name) for field in dataclasses.fields(advice)}
     return {**fields, "sentence": advice.sentence()}
+
+
+def _conclusion(one: Conclusion) -> dict[str, Any]:
+    """One saying: which, what it says, its verdict, all of it in words, and its claims, each with its evidence.
+
+    The verdict of a claim is confirmed, refuted or cannot_tell; a conclusion whose claims differ is partly
+    confirmed, or cannot be told.
+    """
+    claims = [
+        {"claim": claim.token, "verdict": claim.verdict, "sentence": claim.text(), "evidence": claim.numbers}
+        for claim in one.claims
+    ]
+    return {
+        "conclusion": one.token,
+        "title": one.title,
+        "verdict": one.verdict,
+        "headline": one.headline(),
+        "sentence": one.sentence(),
+        "claims": claims,
+    }

@@ -28,9 +28,11 @@ def show(content: Mapping[str, Any], file: TextIO) -> None:
         print("  ".join((*left, *right, outcome)), file=file)
     print(file=file)
     if content["left_out"]:
-        print(f"Left out, as not trained: {one_line(', '.join(content['left_out']))}.", file=file)
+        names = ", ".join(map(one_line, content["left_out"]))
+        print(f"Left out, as not trained or no real numbers: {names}.", file=file)
     if any(tensor["sampled"] for tensor in tensors):
         print("* a random sample; all elements at once were checked along a random direction.", file=file)
+    print("Errors are shares of a tensor's largest gradient.", file=file)
     print(_sentence(tensors), file=file)
 
 
@@ -41,10 +43,10 @@ def element_name(tensor: str, index: Sequence[int]) -> str:
 
 def _row(tensor: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     checked, size = tensor["checked"], tensor["elements"]
-    outcome = [tensor["outcome"]]
-    untold = (("not_differentiable", "not differentiable here"), ("cannot_tell", "cannot be told"))
-    for key, words in (("wrong", "wrong"), *untold):
-        if tensor[key] and tensor[key] < checked:
+    share = f" ({tensor['wrong']} of {checked})" if 0 < tensor["wrong"] < checked else ""
+    outcome = [tensor["outcome"] + share]
+    for key, words in (("not_differentiable", "not differentiable here"), ("cannot_tell", "cannot be told")):
+        if 0 < tensor[key] < checked:
             outcome.append(f"{tensor[key]} of {checked} {words}")
     if not tensor["has_gradient"]:
         outcome.append("autograd gives it no gradient")
@@ -84,7 +86,7 @@ def _sentence(tensors: Sequence[Mapping[str, Any]]) -> str:
     told = sum(tensor["agree"] for tensor in tensors)
     checked = sum(tensor["checked"] for tensor in tensors)
     if told == checked:
-        return "Every gradient agrees. Errors are shares of the tensor's largest gradient."
+        return "Every gradient agrees."
     if not told:
         return "Nothing could be told: the loss is not differentiable at these weights."
     return (

@@ -35,8 +35,8 @@ def pictures(study: Readable) -> list[Picture]:
     drawn = []
     for chart in CHARTS:
         frame = chart.frame(study)
-        # Altair would check every part of a chart against its schema as it is made, which takes longer than all
-        # the rest of a report; the tests check the same charts.
+        # Altair would check every part of a chart against its schema as it is made, which takes longer than
+        # all the rest of a report; the tests check the same charts.
         with debug_mode(False):
             light, dark = (chart.draw(frame, theme).to_dict(validate=False) for theme in (LIGHT, DARK))
         words = light.pop("title")
@@ -48,7 +48,9 @@ def pictures(study: Readable) -> list[Picture]:
     return drawn
 
 
-def differences(one: Any, other: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[list[str | int], Any]]:
+def differences(
+    one: Any, other: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[list[str | int], Any]]:
     """What has to be replaced in `one`, and where, to make it `other`.
 
     Two themes differ in some colours only: writing those costs a page a tenth of a second specification.
@@ -65,6 +67,9 @@ def differences(one: Any, other: Any, path: tuple[str | int, ...] = ()) -> Itera
 
 
 def script_json(value: Any) -> str:
-    """Strict JSON that is safe inside a <script> element: no character in it can end the element or a line."""
+    """Strict JSON that is safe inside a <script> element.
+
+    No character in it can end the element or a line.
+    """
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

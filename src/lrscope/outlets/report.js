@@ -47,7 +47,8 @@
   async function draw(plot) {
     const picture = pictures[plot.dataset.picture];
     const before = shown.get(plot);
-    const epoch = before && picture.slider ? before.view.signal("epoch") : undefined;
+    const slides = picture.spec.params?.some((param) => param.name === "epoch");
+    const epoch = before && slides ? before.view.signal("epoch") : undefined;
     const result = await window.vegaEmbed(plot, specification(picture, plot.clientWidth), {
       ast: true,
       defaultStyle: false,

@@ -1,14 +1,13 @@
 """Report: a study as one HTML page that needs nothing else: the answer, the evidence, the method.
 
-The page runs under a content security policy that lets no request out and no code in but its own two scripts, known by
-their hashes. Charts are interpreted, not compiled: Vega's own `ast` mode.
+The page runs under a content security policy that lets no request out and no code in but its own two scripts,
+known by their hashes. Charts are interpreted, not compiled: Vega's own `ast` mode.
 """
 
 import base64
 import contextlib
 import functools
 import hashlib
-import html
 import os
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -20,12 +19,15 @@ import vl_convert
 from lrscope.charts.chart import Readable
 from lrscope.charts.snapshot import Snapshot
 from lrscope.errors import UsageError
-from lrscope.outlets.page import CONTENTS, body, footer, title
+from lrscope.outlets.markup import element
+from lrscope.outlets.page import body, contents, footer, title
 from lrscope.outlets.pictures import pictures, script_json
 
 
 def report(study: Readable, path: str | os.PathLike[str]) -> None:
-    """Write a study, finished or still running, as one page; a page that stands there is replaced only when the new one is done.
+    """Write a study, finished or still running, as one page.
+
+    A page that stands there is replaced only when the new one is done.
 
     Args:
         study: what is read.
@@ -57,17 +59,12 @@ def page(study: Readable) -> str:
         content = body(snapshot, drawn)
         bundle = bundling.result()
     style, script = _asset("report.css"), _asset("report.js")
-    data = {
-        picture.name: {"spec": picture.spec, "dark": picture.dark, "slider": "params" in picture.spec and picture.name == "histogram"}
-        for picture in drawn
-    }
-    links = "".join(f'<a href="#{anchor}">{word}</a>' for anchor, word in CONTENTS)
+    data = {picture.name: {"spec": picture.spec, "dark": picture.dark} for picture in drawn}
     return Template(_asset("report.html")).substitute(
+        head=element("title", title(snapshot)),
         policy=_policy([bundle, script], style),
-        generator="lrscope " + html.escape(str(_version(snapshot))),
-        title=html.escape(title(snapshot)),
         style=style,
-        contents=links,
+        contents=contents(),
         body=content,
         footer=footer(snapshot),
         pictures=script_json(data),
@@ -76,19 +73,19 @@ def page(study: Readable) -> str:
     )
 
 
-def _version(study: Readable) -> str:
-    return str(study.about.get("versions", {}).get("lrscope", ""))
-
-
 @functools.cache
 def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script.
 
     In a function of its own: the bundle names hundreds of its variables with one letter, at the top.
     """
-    bundle = "(()=>{" + vl_convert.javascript_bundle() + "})();"
+    bundle = "(()=>{" + vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;") + "})();"
     if "</script" in bundle.lower() or "<!--" in bundle:
-        bundle = bundle.replace("</script", "<\\/script").replace("</SCRIPT", "<\\/SCRIPT").replace("<!--", "<\\!--")
+        bundle = (
+            bundle.replace("</script", "<\\/script")
+            .replace("</SCRIPT", "<\\/SCRIPT")
+            .replace("<!--", "<\\!--")
+        )
     return bundle.replace("\r\n", "\n")
 
 
@@ -114,11 +111,17 @@ def _asset(name: str) -> str:
 def _refuse(target: Path) -> None:
     """Say before the work that the page has no place."""
     if target.is_dir():
-        raise UsageError(f"report {str(target)!r} is a folder; name a file in it: {str(target / 'report.html')!r}")
+        raise UsageError(
+            f"report {str(target)!r} is a folder; name a file in it: {str(target / 'report.html')!r}"
+        )
     if not target.parent.is_dir():
-        raise UsageError(f"report {str(target)!r}: the folder {str(target.parent)!r} does not exist; make it first")
+        raise UsageError(
+            f"report {str(target)!r}: the folder {str(target.parent)!r} does not exist; make it first"
+        )
 
 
 def _unwritable(target: Path, error: OSError) -> UsageError:
     reason = error.strerror or str(error)
-    return UsageError(f"report {str(target)!r} cannot be written ({reason}); name a file in a folder of yours")
+    return UsageError(
+        f"report {str(target)!r} cannot be written ({reason}); name a file in a folder of yours"
+    )

@@ -127,6 +127,9 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
         console.print(_reasons(representatives(lanes)))
     console.print()
     console.print(Text(one_line(content["recommendation"]["sentence"]), style="bold"))
+    if content.get("conclusions"):
+        console.print()
+        console.print(_conclusions(content["conclusions"]))
 
 
 def terminal_width() -> int:
@@ -248,6 +251,16 @@ def _reasons(lanes: Sequence[Lane]) -> Table:
     for lane in lanes:
         word = Text(kind(lane.verdict).word.en, style=COLOURS[lane.verdict])
         table.add_row("-", Text.assemble(word, f", as at {lane.rate_text}: {one_line(lane.why)}"))
+    return table
+
+
+def _conclusions(said: Sequence[Mapping[str, Any]]) -> Table:
+    """'Too high: ...', a line each, later lines set in."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=1)
+    table.add_column(overflow="fold")
+    for one in said:
+        table.add_row("-", Text(one_line(one["headline"])))
     return table
 
 

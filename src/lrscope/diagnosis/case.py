@@ -1,0 +1,84 @@
+"""Case: what the claims of the sayings are tested on."""
+
+import dataclasses
+from collections import Counter
+
+from lrscope.diagnosis.comparison import Comparison
+from lrscope.diagnosis.evidence import rate_text
+from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.recommend import Recommendation
+from lrscope.diagnosis.sayings import Claim, Phrase
+from lrscope.diagnosis.verdict import KINDS, Verdict
+from lrscope.plan import Plan
+
+FAR = 10.0
+"""Times the highest good rate: what has not shown by then is said not to be there."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """What claims are tested on.
+
+    Attributes:
+        comparison: the lanes side by side.
+        verdicts: of all lanes.
+        advice: the recommendation.
+        plan: of the case.
+        reference: the good rate that others are held against; None where there is none.
+    """
+
+    comparison: Comparison
+    verdicts: tuple[Verdict, ...]
+    advice: Recommendation
+    plan: Plan
+    reference: float | None
+
+    @property
+    def top(self) -> float:
+        """The highest rate as good as the best."""
+        return self.comparison.near_optimal[-1]
+
+    @property
+    def higher(self) -> tuple[float, ...]:
+        """Tested rates above the good ones, rising."""
+        near = self.comparison.near_optimal
+        return tuple(rate for rate in self.comparison.rates if near and rate > near[-1])
+
+    def kinds(self, *rates: float) -> Counter[str]:
+        """How many lanes of these rates have which verdict, in the catalogue's order."""
+        counts = Counter(one.kind for one in self.verdicts if one.rate in rates and one.kind != "invalid")
+        return Counter({entry.token: counts[entry.token] for entry in KINDS if counts[entry.token]})
+
+    def lanes(self, rate: float) -> list[Facts]:
+        """The lanes of a rate that can be judged, seeds rising."""
+        facts = (one for one in self.comparison.facts.values() if one.curve.rate == rate)
+        return sorted(facts, key=lambda one: one.curve.seed)
+
+    def untestable(self, token: str) -> Claim | None:
+        """That a claim about high rates lacks them, or a good one to hold them against; else None."""
+        if self.reference is None:
+            return without_reference(token)
+        if not self.higher:
+            said = Phrase("no_higher", {"next": self.upwards()})
+            return Claim(token, "cannot_tell", (said,), Phrase("no_higher.short", {}), {})
+        return None
+
+    def upwards(self) -> str:
+        """Higher rates to type."""
+        highest = self.comparison.rates[-1]
+        return f"{rate_text(highest)}:{rate_text(float(f'{max(highest, self.top * FAR) * 3:.2g}'))}:4"
+
+    def factor(self) -> float:
+        """The highest tested rate over the highest good one."""
+        return self.higher[-1] / self.top
+
+
+def without_reference(token: str) -> Claim:
+    """That a claim cannot be tested where no rate is good."""
+    said, short = Phrase("no_reference", {}), Phrase("no_reference.short", {})
+    return Claim(token, "cannot_tell", (said,), short, {})
+
+
+def downwards(rate: float) -> str:
+    """Lower rates to type: a decade of them."""
+    return f"{rate_text(float(f'{rate / FAR:.2g}'))}:{rate_text(rate)}:5"

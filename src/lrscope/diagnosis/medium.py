@@ -1,0 +1,53 @@
+"""Medium: whether some rates do best between others that do worse, and how wide they lie."""
+
+from lrscope.diagnosis.case import FAR, Case
+from lrscope.diagnosis.evidence import rate_text, times_text
+from lrscope.diagnosis.sayings import Claim, Phrase, Value
+
+
+def medium(case: Case) -> Claim:
+    """Whether there are rates that do best between others that do worse, and how wide they lie."""
+    comparison, advice = case.comparison, case.advice
+    rates, near = comparison.rates, comparison.near_optimal
+    if case.reference is None:
+        phrase = Phrase("medium.none", {"reason": advice.cannot_tell or ""})
+        return Claim("medium", "cannot_tell", (phrase,), Phrase("medium.none.short", {}), {})
+    low, high = advice.low or near[0], advice.high or near[-1]
+    among = [rate for rate in near if low <= rate <= high] or list(near)
+    shown: dict[str, Value] = {
+        "count": str(len(among)),
+        "tested": str(len(rates)),
+        "low": rate_text(among[0]),
+        "high": rate_text(among[-1]),
+        "width": times_text(among[-1] / among[0]),
+        "highest": rate_text(rates[-1]),
+        "lowest": rate_text(rates[0]),
+    }
+    numbers = {
+        "low": low,
+        "high": high,
+        "width": high / low,
+        "good_rates": among,
+        "tested_rates": len(rates),
+        "first_failing": advice.first_failing,
+        "margin": advice.margin,
+    }
+    one = "medium.one" if len(among) == 1 else "medium"
+    short = Phrase(f"{one}.short", shown)
+    below, above = among[0] > rates[0], among[-1] < rates[-1]
+    if not below and not above and len(rates) > 1 and among[-1] / among[0] >= FAR**2:
+        return Claim("medium", "refuted", (Phrase("medium.all", shown),), short, numbers)
+    phrases = [Phrase(one, shown)]
+    if not below:
+        lower = float(f"{rates[0] / FAR:.2g}")
+        phrases.append(
+            Phrase("medium.no_lower", {**shown, "next": f"{rate_text(lower)}:{rate_text(rates[0])}:4"})
+        )
+    if not above:
+        phrases.append(Phrase("medium.no_higher", {**shown, "next": case.upwards()}))
+    elif advice.first_failing is not None and advice.margin is not None and advice.rate is not None:
+        cliff = {"failing": rate_text(advice.first_failing), "margin": times_text(advice.margin)}
+        phrases.append(Phrase("medium.margin", {**cliff, "rate": rate_text(advice.rate)}))
+    elif advice.first_failing is None:
+        phrases.append(Phrase("medium.no_cliff", shown))
+    return Claim("medium", "confirmed" if below and above else "cannot_tell", tuple(phrases), short, numbers)

@@ -1,0 +1,189 @@
+"""Too low: whether lower rates take more steps, and the words for whether they overfit."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lrscope.diagnosis.case import Case, downwards
+from lrscope.diagnosis.comparison import Comparison
+from lrscope.diagnosis.evidence import rate_text, share_text, times_text
+from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.overfitting import SEEDS, Difference, FairTest, LowerRate, lower_rates
+from lrscope.diagnosis.progress import first_reach
+from lrscope.diagnosis.sayings import Claim, Phrase, Value
+from lrscope.plan import Plan
+
+LONGER = 1.05
+"""Times as many steps: less is no difference."""
+
+
+def slow(case: Case) -> Claim:
+    """Whether lower rates took more steps to the same training loss; steps are counted, not extrapolated."""
+    comparison, reference = case.comparison, case.reference
+    if reference is None:
+        return Claim(
+            "slow", "cannot_tell", (Phrase("no_reference", {}),), Phrase("no_reference.short", {}), {}
+        )
+    lower = lower_rates(comparison, reference)
+    if not lower:
+        phrase = Phrase("no_lower", {"reference": rate_text(reference), "next": downwards(reference)})
+        return Claim("slow", "cannot_tell", (phrase,), Phrase("no_lower.short", {}), {})
+    times: dict[float, float] = {}
+    phrases = []
+    for rate in sorted(lower, reverse=True):
+        paces = [pace for one in case.lanes(rate) if (pace := _pace(one, comparison)) is not None]
+        if not paces:
+            continue
+        ratio = float(np.median([own / max(reached, 1) for own, reached, _ in paces]))
+        fastest = Counter(other for *_, other in paces).most_common(1)[0][0]
+        shown = {"rate": rate_text(rate), "fastest": rate_text(fastest), "times": times_text(ratio)}
+        started = any(reached > 0 for _, reached, _ in paces)
+        if not started:
+            phrases.append(Phrase("slow.start", {**shown, "steps": str(paces[0][0])}))
+            times[rate] = math.inf
+        else:
+            phrases.append(Phrase("slow" if ratio > LONGER else "slow.not", shown))
+            times[rate] = ratio
+    if not times:
+        unknown = Phrase("slow.unknown", {})
+        return Claim("slow", "cannot_tell", (unknown,), unknown, {})
+    lowest = min(times)
+    short = {"rate": rate_text(lowest), "times": times_text(times[lowest])}
+    numbers = {"rates": list(times), "times_more_steps": list(times.values())}
+    figure = Phrase("slow.short" if math.isfinite(times[lowest]) else "slow.start.short", short)
+    verdict = "confirmed" if min(times.values()) > LONGER else "refuted"
+    return Claim("slow", verdict, tuple(phrases), figure, numbers)
+
+
+def overfits(test: FairTest, plan: Plan) -> Claim:
+    """Whether lower rates overfit, told from a fair test."""
+    seeds = Phrase("overfits.seeds" if test.seeds > 1 else "overfits.seeds.one", {"seeds": str(test.seeds)})
+    shown: dict[str, Value] = {
+        "reference": rate_text(test.reference) if test.reference else "",
+        "margin": _change(test.margin, test.relative).lstrip("+"),
+        "more": str(max(SEEDS, 2 * test.seeds)),
+        "seeds": seeds,
+        "epochs": str(plan.epochs),
+    }
+    numbers = {"fair_test": dataclasses.asdict(test)}
+    numbers["fair_test"]["lower"] = [
+        {**dataclasses.asdict(one), "outcome": one.outcome} for one in test.lower
+    ]
+    if not test.lower:
+        return _untested(test, shown, numbers)
+    lanes = [*(_lane(one, test, shown) for one in reversed(test.lower)), *_remarks(test)]
+    if test.verdict == "refuted":
+        return Claim(
+            "overfits",
+            "refuted",
+            (Phrase("overfits.not", shown), *lanes),
+            Phrase("overfits.not.short", shown),
+            numbers,
+        )
+    if test.verdict == "confirmed":
+        proofs = [one for one in test.lower if one.outcome == "confirmed"]
+        shown["rates"] = ", ".join(rate_text(one.rate) for one in proofs)
+        change = max((one.equal_training.mean, one.rate) for one in proofs if one.equal_training is not None)
+        short = {**shown, "change": _change(change[0], test.relative), "rate": rate_text(change[1])}
+        return Claim(
+            "overfits",
+            "confirmed",
+            (Phrase("overfits", shown), *lanes),
+            Phrase("overfits.short", short),
+            numbers,
+        )
+    if test.missing == "steps":
+        return _too_shallow(test, shown, lanes, numbers)
+    missing = Phrase(f"overfits.{test.missing}", shown)
+    return Claim(
+        "overfits", "cannot_tell", (missing, *lanes), Phrase(f"overfits.{test.missing}.short", shown), numbers
+    )
+
+
+def _untested(test: FairTest, shown: dict[str, Value], numbers: dict[str, Any]) -> Claim:
+    """No lower rate could be compared at all."""
+    if test.missing == "no_lower_rate" and test.reference is not None:
+        phrase = Phrase("no_lower", {**shown, "next": downwards(test.reference)})
+        return Claim("overfits", "cannot_tell", (phrase,), Phrase("no_lower.short", {}), numbers)
+    key = "no_reference" if test.missing == "no_reference" else "overfits.no_validation"
+    return Claim("overfits", "cannot_tell", (Phrase(key, {}),), Phrase(f"{key}.short", {}), numbers)
+
+
+def _too_shallow(
+    test: FairTest, shown: dict[str, Value], lanes: list[Phrase], numbers: dict[str, Any]
+) -> Claim:
+    """No lower rate came deep enough; with enough epochs, or at a rate less low, one would."""
+    needed = min((one.epochs for one in test.lower if one.epochs is not None), default=None)
+    if needed is not None:
+        first = Phrase("overfits.steps", {**shown, "needed": str(needed)})
+    else:
+        first = Phrase("overfits.nearer", {**shown, "next": downwards(test.reference or 1.0)})
+    return Claim("overfits", "cannot_tell", (first, *lanes), Phrase("overfits.steps.short", {}), numbers)
+
+
+def _lane(one: LowerRate, test: FairTest, shown: dict[str, Value]) -> Phrase:
+    """One lower rate in figures."""
+    training = one.equal_training
+    values = {
+        **shown,
+        "rate": rate_text(one.rate),
+        "training": _interval(training, test.relative) if training is not None else "",
+        "best": _interval(one.best, test.relative),
+        "steps": _interval(one.equal_steps, test.relative),
+    }
+    key = "overfits.lane.short" if training is None else "overfits.lane"
+    return Phrase(key if test.relative else f"{key}.regret", values)
+
+
+def _remarks(test: FairTest) -> list[Phrase]:
+    """What to make of the figures of all lower rates."""
+
+    def better(one: LowerRate) -> bool:
+        return one.outcome == "refuted" and (one.equal_steps.high or 0.0) < -test.margin
+
+    def worse(one: LowerRate) -> bool:
+        return one.outcome == "refuted" and one.equal_steps.worse
+
+    def falling(one: LowerRate) -> bool:
+        return one.still_falling and one.best.mean > 0 and not one.best.as_good
+
+    remarks: dict[str, Callable[[LowerRate], bool]] = {
+        "overfits.still_falling": falling,
+        "overfits.under_trained": worse,
+        "overfits.less_trained": better,
+    }
+    rates = {key: [rate_text(one.rate) for one in test.lower if holds(one)] for key, holds in remarks.items()}
+    return [Phrase(key, {"rates": ", ".join(those)}) for key, those in rates.items() if those]
+
+
+def _interval(difference: Difference, relative: bool) -> str:
+    """'+0.3% (-0.4% to +1%)': the mean, and its interval where there is one."""
+    mean = _change(difference.mean, relative)
+    if difference.low is None or difference.high is None:
+        return mean
+    return f"{mean} ({_change(difference.low, relative)} to {_change(difference.high, relative)})"
+
+
+def _change(value: float, relative: bool) -> str:
+    """A difference in percent, with its sign: of the loss itself, where it is one of logarithms."""
+    share = math.expm1(min(value, 50.0)) if relative else value
+    if abs(share) < 5e-4:
+        return "0%"
+    return f"{'+' if share > 0 else '-'}{share_text(abs(share))}"
+
+
+def _pace(facts: Facts, comparison: Comparison) -> tuple[int, int, float] | None:
+    """Own steps, the fastest good lane's, and its rate, to what all good lanes or this one reached."""
+    curve = facts.curve
+    if curve.rate in comparison.good_rates:
+        pace = comparison.pace(curve.rate, curve.seed)
+        return None if pace is None else (pace.steps, pace.fastest_steps, pace.fastest_rate)
+    if curve.stopped_step is not None or not len(facts.levels):
+        return None
+    target = float(facts.levels.min())
+    own, fastest = first_reach(facts.levels, target), comparison.fastest(curve.seed, target)
+    return None if own is None or fastest is None else (own, fastest[1], fastest[0])
