@@ -85,23 +85,28 @@ def compare(
             return Slope(autograd, at.middle, math.inf, outcome)
         return Slope(autograd, at.middle, error / size if size > at.rounding else 0.0, outcome)
 
+    def negligible(difference: float, at: _Measured) -> bool:
+        return difference <= TOLERANCE * max(scale, abs(at.middle)) + at.rounding  # False for NaN too
+
     def agrees(at: _Measured) -> bool:
-        tolerance = TOLERANCE * max(scale, abs(at.middle)) + at.rounding
-        return abs(autograd - at.middle) <= tolerance  # False for NaN too
+        return negligible(abs(autograd - at.middle), at)
 
     coarse = measure(nudge)
-    if agrees(coarse):
+    if agrees(coarse) and negligible(coarse.jump, coarse):
         return slope(coarse, AGREES)
     fine = measure(FINER * nudge)
-    if agrees(fine):  # a kink lay within the first h
-        return slope(fine, AGREES)
     if not math.isfinite(fine.middle):
         return slope(fine, NOT_DIFFERENTIABLE)
+    # With h the jump of a smooth loss shrinks by FINER, that of a kink stays, and that of noise grows: the
+    # limits are half way, on a logarithmic scale.
+    lasting = math.sqrt(FINER) * coarse.jump < fine.jump < coarse.jump / math.sqrt(FINER)
+    if lasting and not negligible(fine.jump, fine):
+        return slope(fine, NOT_DIFFERENTIABLE)
+    if agrees(fine):  # also where a kink lay within the first h
+        return slope(fine, AGREES)
     if not math.isfinite(autograd):
         return slope(fine, WRONG)
-    # Half way, on a logarithmic scale, between the factor of a smooth loss and the 1 of a kink.
-    lasting = fine.jump > math.sqrt(FINER) * coarse.jump
-    if lasting and fine.jump > TOLERANCE * max(scale, abs(fine.middle)) + 2 * fine.rounding:
-        return slope(fine, NOT_DIFFERENTIABLE)
+    if agrees(coarse):
+        return slope(coarse, AGREES)
     steady = abs(fine.middle - coarse.middle) <= 0.1 * abs(fine.middle - autograd)
     return slope(fine, WRONG if steady else CANNOT_TELL)
