@@ -1,5 +1,6 @@
 """Study: the facade. What is below it has its own tests; here it has to hold together."""
 
+import io
 import json
 import math
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import lrscope
 from lrscope.errors import StudyError
 from lrscope.outlets.document import document, strict
+from lrscope.outlets.terminal import show
 from lrscope.plan import Plan
 from lrscope.record import HistogramRecord, Record, Series
 from lrscope.store.recorder import Recorder
@@ -182,6 +184,18 @@ sys.exit(f"loads {{loaded}}" if loaded else 0)
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_document_says_what_the_study_says_of_the_three_sayings(study: Study) -> None:
+    said = document(study)["conclusions"]
+    assert [one["conclusion"] for one in said] == ["too_high", "medium", "too_low"]
+    for one, conclusion in zip(said, study.conclusions(), strict=True):
+        assert one["sentence"] == conclusion.sentence()
+        assert one["verdict"] in ("confirmed", "refuted", "cannot_tell", "partly")
+        assert all(claim["verdict"] in ("confirmed", "refuted", "cannot_tell") for claim in one["claims"])
+    stream = io.StringIO()
+    show(document(study), stream, width=120)
+    assert "too high: unstable? confirmed (1 of 1 lanes)" in stream.getvalue()
 
 
 def test_every_chart_is_a_method(study: Study) -> None:

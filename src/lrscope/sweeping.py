@@ -14,6 +14,7 @@ import torch
 from lrscope.plan import Plan
 from lrscope.problems.load import load_problem
 from lrscope.problems.problem import Problem
+from lrscope.quantities.landscape import landscape
 from lrscope.quantities.observe import Observer, series
 from lrscope.quantities.trajectory import TRAJECTORY, default_tracked, read_tracked
 from lrscope.rates import read_rates
@@ -135,8 +136,13 @@ def sweep(
             recorder.commit()
             began = time.monotonic()
             try:
-                for record in _reported(Observer(plan).records(run.steps()), run, progress):
+                observer = Observer(plan)
+                for record in _reported(observer.records(run.steps()), run, progress):
                     recorder.write(record)
+                # Where curvature is measured the model is small enough, or the user asked for such things.
+                if plan.curvature_examples is not None and len(chosen) > 1 and observer.last is not None:
+                    _, paths = recorder.study_file().array(TRAJECTORY.name)
+                    recorder.note("landscape", landscape(run.losses_of, observer.last.weights, chosen, paths))
             finally:
                 recorder.note("notes", run.notes)
                 recorder.note("seconds", round(time.monotonic() - began, 3))

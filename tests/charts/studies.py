@@ -3,6 +3,7 @@
 Networks of Linear layers with ReLU on scikit-learn's digits, or gradient descent on a line. Letters: L lanes.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -317,3 +318,66 @@ HOSTILE = (
     "datum.x; alert(1)",
 )
 """Names of tensors as nobody should choose them."""
+
+
+@functools.cache
+def usual() -> Study:
+    """16 lanes, 4 tensors, 20 epochs: from too slow to failed."""
+    return train_digits(np.geomspace(1e-5, 1, 16))
+
+
+@functools.cache
+def many() -> Study:
+    """64 lanes."""
+    return train_digits(np.geomspace(1e-5, 10, 64), epochs=3)
+
+
+@functools.cache
+def seeds() -> Study:
+    """Three seeds of six rates by plain gradient descent, the highest diverged."""
+    return train_digits(np.geomspace(1e-2, 1e3, 6), adam=False, seeds=3, epochs=4)
+
+
+@functools.cache
+def ringing() -> Study:
+    """The line below, at and above its limit of stability, 0.11976; no validation data."""
+    return descend_line((0.01, 0.1, 0.119, 0.1205, 0.13, 1.0), epochs=400)
+
+
+@functools.cache
+def lost() -> Study:
+    """Every lane diverged."""
+    return descend_line((1.0, 3.0, 10.0))
+
+
+@functools.cache
+def alone() -> Study:
+    """One lane."""
+    return train_digits([1e-3], epochs=3)
+
+
+@functools.cache
+def hostile() -> Study:
+    """Names as nobody should choose them."""
+    problem = "</script><script>document.title='run'</script>\n\x1b[31m & <b>"
+    return train_digits([1e-4, 1e-2, 1.0], epochs=2, names=HOSTILE, problem=problem)
+
+
+@functools.cache
+def cut_off() -> Study:
+    """Interrupted after 2 of 20 epochs."""
+    return train_digits([1e-3, 1e-2, 1e-1], done=2)
+
+
+STUDIES = {
+    "usual": usual,
+    "many": many,
+    "seeds": seeds,
+    "ringing": ringing,
+    "lost": lost,
+    "alone": alone,
+    "hostile": hostile,
+    "cut_off": cut_off,
+    "empty": functools.cache(empty_study),
+}
+"""What every chart and the report have to bear."""

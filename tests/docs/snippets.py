@@ -2,7 +2,9 @@
 
     ```python       runs; one that begins with a comment that names a file, "# mine.py", is that file
     ```text         right after a python block: what that block prints
-    ```console      lines after "$ " are commands; what follows a command is what it shows. `...` leaves lines out
+    ```console      lines after "$ " are commands; what follows a command is what it shows
+
+Where an output says `...`, anything may stand; how many blanks there are does not matter.
 
 `python tests/docs/snippets.py` runs README.md and the tutorials and writes into them what they print now.
 """
@@ -88,7 +90,7 @@ def _commands(page: str, line: int, body: str, start: int) -> Iterator[Snippet]:
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What a snippet showed: on standard output alone, and with standard error in between as a terminal has it."""
+    """What a snippet showed: on standard output, and on a terminal, where standard error comes in between."""
 
     output: str
     terminal: str

@@ -70,10 +70,11 @@ def test_an_end_of_the_domain_is_not_differentiable():
     assert outcome(root, 0.0, 1.0).outcome == NOT_DIFFERENTIABLE
 
 
-def test_a_gradient_that_is_not_finite_is_wrong_where_the_loss_is_smooth():
-    slope = outcome(math.sin, 0.7, math.nan, scale=1.0)
+@pytest.mark.parametrize(("function", "at"), [(math.sin, 0.7), (abs, 0.0)])
+@pytest.mark.parametrize("autograd", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_is_wrong_wherever_the_loss_is(function, at, autograd):
+    slope = outcome(function, at, autograd, scale=1.0)
     assert (slope.outcome, slope.error) == (WRONG, math.inf)
-    assert outcome(math.sin, 0.7, math.inf, scale=1.0).outcome == WRONG
 
 
 def test_nothing_but_rounding_is_a_gradient_of_zero():

@@ -7,12 +7,23 @@ from lrscope.charts.chart import Advice, Chart, Drawing, Readable
 from lrscope.charts.curves import TRAINING, VALIDATION
 from lrscope.charts.histogram import HISTOGRAM
 from lrscope.charts.motion import GRADIENTS, UPDATES
+from lrscope.charts.path import PATH
 from lrscope.charts.spread import SPREAD
 from lrscope.charts.theme import DARK, LIGHT, THEMES, Theme
 from lrscope.charts.trajectory import TRAJECTORY
 from lrscope.charts.valley import VALLEY
 
-CHARTS: tuple[Chart, ...] = (VALLEY, TRAINING, VALIDATION, TRAJECTORY, HISTOGRAM, SPREAD, GRADIENTS, UPDATES)
+CHARTS: tuple[Chart, ...] = (
+    VALLEY,
+    TRAINING,
+    VALIDATION,
+    TRAJECTORY,
+    PATH,
+    HISTOGRAM,
+    SPREAD,
+    GRADIENTS,
+    UPDATES,
+)
 """Every chart there is, in the order of a report."""
 
 __all__ = ["CHARTS", "DARK", "LIGHT", "THEMES", "Advice", "Chart", "Drawing", "Readable", "Theme"]

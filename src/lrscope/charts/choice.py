@@ -15,10 +15,9 @@ def evenly(count: int, most: int, keep: Sequence[int] = ()) -> list[int]:
         return list(range(count))
     chosen = [round(float(i)) for i in np.linspace(0, count - 1, most)] if most > 1 else [0]
     for wanted in keep:
-        if wanted in chosen or not 0 <= wanted < count:
-            continue
-        movable = [i for i in chosen if i not in keep and i not in (0, count - 1)] or chosen
-        chosen[chosen.index(min(movable, key=lambda i: abs(i - wanted)))] = wanted
+        movable = [i for i in chosen if i not in keep and i not in (0, count - 1)]
+        if movable and wanted not in chosen and 0 <= wanted < count:
+            chosen[chosen.index(min(movable, key=lambda i: abs(i - wanted)))] = wanted
     return sorted(set(chosen))
 
 

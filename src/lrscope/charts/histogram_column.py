@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lrscope.charts.inline import inline
+from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.looks import CALM
 from lrscope.charts.names import shown
 from lrscope.charts.panels import haloed
@@ -29,16 +29,25 @@ def column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.Fa
         for row in frame.unique("epoch", maintain_order=True).iter_rows(named=True)
     ]
     bars = [_bars(row, x, labels[row["lane"]]) for row in frame.iter_rows(named=True)]
-    x_axis = alt.Axis(
-        title=None, values=x.ticks, labelExpr=x.tick_text, labelOverlap="greedy", labelFlush=False
-    )
+    x_axis = {
+        "title": None,
+        "values": x.ticks,
+        "labelExpr": x.tick_text,
+        "labelOverlap": "greedy",
+        "labelFlush": False,
+    }
     across = alt.X("x:Q", scale=x.scale, axis=x_axis)
-    up = alt.Y("h:Q", scale=alt.Scale(domain=[0, 100], nice=False), axis=None)
-    layers = _layers(theme, across, up, alt.Scale(domain=list(labels.values()), range=colours))
+    up = alt.Y("h:Q", scale={"domain": [0, 100], "nice": False}, axis=None)
+    layers = _layers(theme, across, up, {"domain": list(labels.values()), "range": colours})
     height = 46 if lanes.height <= 6 else 34 if lanes.height <= 10 else 26
-    header = alt.Header(
-        title=None, labels=first, labelAngle=0, labelAlign="left", labelPadding=10, labelBaseline="middle"
-    )
+    header = {
+        "title": None,
+        "labels": first,
+        "labelAngle": 0,
+        "labelAlign": "left",
+        "labelPadding": 10,
+        "labelBaseline": "middle",
+    }
     row = alt.Row("lane:N", sort=list(labels.values()), header=header)
     name = alt.TitleParams(
         text=shown(str(frame["tensor"][0]), max(10, width // 7)),
@@ -63,13 +72,13 @@ def column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.Fa
     )
 
 
-def _layers(theme: Theme, across: alt.X, up: alt.Y, colours: alt.Scale) -> list[alt.Chart]:
+def _layers(theme: Theme, across: alt.X, up: alt.Y, colours: dict[str, Any]) -> list[alt.Chart]:
     """Before training, now, and what there is to say of a histogram that is not shown or not whole."""
     # Area, not bars: one path a histogram, and the slider answers four times as fast.
-    step: dict[str, Any] = {"type": "area", "interpolate": "step-after", "strokeJoin": "round"}
-    grey: dict[str, Any] = {"fill": theme.muted, "stroke": theme.muted, "strokeWidth": 0.7, "opacity": 0.3}
-    behind = alt.Chart(mark=alt.MarkDef(**step, **grey)).transform_filter("datum.epoch == 0")
-    now = alt.Chart(mark=alt.MarkDef(**step, fillOpacity=0.55, strokeWidth=1))
+    step: dict[str, Any] = {"interpolate": "step-after", "strokeJoin": "round", "strokeWidth": 1}
+    grey = mark_of("area", **{**step, "strokeWidth": 0.7}, fill=theme.muted, stroke=theme.muted, opacity=0.3)
+    behind = alt.Chart(mark=grey).transform_filter("datum.epoch == 0")
+    now = alt.Chart(mark=mark_of("area", **step, fillOpacity=0.55))
     note = alt.Chart().transform_filter("datum.epoch == epoch && datum.x == null && isValid(datum.note)")
     place = {"align": "right", "baseline": "top", "dx": -1, "dy": 1, "fontSize": 9.5}
     edge: dict[str, Any] = {"x": alt.value("width"), "y": alt.value(0), "text": alt.Text("note:N")}
@@ -124,7 +133,7 @@ def _elements(frame: pl.DataFrame) -> Span:
     ends = [r for r, is_last in known if is_last] or [r for r, _ in known] or [0.0]
     usual, calmest = float(np.median(ends)), max(ends)
     if usual > 0 and float(np.abs(every).max()) > 10 * usual:
-        far = min(float(np.abs(every).max()), 1e4 * calmest) * 1.1
+        far = min(float(np.abs(every).max()), 1e3 * calmest) * 1.1
         low, high = max(float(every.min()) * 1.1, -far), min(float(every.max()) * 1.1, far)
         return Span(min(low, 0.0), max(high, 0.0), "symlog", usual)
     return span(every, every, room=1.0, log=False)

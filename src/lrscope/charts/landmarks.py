@@ -4,7 +4,7 @@ from typing import Any
 
 import altair as alt
 
-from lrscope.charts.inline import inline
+from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.panels import upright
 from lrscope.charts.scales import RATE_TICK, Span
 from lrscope.charts.theme import Theme
@@ -21,7 +21,7 @@ class Axes:
 
     def __init__(self, rates: Span, losses: Span, title: str) -> None:
         self.rates, self.losses = rates, losses
-        self._x_axis = alt.Axis(values=rates.ticks, labelExpr=RATE_TICK, title="learning rate (log)")
+        self._x_axis = {"values": rates.ticks, "labelExpr": RATE_TICK, "title": "learning rate (log)"}
         self._x_scale = rates.scale
         self._y_axis = upright(title, losses, raise_by=12)
         self._y_scale = losses.scale
@@ -76,7 +76,7 @@ def names(facts: dict[str, Any], axes: Axes, theme: Theme, pixels: float) -> lis
 def _name(axes: Axes, at: float, text: str, colour: str, align: Any, dx: float) -> alt.Chart:
     """A name above the panel, over its rule."""
     place: dict[str, Any] = {"align": align, "baseline": "bottom", "dx": dx, "dy": -5}
-    words = alt.MarkDef(type="text", color=colour, fontWeight=600, fontSize=11.5, **place)
+    words = mark_of("text", color=colour, fontWeight=600, fontSize=11.5, **place)
     data = inline([{"at": axes.rates.clamp(at), "text": text}])
     named: alt.Chart = alt.Chart(data, mark=words).encode(
         x=axes.x("at"), y=alt.value(0), text=alt.Text("text:N")

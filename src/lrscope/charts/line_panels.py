@@ -9,7 +9,7 @@ import polars as pl
 
 from lrscope.charts.chart import Drawing
 from lrscope.charts.envelope import corners
-from lrscope.charts.inline import inline
+from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
 from lrscope.charts.looks import CALM, Look, look, looks_of, verdict_channels
 from lrscope.charts.panels import beside, haloed, upright
@@ -84,7 +84,7 @@ class _Key(NamedTuple):
     @property
     def stroke(self) -> alt.Stroke:
         """The colour of a lane: the stroke channel, so that colour is free for verdicts."""
-        scale = alt.Scale(domain=list(self.colours), range=list(self.colours.values()))
+        scale = {"domain": list(self.colours), "range": list(self.colours.values())}
         return alt.Stroke("label:N", scale=scale, legend=None)
 
     @property
@@ -98,8 +98,8 @@ class _Axes(NamedTuple):
 
     x: Span
     y: Span
-    x_axis: alt.Axis
-    y_axis: alt.Axis
+    x_axis: dict[str, Any]
+    y_axis: dict[str, Any]
 
     def at(self, y: str = "y") -> dict[str, Any]:
         """The channels x and y, the latter of the field named."""
@@ -129,7 +129,7 @@ def _axes(frame: pl.DataFrame, key: _Key, room: float, log: bool | None) -> _Axe
     y = span(calm, frame["value"].to_numpy(), room=room, log=log)
     steps = frame["step"].to_numpy()
     x = Span(float(steps.min()), max(float(steps.max()), float(steps.min()) + 1), "linear")
-    x_axis = alt.Axis(title=key.step_title, labelExpr=STEP_TICK, tickCount=6, tickMinStep=1)
+    x_axis = {"title": key.step_title, "labelExpr": STEP_TICK, "tickCount": 6, "tickMinStep": 1}
     return _Axes(x, y, x_axis, upright(str(frame["axis"][0]), y))
 
 
@@ -165,13 +165,13 @@ def _lines(frame: pl.DataFrame, axes: _Axes, key: _Key, name: str) -> list[alt.C
     for kind in ("raw", "mean") if both else ("raw",):
         width, strength = strengths[kind]
         points = _flattened(_only(row, "lane", "label", "x", "y") for row in rows if row["kind"] == kind)
-        line = alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=width, strokeJoin="round"), **points)
+        line = alt.Chart(mark=mark_of("line", strokeWidth=width, strokeJoin="round"), **points)
         faint = alt.StrokeOpacityValue(**_dimmed(strength))
         layers.append(
             line.encode(**axes.at(), detail=alt.Detail("lane:N"), stroke=key.stroke, strokeOpacity=faint)
         )
     points = _flattened(_thinned(row) for row in rows if row["kind"] == ("mean" if both else "raw"))
-    area = alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=9, strokeOpacity=0), name=name, **points)
+    area = alt.Chart(mark=mark_of("line", strokeWidth=9, strokeOpacity=0), name=name, **points)
     details = [alt.Detail("lane:N"), alt.Detail("label:N")]
     return [*layers, area.encode(**axes.at(), detail=details, tooltip=_tooltip())]
 
@@ -255,13 +255,13 @@ def _marks(ends: list[dict[str, Any]], axes: _Axes, key: _Key) -> list[alt.Chart
     text = alt.Text("text:N")
     words: dict[str, Any] = {"align": "left", "baseline": "middle"}
     right = inline(_only(row, "label", "y", "label_y", "text") for row in ends if "label_y" in row)
-    leader = alt.Chart(right, mark=alt.MarkDef(type="rule", xOffset=7, x2Offset=17, strokeWidth=1.4))
-    name = alt.Chart(right, mark=alt.MarkDef(type="text", **words, dx=21, color=theme.text))
+    leader = alt.Chart(right, mark=mark_of("rule", xOffset=7, x2Offset=17, strokeWidth=1.4))
+    name = alt.Chart(right, mark=mark_of("text", **words, dx=21, color=theme.text))
     edge: dict[str, Any] = {"x": alt.value("width"), "x2": alt.value("width")}
     early = alt.Chart(inline(_only(row, "label", "x", "text_y", "text") for row in ends if "text_y" in row))
     whole = ("lane", "label", "seed", "verdict", "why", "ends", "x", "y")
     halo: dict[str, Any] = {"stroke": theme.background, "strokeWidth": 0.8}
-    point = alt.MarkDef(type="point", filled=True, size=70, **halo)
+    point = mark_of("point", filled=True, size=70, **halo)
     mark = alt.Chart(inline(_only(row, *whole) for row in ends), mark=point)
     tooltip = _tooltip(alt.Tooltip("why:N", title="why"))
     return [

@@ -75,9 +75,9 @@ def looks_of(verdicts: Iterable[str]) -> list[Look]:
 def verdict_channels(looks: Sequence[Look], theme: Theme) -> dict[str, Any]:
     """The Vega-Lite channels shape and color of a field `verdict` (its word), with one legend for both."""
     words = [one.word for one in looks]
-    key = alt.Legend(title=None, orient="bottom", direction="horizontal")
-    shapes = alt.Scale(domain=words, range=[one.shape for one in looks])
-    colours = alt.Scale(domain=words, range=[one.colour(theme) for one in looks])
+    key = {"title": None, "orient": "bottom", "direction": "horizontal"}
+    shapes = {"domain": words, "range": [one.shape for one in looks]}
+    colours = {"domain": words, "range": [one.colour(theme) for one in looks]}
     return {
         "shape": alt.Shape("verdict:N", scale=shapes, legend=key),
         "color": alt.Color("verdict:N", scale=colours, legend=key),

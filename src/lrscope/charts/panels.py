@@ -26,19 +26,19 @@ def beside(
     return panels[0]
 
 
-def upright(title: str, axis: Span, raise_by: float = 0) -> alt.Axis:
+def upright(title: str, axis: Span, raise_by: float = 0) -> dict[str, Any]:
     """A y axis with its title written level above it, `raise_by` pixels higher than usual."""
     widest = max((len(f"{tick:.3g}") for tick in axis.ticks), default=3)
-    return alt.Axis(
-        title=title,
-        values=axis.ticks,
-        labelExpr=axis.tick_text,
-        titleAngle=0,
-        titleAlign="left",
-        titleAnchor="end",
-        titleX=-8 - 6 * widest,
-        titleY=-13 - raise_by,
-    )
+    return {
+        "title": title,
+        "values": axis.ticks,
+        "labelExpr": axis.tick_text,
+        "titleAngle": 0,
+        "titleAlign": "left",
+        "titleAnchor": "end",
+        "titleX": -8 - 6 * widest,
+        "titleY": -13 - raise_by,
+    }
 
 
 def haloed(

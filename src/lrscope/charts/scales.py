@@ -3,7 +3,6 @@
 import math
 from typing import Any, NamedTuple
 
-import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,13 +41,13 @@ class Span(NamedTuple):
     constant: float = 1.0
 
     @property
-    def scale(self) -> alt.Scale:
+    def scale(self) -> dict[str, Any]:
         """This span as a Vega-Lite scale."""
         extra: dict[str, Any] = {"log": {}, "symlog": {"constant": self.constant}}.get(
             self.kind, {"zero": False}
         )
         kind: Any = self.kind
-        return alt.Scale(type=kind, domain=[self.low, self.high], nice=False, **extra)
+        return {"type": kind, "domain": [self.low, self.high], "nice": False, **extra}
 
     def clamp(self, value: float) -> float:
         """The value moved to the nearer end where it lies outside."""
@@ -191,7 +190,8 @@ def span(
 def _wants_log(calm: NDArray[np.float64], every: NDArray[np.float64]) -> bool:
     if not every.size or every.min() < 0 or calm.max() <= 0:
         return False
-    return bool(calm.min() <= 0 or calm.max() / calm.min() > _LOG_ABOVE)
+    low, high = float(calm.min()), float(calm.max())
+    return low <= 0 or high > _LOG_ABOVE * low
 
 
 def rate_span(rates: NDArray[np.float64]) -> Span:

@@ -8,7 +8,7 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_tensors
-from lrscope.charts.inline import inline
+from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.looks import CALM, LOST, look
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes, recorded
@@ -169,12 +169,12 @@ def _panel(
         lost=pl.col("verdict").is_in(list(LOST)).any(),
         verdicts=pl.col("verdict").unique(maintain_order=True),
     )
-    scale = alt.Scale(domain=list(names), range=list(tints.values()))
+    scale = {"domain": list(names), "range": list(tints.values())}
     tint = alt.Color("place:N", scale=scale, legend=None)
     across = alt.X(
         "rate:Q",
         scale=x.scale,
-        axis=alt.Axis(values=x.ticks_of(4), labelExpr=RATE_TICK, title="learning rate (log)"),
+        axis={"values": x.ticks_of(4), "labelExpr": RATE_TICK, "title": "learning rate (log)"},
     )
     axis = upright(str(frame["measure"][0]), y)
 
@@ -200,20 +200,18 @@ def _panel(
     }
     several = frame["seed"].n_unique() > 1
     layers = [
-        alt.Chart(inline(start_rows), mark=alt.MarkDef(type="rule", strokeWidth=2)).encode(
+        alt.Chart(inline(start_rows), mark=mark_of("rule", strokeWidth=2)).encode(
             x=alt.value(-3), x2=alt.value(7), y=up("before"), color=tint
         ),
-        alt.Chart(mark=alt.MarkDef(type="line", strokeWidth=1.6), **line_data).encode(
+        alt.Chart(mark=mark_of("line", strokeWidth=1.6), **line_data).encode(
             x=alt.X("x:Q", scale=x.scale, axis=across["axis"]), y=up("y"), color=tint
         ),
-        alt.Chart(
-            inline(ends), mark=alt.MarkDef(type="rule", strokeWidth=1.4, xOffset=6, x2Offset=15)
-        ).encode(x=alt.value("width"), x2=alt.value("width"), y=up("end"), y2="at:Q", color=tint),
+        alt.Chart(inline(ends), mark=mark_of("rule", strokeWidth=1.4, xOffset=6, x2Offset=15)).encode(
+            x=alt.value("width"), x2=alt.value("width"), y=up("end"), y2="at:Q", color=tint
+        ),
         alt.Chart(
             inline(ends),
-            mark=alt.MarkDef(
-                type="text", align="left", baseline="middle", dx=18, color=theme.text, fontSize=10.5
-            ),
+            mark=mark_of("text", align="left", baseline="middle", dx=18, color=theme.text, fontSize=10.5),
         ).encode(x=alt.value("width"), y=up("at"), text=alt.Text("name:N")),
         *_points(rows, theme, across, up, tint, several),
     ]
@@ -247,25 +245,19 @@ def _points(
         alt.Tooltip("verdict:N", title="verdict"),
         alt.Tooltip("value:Q", title="value", format=".4~g"),
     ]
-    dots: dict[str, Any] = {
-        "type": "point",
-        "filled": True,
-        "opacity": 1,
-        "stroke": theme.background,
-        "strokeWidth": 0.6,
-    }
+    dots = {"filled": True, "stroke": theme.background, "strokeWidth": 0.6}
     kept, lost = (inline(row for row in rows if row["lost"] is is_lost) for is_lost in (False, True))
     cross = look("diverged").shape
     layers = [
-        alt.Chart(kept, mark=alt.MarkDef(**dots, size=22)).encode(
+        alt.Chart(kept, mark=mark_of("point", **dots, size=22)).encode(
             x=across, y=up("y"), color=tint, tooltip=tooltip
         ),
-        alt.Chart(lost, mark=alt.MarkDef(**dots, size=60, shape=cross)).encode(
+        alt.Chart(lost, mark=mark_of("point", **dots, size=60, shape=cross)).encode(
             x=across, y=up("y"), color=tint, tooltip=tooltip
         ),
     ]
     if several:
-        bars = alt.Chart(inline(rows), mark=alt.MarkDef(type="rule", strokeWidth=1, opacity=0.6))
+        bars = alt.Chart(inline(rows), mark=mark_of("rule", strokeWidth=1, opacity=0.6))
         layers.insert(0, bars.encode(x=across, y=up("low"), y2="high:Q", color=tint))
     return layers
 

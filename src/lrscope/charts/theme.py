@@ -108,6 +108,7 @@ class Theme:
                 "columns": 6,
             },
             "header": {"labelColor": self.text, "titleColor": self.muted, "labelFontSize": 11},
+            "point": {"opacity": 1},
             "text": {"color": self.text, "fontSize": 11},
         }
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
-from lrscope.charts.inline import inline
+from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.landmarks import Axes, before_training, names, regions
 from lrscope.charts.looks import CALM, LOST, look, looks_of, verdict_channels
 from lrscope.charts.outcomes import loss_axis, outcomes, recorded
@@ -185,7 +185,7 @@ def _lanes(frame: pl.DataFrame, axes: Axes, theme: Theme) -> alt.Chart:
         alt.Tooltip("training:Q", title="final training loss", format=".4~g"),
         alt.Tooltip("why:N", title="why"),
     ]
-    dot = alt.MarkDef(type="point", filled=True, size=95, stroke=theme.background, strokeWidth=1)
+    dot = mark_of("point", filled=True, size=95, stroke=theme.background, strokeWidth=1)
     points: alt.Chart = alt.Chart(inline(rows), mark=dot).encode(
         x=axes.x("rate"),
         y=axes.y("y"),

@@ -49,8 +49,9 @@ def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thres
         kind, findings = next((kind, findings) for kind, findings in found if findings)
         if kind != "invalid":
             attributes = _attributes(facts, kind)
-    # Where the limit of stability is known it explains most, and is said first.
-    known = None if facts is None or kind == "invalid" else facts.limit
+    # Where the limit of stability is known it explains most, and is said first; of a lane that stands still
+    # it says nothing.
+    known = None if facts is None or kind in ("invalid", "frozen") else facts.limit
     first = () if known is None else (_limit(known),)
     sentences = [finding.text() for finding in (*first, *findings, *(finding for _, finding in attributes))]
     return Verdict(
@@ -86,7 +87,7 @@ def _limit(known: Standing) -> Finding:
 def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
     """What is to be said beside the verdict, in the catalogue's order."""
     attributes = []
-    known, thresholds = facts.limit, facts.thresholds
+    known, thresholds = None if kind == "frozen" else facts.limit, facts.thresholds
     at_edge = known is not None and thresholds.edge_from <= known.ratio <= thresholds.edge_to
     if known is not None and at_edge and kind not in FAILING:
         shown = {"product": f"{facts.curve.rate * known.sharpness:.3g}"}

@@ -9,7 +9,7 @@ def medium(case: Case) -> Claim:
     """Whether there are rates that do best between others that do worse, and how wide they lie."""
     comparison, advice = case.comparison, case.advice
     rates, near = comparison.rates, comparison.near_optimal
-    if case.reference is None:
+    if case.reference is None or comparison.too_noisy:
         phrase = Phrase("medium.none", {"reason": advice.cannot_tell or ""})
         return Claim("medium", "cannot_tell", (phrase,), Phrase("medium.none.short", {}), {})
     low, high = advice.low or near[0], advice.high or near[-1]
@@ -33,7 +33,10 @@ def medium(case: Case) -> Claim:
         "margin": advice.margin,
     }
     one = "medium.one" if len(among) == 1 else "medium"
-    short = Phrase(f"{one}.short", shown)
+    # As wide as the recommendation says: half a lane beyond what was tested.
+    short = Phrase(
+        "medium.short" if low < high else "medium.one.short", {"low": rate_text(low), "high": rate_text(high)}
+    )
     below, above = among[0] > rates[0], among[-1] < rates[-1]
     if not below and not above and len(rates) > 1 and among[-1] / among[0] >= FAR**2:
         return Claim("medium", "refuted", (Phrase("medium.all", shown),), short, numbers)

@@ -228,8 +228,7 @@ def _snap(centre: float, rates: Sequence[float]) -> float:
 def _widened(
     interval: Sequence[float], rates: Sequence[float], failing: Sequence[float]
 ) -> tuple[float, float]:
-    """The interval with half a lane on each side that is not the grid's end, and never towards a failing
-    rate."""
+    """The interval and half a lane on each side, but not beyond the grid or towards a failing rate."""
     below = [rate for rate in rates if rate < interval[0]]
     above = [rate for rate in rates if rate > interval[-1]]
     low = math.sqrt(below[-1] * interval[0]) if below and below[-1] not in failing else interval[0]

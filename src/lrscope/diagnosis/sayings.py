@@ -113,12 +113,12 @@ STATEMENTS: dict[str, Text] = {
 """Every claim, in full."""
 
 CLAIMS: dict[str, Text] = {
-    "unstable": Text("unstable"),
-    "wide": Text("wide weights"),
-    "useless": Text("nothing usable"),
-    "medium": Text("to be found"),
-    "slow": Text("more steps"),
-    "overfits": Text("overfitting"),
+    "unstable": Text("unstable?"),
+    "wide": Text("wide weights?"),
+    "useless": Text("nothing usable?"),
+    "medium": Text("a range of its own?"),
+    "slow": Text("more steps?"),
+    "overfits": Text("overfitting?"),
 }
 
 SENTENCES: dict[str, Text] = {
@@ -153,6 +153,7 @@ SENTENCES: dict[str, Text] = {
     "wide.short": Text("{times} times at {rate}"),
     # too high: useless
     "useless.failed": Text("at {highest} nothing was learned: {kinds}"),
+    "useless.nothing": Text("at {highest} the {objective} did not come below its start"),
     "useless.missing": Text("at {highest} {share} of what the best rate learned is missing"),
     "useless.usable": Text(
         "at {highest} {share} of what the best rate learned is missing: worse, but usable"
@@ -163,6 +164,7 @@ SENTENCES: dict[str, Text] = {
     ),
     "useless.measure": Text("its {measure} is {value} where {reference} has {good}"),
     "kinds.short": Text("{kinds} at {highest}"),
+    "nothing.short": Text("nothing learned at {highest}"),
     "missing.short": Text("{share} missing at {highest}"),
     # medium
     "medium": Text(

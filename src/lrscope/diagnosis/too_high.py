@@ -130,6 +130,7 @@ def useless(case: Case) -> Claim:
         "times": times_text(case.factor()),
         "next": case.upwards(),
         "kinds": _kinds_text(kinds),
+        "objective": case.comparison.objective.name,
         "share": share_text(missing) if math.isfinite(missing) else "",
     }
     numbers = {"rate": highest, "verdicts": dict(kinds), "missing_share": None if failed else missing}
@@ -140,6 +141,9 @@ def useless(case: Case) -> Claim:
         first = Phrase("useless.failed", shown)
         return Claim("useless", "confirmed", (first, *phrases), Phrase("kinds.short", shown), numbers)
     short = Phrase("missing.short", shown)
+    if missing >= 1:
+        first, short = Phrase("useless.nothing", shown), Phrase("nothing.short", shown)
+        return Claim("useless", "confirmed", (first, *phrases), short, numbers)
     if missing >= USELESS:
         return Claim("useless", "confirmed", (Phrase("useless.missing", shown), *phrases), short, numbers)
     far = case.factor() >= FAR

@@ -69,10 +69,8 @@ def overfits(test: FairTest, plan: Plan) -> Claim:
         "seeds": seeds,
         "epochs": str(plan.epochs),
     }
-    numbers = {"fair_test": dataclasses.asdict(test)}
-    numbers["fair_test"]["lower"] = [
-        {**dataclasses.asdict(one), "outcome": one.outcome} for one in test.lower
-    ]
+    lower = [{**dataclasses.asdict(one), "outcome": one.outcome} for one in test.lower]
+    numbers = {**dataclasses.asdict(test), "lower": lower}
     if not test.lower:
         return _untested(test, shown, numbers)
     lanes = [*(_lane(one, test, shown) for one in reversed(test.lower)), *_remarks(test)]

@@ -127,7 +127,7 @@ def _recommendation(advice: Any) -> dict[str, Any]:
 
 
 def _conclusion(one: Conclusion) -> dict[str, Any]:
-    """One saying: which, what it says, its verdict, all of it in words, and its claims, each with its evidence.
+    """One saying: which, what it says, its verdict, all of it in words, and its claims with their evidence.
 
     The verdict of a claim is confirmed, refuted or cannot_tell; a conclusion whose claims differ is partly
     confirmed, or cannot be told.

@@ -32,7 +32,8 @@ def lane_table(study: Readable) -> Html:
     head.append(_head("why", "why"))
     body = []
     for row in rows:
-        tag = element("span", "recommended", class_="tag") if row["rate"] == advised else None
+        first = row["seed"] == rows[0]["seed"]
+        tag = element("span", "recommended", class_="tag") if first and row["rate"] == advised else None
         cells = [
             element("th", labels[row["rate"]], tag, scope="row"),
             _number(str(row["seed"])) if several else None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels, shape_label
 from lrscope.diagnosis.evidence import times_text
+from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import Content, Html, element, join
 from lrscope.outlets.numerals import count_text, duration_text
@@ -17,6 +18,7 @@ from lrscope.rates import format_rate
 
 SECTIONS = (
     ("answer", "Answer", "The answer"),
+    ("conclusions", "Conclusions", "What this study says"),
     ("lanes", "Lanes", "What became of each rate"),
     ("losses", "Losses", "Losses"),
     ("weights", "Weights", "What the rate does to the weights"),
@@ -45,6 +47,7 @@ def body(study: Readable, pictures: Sequence[Picture]) -> Html:
     losses = [figures.pop(name) for name in _LOSSES]
     parts: dict[str, Sequence[Content]] = {
         "answer": [_answer(study.recommendation()), valley],
+        "conclusions": [conclusion_list(study)],
         "lanes": [lane_table(study)],
         "losses": losses,
         "weights": list(figures.values()),

@@ -40,11 +40,14 @@ def pictures(study: Readable) -> list[Picture]:
         with debug_mode(False):
             light, dark = (chart.draw(frame, theme).to_dict(validate=False) for theme in (LIGHT, DARK))
         words = light.pop("title")
-        del dark["title"]
         question, *notes = words["subtitle"]
+        # No row depends on the theme: rows are named by a hash of them, and both themes name the same.
+        rows = light.pop("datasets")
+        del dark["title"], dark["datasets"]
         replaced = list(differences(light, dark))
         about = str(light.get("description", ""))
-        drawn.append(Picture(chart.name, words["text"], question, " ".join(notes), about, light, replaced))
+        spec = {**light, "datasets": rows}
+        drawn.append(Picture(chart.name, words["text"], question, " ".join(notes), about, spec, replaced))
     return drawn
 
 
@@ -58,10 +61,9 @@ def differences(
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         for key in one:
             yield from differences(one[key], other[key], (*path, key))
-    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-        if one is not other:
-            for place, (mine, its) in enumerate(zip(one, other, strict=True)):
-                yield from differences(mine, its, (*path, place))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, (mine, its) in enumerate(zip(one, other, strict=True)):
+            yield from differences(mine, its, (*path, place))
     elif one != other:
         yield list(path), other
 

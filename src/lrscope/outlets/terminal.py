@@ -129,6 +129,7 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
     console.print(Text(one_line(content["recommendation"]["sentence"]), style="bold"))
     if content.get("conclusions"):
         console.print()
+        console.print(Text("What this study says of a rate that is", style="dim"))
         console.print(_conclusions(content["conclusions"]))
 
 
@@ -255,7 +256,7 @@ def _reasons(lanes: Sequence[Lane]) -> Table:
 
 
 def _conclusions(said: Sequence[Mapping[str, Any]]) -> Table:
-    """'Too high: ...', a line each, later lines set in."""
+    """'- too high: unstable? confirmed (2 of 5 lanes); ...', later lines set in."""
     table = Table.grid(padding=(0, 1, 0, 0))
     table.add_column(width=1)
     table.add_column(overflow="fold")

@@ -90,6 +90,9 @@ class Observer:
 
     Args:
         plan: says how long the run is and which scalars are tracked.
+
+    Attributes:
+        last: the step observed last; its weights are those after training once training is over.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -101,6 +104,7 @@ class Observer:
         self._quantities: tuple[Quantity, ...] = WEIGHTS
         self._tracked_views: list[Tensor] = []
         self._before: Before | None = None
+        self.last: Step | None = None
         self._lanes = np.array([key.lane for key in plan.lanes], dtype=np.int32)
 
     def records(self, steps: Iterable[Step]) -> Iterator[Record | HistogramRecord]:
@@ -109,6 +113,7 @@ class Observer:
         for step in steps:
             if step.index == 0:
                 self._begin(step)
+            self.last = step
             histogram = self._measure(step)
             now = time.monotonic()
             if (

@@ -7,27 +7,23 @@ finds it.
 Letters: N elements of a tensor.
 """
 
-import copy
 import dataclasses
 import functools
 import math
-import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch import Tensor
 
-from lrscope.errors import ProblemError
 from lrscope.problems.problem import Problem
 from lrscope.training import slopes
 from lrscope.training.batches import Batches, examples
 from lrscope.training.dry_run import dry_run
 from lrscope.training.lanes import starting_modules
-from lrscope.training.objective import Objective
-from lrscope.training.random_state import Stream, undisturbed
+from lrscope.training.passes import Passes
+from lrscope.training.random_state import undisturbed
 from lrscope.training.run import SINGLE_THREAD_BELOW
 from lrscope.training.slopes import Slope
 
@@ -147,7 +143,7 @@ def check_gradients(
         batch = batches.first(seed)
         # What does not fit in the user's own dtype is said as it is before any training.
         dry_run(problem, modules[seed], batch, None, streams[seed], cpu)
-        passes = _Passes(problem, modules[seed], batch, streams[seed])
+        passes = Passes(problem, modules[seed], batch, streams[seed])
         sizes = [min(weights.numel(), elements) for weights in passes.weights.values()]
         if announce is not None:
             announce(2 * (sum(sizes) + len(sizes)), passes.seconds)
@@ -159,109 +155,7 @@ def check_gradients(
         return GradientCheck(problem.name, passes.base, examples(batch), seed, tensors, left_out)
 
 
-class _Passes:
-    """Forward passes of one model in float64, which all see the same batch, buffers and random numbers.
-
-    Attributes:
-        weights: name -> float64 [N], the trained tensors, laid flat; what is written to them the model has.
-        shapes: name -> what they are.
-        gradients: name -> float64 [N], by autograd; None where there is none.
-        base: the loss.
-        seconds: a pass takes.
-    """
-
-    def __init__(self, problem: Problem, start: nn.Module, batch: Any, stream: Stream) -> None:
-        loss = problem.loss
-        if isinstance(loss, nn.Module):
-            problem = dataclasses.replace(problem, loss=copy.deepcopy(loss).double())
-        model = copy.deepcopy(start).double()
-        self._objective = Objective(problem, model, torch.device("cpu"))
-        self._batch = tree_map(_widened, batch)
-        self._stream = stream
-        self._buffers = [
-            (module, key, buffer.clone())
-            for module in model.modules()
-            for key, buffer in module._buffers.items()
-            if buffer is not None
-        ]
-        trained = {
-            name: parameter
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and parameter.dtype == torch.float64 and parameter.numel()
-        }
-        for parameter in trained.values():
-            parameter.data = parameter.data.contiguous()
-        self.shapes = {name: tuple(parameter.shape) for name, parameter in trained.items()}
-        self.weights = {name: parameter.data.view(-1) for name, parameter in trained.items()}
-        if not trained:
-            raise ProblemError("the model trains no weights that are real numbers: there is nothing to check")
-        value = self._loss()
-        torch.autograd.backward(value)
-        self.gradients = {
-            name: None if parameter.grad is None else parameter.grad.to_dense().contiguous().view(-1).clone()
-            for name, parameter in trained.items()
-        }
-        self.base = float(value.detach())
-        began = time.perf_counter()
-        again = self.loss()
-        self.seconds = time.perf_counter() - began
-        if not math.isfinite(self.base):
-            raise ProblemError(f"the loss is {self.base} before training: there is no gradient to check")
-        if abs(again - self.base) > slopes.ROUNDING * abs(self.base):
-            raise ProblemError(
-                f"the loss is not the same every time, {self.base!r} and {again!r} on one batch with the "
-                "same random numbers: model or loss keeps a state of its own, so there is no slope to measure"
-            )
-
-    def _loss(self) -> Tensor:
-        # With gradients on: a model may call autograd itself, to get a force from an energy.
-        for module, key, before in self._buffers:
-            module._buffers[key] = before.clone()
-        with self._stream.entered(keep=False):
-            try:
-                value: Tensor = self._objective(self._batch)
-            except Exception as error:
-                words = " ".join(str(error).split())[:200]
-                raise ProblemError(
-                    f"the check needs float64, and there model or loss raised {type(error).__name__}: {words}"
-                ) from error
-        if value.dtype != torch.float64:
-            kind = str(value.dtype).removeprefix("torch.")
-            raise ProblemError(
-                f"the check needs float64, and there the loss is {kind}: something converts it on the way"
-            )
-        return value
-
-    def loss(self) -> float:
-        """At the weights as they are."""
-        return float(self._loss().detach())
-
-    def slope(self, name: str, places: Tensor, signs: Tensor, scale: float) -> Slope:
-        """The derivative of the loss along a direction of length 1, both ways.
-
-        Args:
-            name: of the tensor that moves.
-            places: int64 [n], which of its elements move.
-            signs: [n], 1 or -1: all move equally far.
-            scale: what a derivative along a single element is measured by.
-        """
-        weights, gradient = self.weights[name], self.gradients[name]
-        direction = signs / math.sqrt(len(places))
-        before = weights[places]
-        autograd = 0.0 if gradient is None else float(gradient[places] @ direction)
-
-        def at(t: float) -> float:
-            try:
-                weights[places] = before + t * direction
-                return self.loss()
-            finally:
-                weights[places] = before
-
-        size = float(weights.square().mean().sqrt())
-        return slopes.compare(at, self.base, autograd, scale, slopes.NUDGE * max(1.0, size))
-
-
-def _check(passes: _Passes, name: str, elements: int, chance: np.random.Generator) -> TensorCheck:
+def _check(passes: Passes, name: str, elements: int, chance: np.random.Generator) -> TensorCheck:
     """Check one tensor: all its elements, or a sample and a direction."""
     weights, gradient = passes.weights[name], passes.gradients[name]
     shape = passes.shapes[name]
@@ -285,7 +179,7 @@ def _check(passes: _Passes, name: str, elements: int, chance: np.random.Generato
     return TensorCheck(name, shape, tuple(found), whole, gradient is not None)
 
 
-def _along(passes: _Passes, name: str, signs: Tensor, scale: float, places: Tensor) -> Slope:
+def _along(passes: Passes, name: str, signs: Tensor, scale: float, places: Tensor) -> Slope:
     """The derivative along a random direction of some elements."""
     return passes.slope(name, places, signs[places], scale)
 
@@ -302,10 +196,3 @@ def _culprit(along: Callable[[Tensor], Slope], size: int) -> int:
 
         places = max(halves, key=missing)
     return int(places[0])
-
-
-def _widened(leaf: Any) -> Any:
-    """A copy of a batch's tensor, in float64 if it holds real numbers."""
-    if not isinstance(leaf, Tensor):
-        return leaf
-    return leaf.detach().to(torch.float64 if leaf.is_floating_point() else leaf.dtype, copy=True)

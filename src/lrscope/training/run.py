@@ -1,13 +1,15 @@
 """Run: a problem made ready to train at many rates, and its training as a stream of steps."""
 
+import copy
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, TensorDataset
@@ -128,6 +130,26 @@ class Run:
             validate_every=plan.steps_per_epoch,
             curvature=top,
         )
+
+    def losses_of(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """The training loss [G] of stacked weights, name -> [G, ...], in eval mode.
+
+        On at most 2,048 examples, with the buffers of the first seed's start.
+        """
+        start = self._starts[self.plan.seeds[0]]
+        objective = Objective(self._problem, copy.deepcopy(start), self._device).eval()
+        buffers = {Objective.prefix + name: buffer for name, buffer in start.named_buffers()}
+        examples = self._batches.some(EXAMPLES_AT_MOST)
+
+        def loss(tensors: dict[str, Tensor]) -> Tensor:
+            value: Tensor = functional_call(objective, {**tensors, **buffers}, (examples,))
+            return value
+
+        with torch.no_grad():
+            losses_G: Tensor = vmap(loss, randomness="same")(
+                {Objective.prefix + name: tensor.detach() for name, tensor in weights.items()}
+            )
+        return losses_G
 
     @property
     def _first(self) -> Any:

@@ -97,6 +97,8 @@ def compare(
     fine = measure(FINER * nudge)
     if not math.isfinite(fine.middle):
         return slope(fine, NOT_DIFFERENTIABLE)
+    if not math.isfinite(autograd):  # at a kink too: no optimizer survives it
+        return slope(fine, WRONG)
     # With h the jump of a smooth loss shrinks by FINER, that of a kink stays, and that of noise grows: the
     # limits are half way, on a logarithmic scale.
     lasting = math.sqrt(FINER) * coarse.jump < fine.jump < coarse.jump / math.sqrt(FINER)
@@ -104,8 +106,6 @@ def compare(
         return slope(fine, NOT_DIFFERENTIABLE)
     if agrees(fine):  # also where a kink lay within the first h
         return slope(fine, AGREES)
-    if not math.isfinite(autograd):
-        return slope(fine, WRONG)
     if agrees(coarse):
         return slope(coarse, AGREES)
     steady = abs(fine.middle - coarse.middle) <= 0.1 * abs(fine.middle - autograd)

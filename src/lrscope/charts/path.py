@@ -1,0 +1,229 @@
+"""Paths in the plane: two tracked scalars against each other, over the loss wherever it is known."""
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.choice import chosen_lanes
+from lrscope.charts.inline import inline, mark_of
+from lrscope.charts.looks import look, looks_of, verdict_channels
+from lrscope.charts.names import index_label, shown
+from lrscope.charts.outcomes import judged_lanes
+from lrscope.charts.plate import Words, finished, nothing
+from lrscope.charts.theme import Theme
+
+SCHEMA: dict[str, pl.DataType] = {
+    "kind": pl.Utf8(),
+    "lane": pl.Int64(),
+    "rate": pl.Float64(),
+    "label": pl.Utf8(),
+    "verdict": pl.Utf8(),
+    "step": pl.Int64(),
+    "x": pl.Float64(),
+    "y": pl.Float64(),
+    "loss": pl.Float64(),
+    "x_axis": pl.Utf8(),
+    "y_axis": pl.Utf8(),
+    "note": pl.Utf8(),
+}
+
+MOST_LANES = 12
+MOST_STEPS = 400
+"""Points of a path, at most."""
+
+LEVELS = 14
+"""Shades of the loss."""
+
+_WIDTH, _HEIGHT = 520, 400
+
+
+def frame(study: Readable) -> pl.DataFrame:
+    """Rows of kind "path" (a step of a lane at x, y) and of kind "cell" (the loss at x, y). Columns `SCHEMA`.
+
+    The scalars are the first two that were tracked.
+    """
+    tracked = study.plan.tracked
+    paths = study.trajectories()
+    if len(tracked) < 2 or not paths.height:
+        return pl.DataFrame(schema=SCHEMA)
+    lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
+    sides = []
+    for (tensor, index), name in zip(tracked[:2], ("x", "y"), strict=True):
+        mine = (pl.col("tensor") == tensor) & (pl.col("index").cast(pl.List(pl.Int64)) == list(index))
+        sides.append(paths.filter(mine).select("lane", "step", pl.col("value").alias(name)))
+    points = (
+        sides[0].join(sides[1], on=["lane", "step"]).filter(pl.col("step").is_in(_kept(study.plan.steps)))
+    )
+    rows = points.join(lanes.select("lane", "rate", "label", "verdict"), on="lane").with_columns(
+        kind=pl.lit("path"), loss=pl.lit(None)
+    )
+    known = study.note("landscape")
+    axes = [shown(tensor) + index_label(index) for tensor, index in tracked[:2]]
+    cells = pl.DataFrame(schema=SCHEMA)
+    if isinstance(known, dict):
+        cells = pl.DataFrame(
+            [
+                {"kind": "cell", "x": x, "y": y, "loss": loss}
+                for y, row in zip(known["y"], known["loss"], strict=True)
+                for x, loss in zip(known["x"], row, strict=True)
+            ],
+            schema={name: SCHEMA[name] for name in ("kind", "x", "y", "loss")},
+        )
+    whole = pl.concat([cells, rows], how="diagonal_relaxed").with_columns(
+        x_axis=pl.lit(axes[0]), y_axis=pl.lit(axes[1]), note=pl.lit(note)
+    )
+    return whole.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+
+
+def _kept(steps: int) -> list[int]:
+    """Every step of a short run; of a long one the first 200 and then ever wider apart."""
+    if steps < MOST_STEPS:
+        return list(range(steps + 1))
+    late = np.geomspace(200, steps, MOST_STEPS - 200).round()
+    return sorted({*range(200), *(int(step) for step in late)})
+
+
+def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
+    """Lines over shades of the loss; a lane that leaves the plane ends at its rim, marked."""
+    words = Words(
+        PATH.title, PATH.question, "Fewer than two scalars were tracked, or no step is recorded yet."
+    )
+    paths = frame.filter(pl.col("kind") == "path").drop_nulls(["x", "y"])
+    if not paths.height:
+        return nothing(theme, words)
+    cells = frame.filter(pl.col("kind") == "cell").drop_nulls("loss")
+    spans = [_span(cells, paths, side) for side in ("x", "y")]
+    x = alt.X("x:Q", title=str(frame["x_axis"][0]), scale=alt.Scale(domain=spans[0], nice=False, zero=False))
+    y = alt.Y("y:Q", title=str(frame["y_axis"][0]), scale=alt.Scale(domain=spans[1], nice=False, zero=False))
+    layers = _shades(cells, spans, theme)
+    rates = paths.select("rate", "label").unique().sort("rate")
+    colours = dict(zip(rates["label"], theme.lane_colours(rates.height), strict=True))
+    inside, ends = _inside(paths, spans)
+    line = mark_of("line", strokeWidth=1.5, opacity=0.95, point={"size": 9, "filled": True})
+    # High rates first, so that their swings do not cover the others.
+    layers.append(
+        alt.Chart(inline(inside), mark=line).encode(
+            x=x,
+            y=y,
+            order="step:Q",
+            detail="lane:N",
+            color=alt.Color(
+                "label:N",
+                title="learning rate",
+                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+                legend=alt.Legend(orient="right", columns=1),
+            ),
+            tooltip=[
+                alt.Tooltip("label:N", title="learning rate"),
+                alt.Tooltip("step:Q", title="optimiser step"),
+                alt.Tooltip("x:Q", title=str(frame["x_axis"][0]), format=".4~g"),
+                alt.Tooltip("y:Q", title=str(frame["y_axis"][0]), format=".4~g"),
+            ],
+        )
+    )
+    dot = mark_of("point", filled=True, size=110, stroke=theme.background, strokeWidth=1)
+    layers.append(
+        alt.Chart(inline(ends), mark=dot).encode(
+            x=x,
+            y=y,
+            **verdict_channels(looks_of(paths["verdict"]), theme),
+            tooltip=[
+                alt.Tooltip("label:N", title="learning rate"),
+                alt.Tooltip("verdict:N", title="verdict"),
+                alt.Tooltip("step:Q", title="optimiser step"),
+            ],
+        )
+    )
+    drawing = alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
+    # Shades, lanes and verdicts have each their own colours, and verdicts one legend of shape and colour.
+    drawing.resolve = alt.Resolve(scale={"color": "independent", "shape": "independent"})
+    notes = [str(frame["note"][0] or "")]
+    if cells.height:
+        notes.append(
+            f"Shades: training loss, {_short(cells['loss'].min())} to {_short(cells['loss'].max())}."
+        )
+    about = f"Chart: paths of {paths['lane'].n_unique()} lanes in the plane of two weights."
+    return finished(drawing, theme, words._replace(about=about, note=" ".join(filter(None, notes))))
+
+
+def _short(value: Any) -> str:
+    return f"{float(value):.2g}"
+
+
+def _span(cells: pl.DataFrame, paths: pl.DataFrame, side: str) -> list[float]:
+    """The plane where it is known; otherwise what lanes that come to rest need."""
+    if cells.height:
+        return [float(cells[side].min()), float(cells[side].max())]  # type: ignore[arg-type]
+    calm = paths.filter(pl.col("verdict").is_in(["good", "too_slow", "not_started", "frozen"]))
+    values = (calm if calm.height else paths)[side].to_numpy()
+    low, high = float(np.min(values)), float(np.max(values))
+    room = 0.15 * (high - low) or 0.5
+    return [low - room, high + room]
+
+
+def _shades(cells: pl.DataFrame, spans: list[list[float]], theme: Theme) -> list[alt.Chart]:
+    """The loss in a few shades, even in its logarithm above the lowest: contours are where they meet."""
+    if not cells.height:
+        return []
+    x, y = np.unique(cells["x"].to_numpy()), np.unique(cells["y"].to_numpy())
+    half = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
+    loss = cells["loss"].to_numpy()
+    height = np.log1p((loss - loss.min()) / max(float(np.quantile(loss - loss.min(), 0.25)), 1e-300) * 8)
+    level = np.floor(LEVELS * height / max(float(height.max()), 1e-300)).clip(0, LEVELS - 1)
+    rows = [
+        {
+            "x": max(a - half[0], spans[0][0]),
+            "x2": min(a + half[0], spans[0][1]),
+            "y": max(b - half[1], spans[1][0]),
+            "y2": min(b + half[1], spans[1][1]),
+            "level": int(one),
+        }
+        for a, b, one in zip(cells["x"], cells["y"], level, strict=True)
+    ]
+    shade = alt.Scale(domain=[0, LEVELS], range=[theme.background, _between(theme.background, theme.muted)])
+    return [
+        alt.Chart(inline(rows), mark=mark_of("rect")).encode(
+            x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q", color=alt.Color("level:Q", scale=shade, legend=None)
+        )
+    ]
+
+
+def _between(one: str, other: str) -> str:
+    """The colour half way between two, as #rrggbb."""
+    pairs = [(int(one[k : k + 2], 16), int(other[k : k + 2], 16)) for k in (1, 3, 5)]
+    return "#" + "".join(f"{(a + b) // 2:02x}" for a, b in pairs)
+
+
+def _inside(
+    paths: pl.DataFrame, spans: list[list[float]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The points of each lane up to where it first leaves the plane, and the last of them as its end."""
+    inside: list[dict[str, Any]] = []
+    ends: list[dict[str, Any]] = []
+    for (_,), lane in paths.sort("rate", "step", descending=[True, False]).group_by(
+        "lane", maintain_order=True
+    ):
+        rows = lane.select("lane", "label", "step", "x", "y").to_dicts()
+        out = [
+            k
+            for k, row in enumerate(rows)
+            if not (spans[0][0] <= row["x"] <= spans[0][1] and spans[1][0] <= row["y"] <= spans[1][1])
+        ]
+        kept = rows[: out[0]] if out else rows
+        if not kept:
+            continue
+        inside += kept
+        ends.append({**kept[-1], "verdict": look(lane["verdict"][0]).word})
+    return inside, ends
+
+
+PATH = Chart(
+    "path",
+    "Paths in the plane of two weights",
+    "Which way does each learning rate take through the loss?",
+    frame,
+    draw,
+)

@@ -1,0 +1,193 @@
+"""Every chart of the tuple keeps the same promises on every study: being listed is being tested here."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+import pytest
+import vl_convert
+from studies import STUDIES
+
+from lrscope.charts import CHARTS, DARK, LIGHT
+from lrscope.charts.chart import Chart
+from lrscope.charts.envelope import POINTS_PER_CHART
+from lrscope.charts.snapshot import Snapshot
+
+EVERY = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+EVERYWHERE = pytest.mark.parametrize("name", STUDIES)
+
+_drawn: dict[tuple[str, str], tuple[pl.DataFrame, dict[str, Any]]] = {}
+_read: dict[str, Snapshot] = {}
+
+
+def drawn(chart: Chart, name: str) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The frame and the validated Vega-Lite specification of a chart in light, made once."""
+    if (chart.name, name) not in _drawn:
+        study = _read.setdefault(name, Snapshot(STUDIES[name]()))
+        frame = chart.frame(study)
+        _drawn[chart.name, name] = frame, chart.draw(frame, LIGHT).to_dict()
+    return _drawn[chart.name, name]
+
+
+def parts(value: Any) -> Iterator[dict[str, Any]]:
+    """Every dict inside a specification, but for its data."""
+    if isinstance(value, dict):
+        yield value
+        for key, inner in value.items():
+            if key != "datasets":
+                yield from parts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from parts(inner)
+
+
+def points(spec: dict[str, Any]) -> int:
+    """How many rows the data of a specification has once its arrays are spread out."""
+    rows = (row for data in spec["datasets"].values() for row in data)
+    return sum(max((len(value) for value in row.values() if isinstance(value, list)), default=1) for row in rows)
+
+
+def test_names_are_those_a_user_types_and_no_two_are_alike() -> None:
+    names = [chart.name for chart in CHARTS]
+    assert len(set(names)) == len(names)
+    assert all(name.isidentifier() for name in names)
+    assert all(chart.question.strip().endswith(("?", ")")) for chart in CHARTS)
+
+
+@EVERY
+@EVERYWHERE
+def test_a_chart_says_what_it_is_and_asks_its_question(chart: Chart, name: str) -> None:
+    _, spec = drawn(chart, name)
+    assert spec["title"]["text"] == chart.title
+    assert spec["title"]["subtitle"][0] == chart.question
+    assert len(spec["description"]) > 20
+
+
+@EVERY
+@EVERYWHERE
+def test_a_chart_is_strict_json_of_bounded_size(chart: Chart, name: str) -> None:
+    frame, spec = drawn(chart, name)
+    text = json.dumps(spec, allow_nan=False)
+    assert len(text) < 700_000
+    if chart.name == "histogram":
+        # Of all epochs together; a slider shows one of them, and the one before training.
+        epochs = max(frame["epoch"].n_unique(), 1)
+        assert 2 * points(spec) / epochs <= POINTS_PER_CHART
+    else:
+        assert points(spec) <= 1.3 * POINTS_PER_CHART
+        assert frame.height <= POINTS_PER_CHART
+
+
+@EVERY
+@EVERYWHERE
+def test_the_same_columns_come_whatever_the_study(chart: Chart, name: str) -> None:
+    frame, _ = drawn(chart, name)
+    usual, _ = drawn(chart, "usual")
+    assert frame.schema == usual.schema
+
+
+@EVERY
+@EVERYWHERE
+def test_every_axis_that_is_shown_has_a_title_and_every_tooltip_lists_its_fields(
+    chart: Chart, name: str
+) -> None:
+    frame, spec = drawn(chart, name)
+    tooltips = [part["tooltip"] for part in parts(spec) if "tooltip" in part]
+    assert all(isinstance(one, list) and all("field" in field for field in one) for one in tooltips)
+    if not frame.height:
+        return
+    axes = [part["axis"] for part in parts(spec) if part.get("axis")]
+    titled = [axis for axis in axes if axis.get("title")]
+    assert axes
+    if chart.name == "histogram":
+        # A column's title is the tensor, whose elements its x axis counts.
+        assert all(column["title"]["text"] for column in spec["hconcat"])
+    else:
+        assert titled == axes
+
+
+@EVERY
+def test_rate_axes_are_logarithmic_with_ticks_as_people_type_them(chart: Chart) -> None:
+    _, spec = drawn(chart, "usual")
+    rates = [part for part in parts(spec) if part.get("field") == "rate" and "scale" in part]
+    assert bool(rates) == (chart.name in ("valley", "spread"))
+    for channel in rates:
+        assert channel["scale"]["type"] == "log"
+        assert ".0e" in channel["axis"]["labelExpr"]
+        assert "learning rate" in channel["axis"]["title"]
+
+
+@EVERY
+def test_no_name_from_outside_is_in_an_expression_or_a_field(chart: Chart) -> None:
+    _, spec = drawn(chart, "hostile")
+    keys = ("field", "filter", "labelExpr", "expr", "calculate", "test", "lookup", "flatten")
+    code = [json.dumps(part[key]) for part in parts(spec) for key in keys if key in part]
+    assert code
+    for text in code:
+        for hostile in ("alert", "script", "a.b", "néme", "datum.x;"):
+            assert hostile not in text
+
+
+@EVERY
+def test_dark_differs_from_light_in_looks_only(chart: Chart) -> None:
+    frame, light = drawn(chart, "usual")
+    dark = chart.draw(frame, DARK).to_dict()
+    assert dark["datasets"].keys() == light["datasets"].keys()
+    assert dark["config"]["background"] == DARK.background
+    assert light["config"]["background"] == LIGHT.background
+    assert [sorted(part) for part in parts(dark)] == [sorted(part) for part in parts(light)]
+
+
+@EVERY
+@pytest.mark.parametrize("name", ["seeds", "hostile", "lost", "empty"])
+def test_vega_draws_it_without_a_word_of_complaint(
+    chart: Chart, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, spec = drawn(chart, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        svg = vl_convert.vegalite_to_svg(json.dumps(spec))
+    printed = capfd.readouterr()
+    assert printed.err + printed.out == ""
+    assert "undefined" not in svg
+    assert "NaN" not in svg
+    assert chart.title in svg
+
+
+@EVERY
+def test_an_empty_study_is_told_in_a_sentence(chart: Chart) -> None:
+    frame, spec = drawn(chart, "empty")
+    assert not frame.height or chart.name == "valley"
+    rows = [row for data in spec["datasets"].values() for row in data]
+    assert len(rows) == 1
+    assert rows[0]["why"].endswith(".")
+
+
+@EVERY
+def test_high_rates_are_drawn_first(chart: Chart) -> None:
+    _, spec = drawn(chart, "usual")
+    if chart.name not in ("loss", "validation", "trajectory", "gradients", "updates"):
+        return
+    lines = [data for data in spec["datasets"].values() if data and isinstance(data[0].get("x"), list)]
+    assert lines
+    assert all(float(data[0]["label"]) >= float(data[-1]["label"]) for data in lines)
+
+
+def test_a_snapshot_asks_a_study_everything_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = STUDIES["alone"]()
+    asked: list[str] = []
+    for name in ("verdicts", "recommendation", "histograms", "trajectories", "scalars", "tensors"):
+        kept = getattr(study, name)
+
+        def ask(*arguments: str, name: str = name, kept: Any = kept) -> Any:
+            asked.append(" ".join((name, *arguments)))
+            return kept(*arguments)
+
+        monkeypatch.setattr(study, name, ask)
+    snapshot = Snapshot(study)
+    for chart in CHARTS:
+        chart.frame(snapshot)
+    assert "verdicts" in asked
+    assert sorted(asked) == sorted(set(asked))

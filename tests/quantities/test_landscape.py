@@ -1,0 +1,23 @@
+"""The plane of two weights against the closed form of y = 3x."""
+
+import numpy as np
+import pytest
+
+import lrscope
+
+
+def test_the_whole_surface_of_the_line_is_exact() -> None:
+    with lrscope.sweep("line", "0.01,0.1,0.3", epochs=60) as study:
+        found = study.note("landscape")
+    assert found["scalars"] == ["0.weight[0, 0]", "0.bias[0]"]
+    w, b = np.meshgrid(found["x"], found["y"])
+    x = np.arange(1.0, 5.0)
+    exact = ((w[..., None] * x + b[..., None] - 3 * x) ** 2).mean(-1)
+    assert np.array(found["loss"], dtype=float) == pytest.approx(exact, rel=1e-4, abs=1e-5)
+    # The lane at 0.3 runs away; the plane is made for the others.
+    assert found["x"][0] < 0 < 3 < found["x"][-1] < 20
+
+
+def test_there_is_no_plane_where_no_lane_is_finite() -> None:
+    with lrscope.sweep("line", "10,20", epochs=200) as study:
+        assert study.note("landscape") is None
