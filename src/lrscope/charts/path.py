@@ -12,7 +12,9 @@ from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.looks import look, looks_of, verdict_channels
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
+from lrscope.charts.panels import upright
 from lrscope.charts.plate import Words, finished, nothing
+from lrscope.charts.scales import Span
 from lrscope.charts.theme import Theme
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -96,16 +98,20 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         return nothing(theme, words)
     cells = frame.filter(pl.col("kind") == "cell").drop_nulls("loss")
     spans = [_span(cells, paths, side) for side in ("x", "y")]
-    x = alt.X("x:Q", title=str(frame["x_axis"][0]), scale=alt.Scale(domain=spans[0], nice=False, zero=False))
-    y = alt.Y("y:Q", title=str(frame["y_axis"][0]), scale=alt.Scale(domain=spans[1], nice=False, zero=False))
-    layers = _shades(cells, spans, theme)
+    across, up = (Span(low, high, "linear") for low, high in spans)
+    x_axis = {"title": str(frame["x_axis"][0]), "values": across.ticks, "labelExpr": across.tick_text}
+    x = alt.X("x:Q", scale=across.scale, axis=x_axis)
+    y = alt.Y("y:Q", scale=up.scale, axis=upright(str(frame["y_axis"][0]), up))
+    layers = _shades(cells, spans, theme, x, y)
     rates = paths.select("rate", "label").unique().sort("rate")
     colours = dict(zip(rates["label"], theme.lane_colours(rates.height), strict=True))
-    inside, ends = _inside(paths, spans)
+    inside, ends = _inside(paths, across, up)
     line = mark_of("line", strokeWidth=1.5, opacity=0.95, point={"size": 9, "filled": True})
     # High rates first, so that their swings do not cover the others.
     layers.append(
-        alt.Chart(inline(inside), mark=line).encode(
+        alt.Chart(
+            inline(inside), mark=line, transform=[alt.FlattenTransform(flatten=["step", "x", "y"])]
+        ).encode(
             x=x,
             y=y,
             order="step:Q",
@@ -113,8 +119,8 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             color=alt.Color(
                 "label:N",
                 title="learning rate",
-                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-                legend=alt.Legend(orient="right", columns=1),
+                scale={"domain": list(colours), "range": list(colours.values())},
+                legend={"orient": "right", "columns": 1},
             ),
             tooltip=[
                 alt.Tooltip("label:N", title="learning rate"),
@@ -164,7 +170,9 @@ def _span(cells: pl.DataFrame, paths: pl.DataFrame, side: str) -> list[float]:
     return [low - room, high + room]
 
 
-def _shades(cells: pl.DataFrame, spans: list[list[float]], theme: Theme) -> list[alt.Chart]:
+def _shades(
+    cells: pl.DataFrame, spans: list[list[float]], theme: Theme, across: alt.X, up: alt.Y
+) -> list[alt.Chart]:
     """The loss in a few shades, even in its logarithm above the lowest: contours are where they meet."""
     if not cells.height:
         return []
@@ -183,10 +191,10 @@ def _shades(cells: pl.DataFrame, spans: list[list[float]], theme: Theme) -> list
         }
         for a, b, one in zip(cells["x"], cells["y"], level, strict=True)
     ]
-    shade = alt.Scale(domain=[0, LEVELS], range=[theme.background, _between(theme.background, theme.muted)])
+    shade = {"domain": [0, LEVELS], "range": [theme.background, _between(theme.background, theme.muted)]}
     return [
         alt.Chart(inline(rows), mark=mark_of("rect")).encode(
-            x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q", color=alt.Color("level:Q", scale=shade, legend=None)
+            x=across, x2="x2:Q", y=up, y2="y2:Q", color=alt.Color("level:Q", scale=shade, legend=None)
         )
     ]
 
@@ -197,26 +205,22 @@ def _between(one: str, other: str) -> str:
     return "#" + "".join(f"{(a + b) // 2:02x}" for a, b in pairs)
 
 
-def _inside(
-    paths: pl.DataFrame, spans: list[list[float]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The points of each lane up to where it first leaves the plane, and the last of them as its end."""
+def _inside(paths: pl.DataFrame, across: Span, up: Span) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Each lane up to where it first leaves the plane, its points as arrays; and the last of them as its end."""
     inside: list[dict[str, Any]] = []
     ends: list[dict[str, Any]] = []
-    for (_,), lane in paths.sort("rate", "step", descending=[True, False]).group_by(
-        "lane", maintain_order=True
-    ):
-        rows = lane.select("lane", "label", "step", "x", "y").to_dicts()
-        out = [
-            k
-            for k, row in enumerate(rows)
-            if not (spans[0][0] <= row["x"] <= spans[0][1] and spans[1][0] <= row["y"] <= spans[1][1])
-        ]
-        kept = rows[: out[0]] if out else rows
-        if not kept:
+    ordered = paths.sort("rate", "lane", "step", descending=[True, False, False])
+    for lane in ordered.partition_by("lane", maintain_order=True):
+        x, y = lane["x"].to_numpy(), lane["y"].to_numpy()
+        out = np.flatnonzero((x < across.low) | (x > across.high) | (y < up.low) | (y > up.high))
+        kept = lane.head(int(out[0]) if out.size else lane.height)
+        if not kept.height:
             continue
-        inside += kept
-        ends.append({**kept[-1], "verdict": look(lane["verdict"][0]).word})
+        places = {"x": across.rounded(kept["x"].to_numpy()), "y": up.rounded(kept["y"].to_numpy())}
+        line = {"lane": kept["lane"][0], "label": kept["label"][0], "step": kept["step"].to_list(), **places}
+        inside.append(line)
+        last = {name: value[-1] if isinstance(value, list) else value for name, value in line.items()}
+        ends.append({**last, "verdict": look(kept["verdict"][0]).word})
     return inside, ends
 
 

@@ -78,6 +78,12 @@ DEFAULT_RATES = "1e-5:1:16"
     show_default=True,
     help="How derivatives are got. By differences only for Linear layers and plain gradient descent.",
 )
+@click.option(
+    "--curvature",
+    is_flag=True,
+    default=None,
+    help="Measure the sharpness of every lane, 21 times over the run. [default: only for tiny models]",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option(
     "--track",
@@ -114,6 +120,7 @@ def sweep_command(
     schedule: str | None,
     clip_norm: float | None,
     gradient: str,
+    curvature: bool | None,
     device: str,
     track: tuple[str, ...],
     data: Path | None,
@@ -157,6 +164,7 @@ def sweep_command(
             batch_size=batch_size,
             schedule=schedule,
             gradient=gradient,
+            curvature=curvature,
             device=device,
             overwrite=overwrite,
             track=track or None,

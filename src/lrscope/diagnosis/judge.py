@@ -49,11 +49,14 @@ def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thres
         kind, findings = next((kind, findings) for kind, findings in found if findings)
         if kind != "invalid":
             attributes = _attributes(facts, kind)
-    # Where the limit of stability is known it explains most, and is said first; of a lane that stands still
-    # it says nothing.
+    beside = [finding for _, finding in attributes]
+    # Of a lane that stands still the limit of stability says nothing.
     known = None if facts is None or kind in ("invalid", "frozen") else facts.limit
-    first = () if known is None else (_limit(known),)
-    sentences = [finding.text() for finding in (*first, *findings, *(finding for _, finding in attributes))]
+    ordered = [*findings, *beside]
+    if known is not None:
+        # Where it is known it explains most, and is said first; but not why a lane is slow.
+        ordered.insert(len(findings) if kind in ("too_slow", "not_started") else 0, _limit(known))
+    sentences = [finding.text() for finding in ordered]
     return Verdict(
         lane=curve.lane,
         rate=curve.rate,
