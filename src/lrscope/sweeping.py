@@ -141,6 +141,7 @@ def sweep(
                     recorder.write(record)
                 # Where curvature is measured the model is small enough, or the user asked for such things.
                 if plan.curvature_examples is not None and len(chosen) > 1 and observer.last is not None:
+                    recorder.commit()  # a file's reader sees nothing else
                     _, paths = recorder.study_file().array(TRAJECTORY.name)
                     recorder.note("landscape", landscape(run.losses_of, observer.last.weights, chosen, paths))
             finally:

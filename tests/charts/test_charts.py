@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 import vl_convert
+from altair.utils.schemapi import debug_mode
 from studies import STUDIES
 
 from lrscope.charts import CHARTS, DARK, LIGHT
@@ -18,25 +19,32 @@ from lrscope.charts.snapshot import Snapshot
 EVERY = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
 EVERYWHERE = pytest.mark.parametrize("name", STUDIES)
 
+CHECKED = ("seeds", "hostile", "lost", "empty")
+
 _drawn: dict[tuple[str, str], tuple[pl.DataFrame, dict[str, Any]]] = {}
 _read: dict[str, Snapshot] = {}
 
 
 def drawn(chart: Chart, name: str) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The frame and the validated Vega-Lite specification of a chart in light, made once."""
+    """The frame and the Vega-Lite specification of a chart in light, made once."""
     if (chart.name, name) not in _drawn:
-        study = _read.setdefault(name, Snapshot(STUDIES[name]()))
-        frame = chart.frame(study)
-        _drawn[chart.name, name] = frame, chart.draw(frame, LIGHT).to_dict()
+        if name not in _read:
+            _read[name] = Snapshot(STUDIES[name]())
+        frame = chart.frame(_read[name])
+        # Checked against the schema of Vega-Lite as a whole, not part by part, and where studies differ most.
+        with debug_mode(False):
+            drawing = chart.draw(frame, LIGHT)
+            spec = drawing.to_dict(validate=name in CHECKED)
+        _drawn[chart.name, name] = frame, spec
     return _drawn[chart.name, name]
 
 
 def parts(value: Any) -> Iterator[dict[str, Any]]:
-    """Every dict inside a specification, but for its data."""
+    """Every dict inside a specification, but for its data and its theme."""
     if isinstance(value, dict):
         yield value
         for key, inner in value.items():
-            if key != "datasets":
+            if key not in ("datasets", "config"):
                 yield from parts(inner)
     elif isinstance(value, list):
         for inner in value:
@@ -84,8 +92,8 @@ def test_a_chart_is_strict_json_of_bounded_size(chart: Chart, name: str) -> None
 @EVERYWHERE
 def test_the_same_columns_come_whatever_the_study(chart: Chart, name: str) -> None:
     frame, _ = drawn(chart, name)
-    usual, _ = drawn(chart, "usual")
-    assert frame.schema == usual.schema
+    other, _ = drawn(chart, "seeds")
+    assert frame.schema == other.schema
 
 
 @EVERY
@@ -98,19 +106,22 @@ def test_every_axis_that_is_shown_has_a_title_and_every_tooltip_lists_its_fields
     assert all(isinstance(one, list) and all("field" in field for field in one) for one in tooltips)
     if not frame.height:
         return
-    axes = [part["axis"] for part in parts(spec) if part.get("axis")]
-    titled = [axis for axis in axes if axis.get("title")]
-    assert axes
+    for part in parts(spec):
+        for side in ("x", "y"):
+            channel = part.get(side)
+            if not isinstance(channel, dict) or "field" not in channel or channel.get("axis", {}) is None:
+                continue
+            if chart.name == "histogram":
+                # What the x axis of a column counts, the elements of a tensor, is the column's own title.
+                continue
+            assert channel["axis"]["title"], part
     if chart.name == "histogram":
-        # A column's title is the tensor, whose elements its x axis counts.
         assert all(column["title"]["text"] for column in spec["hconcat"])
-    else:
-        assert titled == axes
 
 
 @EVERY
 def test_rate_axes_are_logarithmic_with_ticks_as_people_type_them(chart: Chart) -> None:
-    _, spec = drawn(chart, "usual")
+    _, spec = drawn(chart, "seeds")
     rates = [part for part in parts(spec) if part.get("field") == "rate" and "scale" in part]
     assert bool(rates) == (chart.name in ("valley", "spread"))
     for channel in rates:
@@ -132,8 +143,9 @@ def test_no_name_from_outside_is_in_an_expression_or_a_field(chart: Chart) -> No
 
 @EVERY
 def test_dark_differs_from_light_in_looks_only(chart: Chart) -> None:
-    frame, light = drawn(chart, "usual")
-    dark = chart.draw(frame, DARK).to_dict()
+    frame, light = drawn(chart, "seeds")
+    with debug_mode(False):
+        dark = chart.draw(frame, DARK).to_dict(validate=False)
     assert dark["datasets"].keys() == light["datasets"].keys()
     assert dark["config"]["background"] == DARK.background
     assert light["config"]["background"] == LIGHT.background
@@ -141,7 +153,7 @@ def test_dark_differs_from_light_in_looks_only(chart: Chart) -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("name", ["seeds", "hostile", "lost", "empty"])
+@pytest.mark.parametrize("name", CHECKED)
 def test_vega_draws_it_without_a_word_of_complaint(
     chart: Chart, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,7 +179,7 @@ def test_an_empty_study_is_told_in_a_sentence(chart: Chart) -> None:
 
 @EVERY
 def test_high_rates_are_drawn_first(chart: Chart) -> None:
-    _, spec = drawn(chart, "usual")
+    _, spec = drawn(chart, "seeds")
     if chart.name not in ("loss", "validation", "trajectory", "gradients", "updates"):
         return
     lines = [data for data in spec["datasets"].values() if data and isinstance(data[0].get("x"), list)]

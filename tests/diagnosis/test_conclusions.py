@@ -144,6 +144,7 @@ def test_a_study_of_one_rate_or_of_broken_ones_tells_nothing() -> None:
 
 def test_no_lanes_at_all_say_nothing() -> None:
     made = said([], plan_for((0.1, 1.0), 10, [(1,)]))
+    assert made["too_high"].headline() == "too high: cannot tell (no good rate to compare with)"
     assert {one.verdict for one in made.values()} == {"cannot_tell"}
 
 

@@ -206,7 +206,7 @@ def _between(one: str, other: str) -> str:
 
 
 def _inside(paths: pl.DataFrame, across: Span, up: Span) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Each lane up to where it first leaves the plane, its points as arrays; and the last of them as its end."""
+    """Each lane up to where it first leaves the plane, its points as arrays; and the last, its end."""
     inside: list[dict[str, Any]] = []
     ends: list[dict[str, Any]] = []
     ordered = paths.sort("rate", "lane", "step", descending=[True, False, False])

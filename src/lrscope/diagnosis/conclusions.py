@@ -60,8 +60,11 @@ class Conclusion:
         return " ".join(claim.text(language) for claim in self.claims)
 
     def headline(self, language: str = "en") -> str:
-        """Every claim, whether it holds, and one figure, in a line."""
+        """Every claim, whether it holds, and one figure, in a line; once, where all have the same."""
+        answers = {claim.answer(language) for claim in self.claims}
         said = "; ".join(claim.headline(language) for claim in self.claims)
+        if len(answers) == 1 and len(self.claims) > 1:
+            said = answers.pop()
         return f"{in_language(NAMES[self.token], language)}: {said}"
 
 

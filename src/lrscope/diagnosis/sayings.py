@@ -66,9 +66,12 @@ class Claim(NamedTuple):
         return _sentence(f"{in_language(STATEMENTS[self.token], language)}: {verdict}")
 
     def headline(self, language: str = "en") -> str:
-        """Claim, verdict, and one figure."""
-        said = f"{in_language(CLAIMS[self.token], language)} {in_language(VERDICTS[self.verdict], language)}"
-        return f"{said} ({self.figure.text(language)})"
+        """Claim, verdict, and one figure: 'unstable? confirmed (2 of 5 lanes)'."""
+        return f"{in_language(CLAIMS[self.token], language)} {self.answer(language)}"
+
+    def answer(self, language: str = "en") -> str:
+        """Verdict, and one figure."""
+        return f"{in_language(VERDICTS[self.verdict], language)} ({self.figure.text(language)})"
 
 
 Wording: TypeAlias = Callable[[str], str]

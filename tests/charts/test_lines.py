@@ -1,0 +1,163 @@
+"""Lines of lanes: spikes and ringing survive, a lane that diverged ends in a mark and flattens nothing."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from studies import cut_off, descend_line, lost, many, ringing, seeds, usual
+
+from lrscope.charts import LIGHT
+from lrscope.charts.curves import TRAINING, VALIDATION
+from lrscope.charts.envelope import POINTS_PER_CHART
+from lrscope.charts.lines import Size, line_frame
+from lrscope.charts.motion import GRADIENTS, UPDATES
+from lrscope.charts.outcomes import judged_lanes
+from lrscope.charts.scales import Span
+from lrscope.charts.trajectory import TRAJECTORY
+
+
+def panels(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return spec["concat"] if "concat" in spec else [spec]
+
+
+def domain(panel: dict[str, Any]) -> Span:
+    """The y axis of a panel."""
+    scale = panel["layer"][0]["encoding"]["y"]["scale"]
+    return Span(*scale["domain"], scale["type"], scale.get("constant", 1.0))
+
+
+def rows(spec: dict[str, Any], layer: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(spec["datasets"][layer["data"]["name"]])
+
+
+def marks(spec: dict[str, Any], panel: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where lanes end, with their verdicts."""
+    layer = next(layer for layer in panel["layer"] if layer["mark"]["type"] == "point")
+    return rows(spec, layer)
+
+
+def test_ringing_is_drawn_and_not_smoothed_away() -> None:
+    study = ringing()
+    frame = TRAJECTORY.frame(study)
+    assert set(frame["kind"]) == {"raw"}
+    lane = frame.filter((pl.col("panel") == 0) & (pl.col("rate") == 0.119)).sort("step")
+    early = lane.filter(pl.col("step") < 60)["value"].to_numpy()
+    # Period 2: neighbouring points lie on different sides of the solution, 3.
+    assert np.mean((early[1:] > 3) != (early[:-1] > 3)) > 0.95
+    spec = TRAJECTORY.draw(frame, LIGHT).to_dict()
+    line = next(row for row in rows(spec, panels(spec)[0]["layer"][0]) if row["label"] == "0.119")
+    drawn = np.array(line["y"][:40], float)
+    assert np.mean((drawn[1:] > 3) != (drawn[:-1] > 3)) > 0.95
+
+
+def test_a_lane_that_diverges_ends_in_a_mark_and_flattens_nothing() -> None:
+    spec = TRAJECTORY.of(ringing()).to_dict()
+    for panel in panels(spec):
+        axis = domain(panel)
+        assert axis.high - axis.low < 20
+        ends = {row["label"]: row for row in marks(spec, panel)}
+        assert ends["1"]["verdict"] == "diverged"
+        assert ends["1"]["y"] in (axis.low, axis.high)
+        assert ends["1"]["x"] < 10
+        assert abs(ends["1"]["ends"]) > 1e100
+        assert ends["0.01"]["x"] == 400
+        drawn = [y for row in rows(spec, panel["layer"][0]) for y in row["y"] if y is not None]
+        tolerance = 1e-3 * (axis.high - axis.low)
+        assert min(drawn) >= axis.low - tolerance
+        assert max(drawn) <= axis.high + tolerance
+
+
+def test_where_every_lane_is_lost_each_is_seen_to_its_end() -> None:
+    spec = TRAINING.of(lost()).to_dict()
+    axis = domain(spec)
+    assert axis.kind == "log"
+    ends = marks(spec, spec)
+    assert [row["verdict"] for row in ends] == ["diverged"] * 3
+    assert all(axis.low < row["y"] <= axis.high for row in ends)
+    assert axis.part(min(row["y"] for row in ends)) > 0.9
+
+
+def test_the_mean_is_drawn_beside_the_noise_of_mini_batches_and_not_beside_full_batches() -> None:
+    noisy = TRAINING.frame(usual())
+    assert set(noisy["kind"]) == {"raw", "mean"}
+    assert noisy["note"][0].startswith("Bold")
+    loss = usual().scalars("loss").filter(pl.col("lane") == 8)["value"]
+    mine = noisy.filter(pl.col("lane") == 8)
+    raw, mean = (mine.filter(pl.col("kind") == kind)["value"] for kind in ("raw", "mean"))
+    assert (raw.min(), raw.max()) == (loss.min(), loss.max())
+    assert mean.len() == 60
+    assert mean.mean() == pytest.approx(loss.mean(), rel=1e-9)
+    assert set(TRAINING.frame(ringing())["kind"]) == {"raw"}
+
+
+def test_100_000_steps_become_few_points_and_keep_every_spike() -> None:
+    study = cut_off()
+    lanes = judged_lanes(study)
+    steps = np.arange(100_000)
+    frames = []
+    for lane in lanes["lane"]:
+        values = np.exp(-steps / 30_000) + 0.01 * np.random.default_rng(lane).random(100_000)
+        values[7_777 * (lane + 1)] = 40.0
+        frames.append(pl.DataFrame({"lane": lane, "step": steps, "value": values}))
+    points = pl.concat(frames).with_columns(panel=0, panel_title=pl.lit(""), axis=pl.lit("loss"))
+    frame = line_frame(points, lanes, size=Size(760, 340), noisy=True)
+    assert frame.height <= POINTS_PER_CHART / 10
+    for lane in lanes["lane"]:
+        mine = frame.filter((pl.col("lane") == lane) & (pl.col("kind") == "raw"))
+        assert mine["value"].max() == 40.0
+        assert mine.row(mine["value"].arg_max(), named=True)["step"] == 7_777 * (lane + 1)  # type: ignore[arg-type]
+
+
+def test_64_lanes_of_several_panels_share_the_points_of_a_chart() -> None:
+    for chart in (TRAINING, TRAJECTORY, GRADIENTS):
+        frame = chart.frame(many())
+        assert frame.height <= POINTS_PER_CHART
+    assert TRAJECTORY.frame(many())["note"][0] == "Shown: 32 of 64 rates."
+    assert TRAINING.frame(many())["lane"].n_unique() == 64
+
+
+def test_epochs_are_counted_from_before_training() -> None:
+    frame = VALIDATION.frame(seeds())
+    assert sorted(set(frame["step"])) == [0, 1, 2, 3, 4]
+    assert frame.filter(pl.col("step") == 0)["value"].max() < 3  # type: ignore[operator]
+
+
+def test_a_ratio_over_a_tensor_of_zeros_is_left_out_and_not_the_end_of_the_lane() -> None:
+    frame = UPDATES.frame(ringing())
+    lane = frame.filter((pl.col("rate") == 0.01) & (pl.col("panel") == 0))
+    assert lane["step"].max() > 300  # type: ignore[operator]
+    assert lane["value"].is_finite().all()
+
+
+def test_names_of_scalars_tell_tensor_and_index() -> None:
+    frame = TRAJECTORY.frame(usual())
+    titles = frame.select("panel", "panel_title").unique().sort("panel")["panel_title"].to_list()
+    assert titles == ["0.weight[0, 0]", "0.bias[0]", "1.weight[0, 0]", "1.bias[0]"]
+
+
+def test_hovering_over_a_lane_dims_the_others_in_all_panels() -> None:
+    spec = TRAJECTORY.of(seeds()).to_dict()
+    (param,) = spec["params"]
+    assert param["select"]["fields"] == ["label"]
+    named = [layer["name"] for panel in panels(spec) for layer in panel["layer"] if "name" in layer]
+    assert param["views"] == named
+    assert len(named) == len(panels(spec)) == 4
+
+
+def test_a_study_may_have_neither_trajectory_nor_statistics() -> None:
+    study = descend_line((0.01, 0.1), epochs=30)
+    bare = dataclasses.replace(study.plan, tracked=())
+    assert bare.tracked == ()
+
+    class Bare:
+        plan = bare
+        series = ()
+
+        def trajectories(self) -> pl.DataFrame:
+            return study.trajectories().head(0)
+
+    assert not TRAJECTORY.frame(Bare()).height  # type: ignore[arg-type]
+    assert not GRADIENTS.frame(Bare()).height  # type: ignore[arg-type]
+    assert not TRAINING.frame(Bare()).height  # type: ignore[arg-type]
