@@ -8,6 +8,7 @@ Every picture is a chart of a study that is trained here and now, as on the page
 
 import argparse
 import dataclasses
+import re
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,9 @@ from lrscope.problems.load import load_problem
 
 FOLDER = Path(__file__).parent / "pictures"
 
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+"""Of one width nearly everywhere: an SVG is measured here and shown there, and a wider font is cut off."""
+
 THREE = "1e-1,1e-3,1e-5"
 """Too high, in the middle and too low for a classifier trained with Adam."""
 
@@ -25,6 +29,8 @@ def save(study: lrscope.Study, chart: str, name: str) -> None:
     """Draw a chart of a study into docs/pictures."""
     path = FOLDER / f"{name}.svg"
     getattr(study.charts, chart)().save(str(path))
+    drawn = path.read_text(encoding="utf-8")
+    path.write_text(re.sub('font-family="[^"]*"', f'font-family="{FONT}"', drawn), encoding="utf-8")
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 

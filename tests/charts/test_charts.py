@@ -54,7 +54,9 @@ def parts(value: Any) -> Iterator[dict[str, Any]]:
 def points(spec: dict[str, Any]) -> int:
     """How many rows the data of a specification has once its arrays are spread out."""
     rows = (row for data in spec["datasets"].values() for row in data)
-    return sum(max((len(value) for value in row.values() if isinstance(value, list)), default=1) for row in rows)
+    return sum(
+        max((len(value) for value in row.values() if isinstance(value, list)), default=1) for row in rows
+    )
 
 
 def test_names_are_those_a_user_types_and_no_two_are_alike() -> None:

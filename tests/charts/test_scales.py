@@ -54,7 +54,9 @@ def test_where_all_are_wild_all_is_shown() -> None:
     assert 0 < axis.part(-1e100) < 0.45 < 0.55 < axis.part(1e100) < 1
 
 
-@pytest.mark.parametrize("values", [[], [0.0], [3.0, 3.0], [math.nan], [math.inf, 1.0], [-5.0], [1e-320, 1e308]])
+@pytest.mark.parametrize(
+    "values", [[], [0.0], [3.0, 3.0], [math.nan], [math.inf, 1.0], [-5.0], [1e-320, 1e308]]
+)
 @pytest.mark.parametrize("log", [True, False, None])
 def test_a_span_is_finite_and_open_whatever_comes(values: list[float], log: bool | None) -> None:
     axis = span(np.array(values), np.array(values), room=3.0, log=log)

@@ -6,12 +6,14 @@
 
 Where an output says `...`, anything may stand; how many blanks there are does not matter.
 
-`python tests/docs/snippets.py` runs README.md and the tutorials and writes into them what they print now.
+`python tests/docs/snippets.py` runs README.md and the English tutorial and writes into them what they show
+now, where that is not what they state. The Chinese tutorial takes its snippets from the English one.
 """
 
 import contextlib
 import dataclasses
 import doctest
+import importlib.util
 import io
 import os
 import re
@@ -149,11 +151,24 @@ def rewritten(path: Path, outputs: Mapping[Snippet, Shown]) -> str:
     return text
 
 
+def furnish(folder: Path) -> None:
+    """Put into a reader's folder what the pages take for granted: `images`, a few in the files of MNIST."""
+    spec = importlib.util.spec_from_file_location("idx_files", ROOT / "tests" / "problems" / "idx_files.py")
+    assert spec is not None
+    assert spec.loader is not None
+    idx_files = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(idx_files)
+    (folder / "images").mkdir()
+    for seed, part in enumerate(("train", "t10k")):
+        idx_files.write_part(folder / "images", part, count=64, seed=seed)
+
+
 def _rewrite(paths: Iterable[Path]) -> None:
     """Run pages in a folder of their own, and write what they print into them."""
     sys.path.insert(0, "")
     for path in paths:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            furnish(Path())
             names: dict[str, Any] = {}
             new = rewritten(path, {snippet: run(snippet, names) for snippet in snippets(path)})
         path.write_text(new, encoding="utf-8")

@@ -1,7 +1,6 @@
 """README and tutorials, run as their readers would: every snippet, output, option, link and picture."""
 
 import ast
-import importlib.util
 import re
 import sys
 import tomllib
@@ -10,24 +9,17 @@ from typing import Any
 
 import click
 import pytest
-from snippets import CHINESE, ENGLISH, README, ROOT, Snippet, commands, run, snippets
+from snippets import CHINESE, ENGLISH, README, ROOT, Snippet, commands, furnish, run, snippets
 
 from lrscope.cli import main
 
 PAGES = (README, ENGLISH, CHINESE)
-_SPEC = importlib.util.spec_from_file_location("idx_files", ROOT / "tests" / "problems" / "idx_files.py")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The reader's folder: with a few images in it; `import mine` works, as in a Python session there."""
-    assert _SPEC is not None
-    assert _SPEC.loader is not None
-    idx_files = importlib.util.module_from_spec(_SPEC)
-    _SPEC.loader.exec_module(idx_files)
-    (tmp_path / "images").mkdir()
-    for seed, part in enumerate(("train", "t10k")):
-        idx_files.write_part(tmp_path / "images", part, count=64, seed=seed)
+    furnish(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mine", raising=False)

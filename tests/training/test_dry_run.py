@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from lrscope.errors import LrscopeError, ProblemError, UsageError
+from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.problem import Problem
 from lrscope.training.optimizers import describe, optimizer_by_name, schedule_by_name
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run, constant_loss, prepare
+from lrscope.training.run import Run, prepare
 
 X = torch.linspace(-1, 1, 60).reshape(20, 3)
 Y = torch.arange(20) % 2
@@ -81,7 +82,7 @@ def test_too_many_lanes_name_the_memory_they_would_take() -> None:
 
 
 def test_lanes_that_do_not_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrscope.training.run._free_memory", lambda: 1500.0)
+    monkeypatch.setattr("lrscope.training.memory._free_memory", lambda: 1500.0)
     with pytest.raises(UsageError, match=r"1.46 KiB are free: at most 7 lanes fit"):
         made(tuple(0.01 * k for k in range(1, 12)))
 
@@ -154,3 +155,18 @@ def test_the_way_is_said_and_why() -> None:
         "2 lanes, one after another: the model cannot be vectorised: it branches on the values"
     )
     assert issubclass(ProblemError, LrscopeError)
+
+
+def test_curvature_is_measured_unasked_only_where_it_can_be() -> None:
+    class Tiny(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.layer(x)
+            return h if h.sum() > 0 else -h
+
+    assert made(batch_size=0).plan.curvature_examples == 20
+    assert made(batch_size=5).plan.curvature_examples is None
+    assert made(batch_size=0, model=Tiny).plan.curvature_examples is None

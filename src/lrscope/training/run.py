@@ -2,26 +2,25 @@
 
 import copy
 import dataclasses
-import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from lrscope.errors import ProblemError, UsageError
 from lrscope.plan import GRADIENTS, Plan
+from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, validation_batches
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings, dry_run
 from lrscope.training.evaluate import Validation
 from lrscope.training.lanes import Lanes, starting_modules
+from lrscope.training.memory import LANES_AT_MOST, refuse_too_many
 from lrscope.training.nudged_lanes import Scratch, descend, from_scratch
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import describe, schedule_by_name
@@ -31,18 +30,12 @@ from lrscope.training.step import Step
 from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
 from lrscope.training.train import Gradients, Surviving, train
 
-LANES_AT_MOST = 1_000
-"""Lanes of one sweep. More cannot be told apart in any table or chart, and are a mistyped grid."""
-
 SINGLE_THREAD_BELOW = 5e-3
 """Seconds of one lane's forward and backward pass below which a second thread gains nothing: on a busy
 machine threads wait for each other far longer than such a step takes."""
 
 CURVATURE_FOR_FREE = 200
 """Trained parameters up to which curvature is measured unasked, where all examples make one batch."""
-
-STATE_TENSORS = 6
-"""Tensors of the parameters' size a lane keeps: weights, gradients, optimizer state, copies to measure."""
 
 
 @dataclasses.dataclass
@@ -194,7 +187,7 @@ def prepare(
         problem, range(few if len(rates) * seeds <= LANES_AT_MOST else 1), where
     )
     first = starts[0]
-    _refuse_too_many(len(rates), seeds, first, problem.name)
+    refuse_too_many(len(rates), seeds, first, problem.name)
     name, options = describe(problem.optimizer)
     schedule_name = getattr(problem.schedule, "__name__", "custom") if problem.schedule is not None else None
     plan = Plan(
@@ -229,10 +222,11 @@ def prepare(
         val_batch = next(iter(validation()), None)
         if val_batch is None:
             raise ProblemError("val= is empty: it gives no batch")
+    findings = dry_run(problem, first, batches.first(0), val_batch, streams[0], where)
     if curvature is None:
         size = sum(p.numel() for p in first.parameters() if p.requires_grad)
-        curvature = size <= CURVATURE_FOR_FREE and batches.shared and batches.steps_per_epoch == 1
-    findings = dry_run(problem, first, batches.first(0), val_batch, streams[0], where)
+        all_at_once = batches.shared and batches.steps_per_epoch == 1
+        curvature = findings.together and all_at_once and size <= CURVATURE_FOR_FREE
     if curvature and not findings.together:
         raise UsageError(f"curvature needs lanes in one pass; {findings.reason}: leave out --curvature")
     if curvature:
@@ -262,33 +256,6 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _refuse_too_many(rates: int, seeds: int, module: nn.Module, name: str) -> None:
-    """Refuse what is surely a mistake, or does not fit into memory, and say what it would take."""
-    lanes = rates * seeds
-    size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    needed = lanes * size * STATE_TENSORS
-    free = _free_memory()
-    many = f"{rates:,} rates x {seeds:,} seeds are {lanes:,} lanes of {name!r}, "
-    many += f"about {_bytes(needed)} of weights and optimizer state"
-    if lanes > LANES_AT_MOST:
-        raise UsageError(f"{many}; a sweep takes at most {LANES_AT_MOST:,} lanes: type --rates 1e-5:1:16")
-    if free is not None and needed > free:
-        fitting = max(1, int(free / (size * STATE_TENSORS)))
-        raise UsageError(f"{many}; {_bytes(free)} are free: at most {fitting:,} lanes fit")
-
-
-def _free_memory() -> float | None:
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError, AttributeError):
-        return None
-
-
-def _bytes(count: float) -> str:
-    power = min(3, int(math.log(max(count, 1), 1024)))
-    return f"{count / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
-
-
 def _length(data: Any) -> int:
     if isinstance(data, DataLoader):
         return len(data.dataset) if hasattr(data.dataset, "__len__") else 0
@@ -298,31 +265,3 @@ def _length(data: Any) -> int:
 def _loss_name(problem: Problem) -> str:
     what: Any = problem.loss if problem.loss is not None else problem.step
     return getattr(what, "__name__", type(what).__name__)
-
-
-def constant_loss(problem: Problem) -> float | None:
-    """The training loss of the best constant predictor, where it is known in closed form.
-
-    Cross-entropy on class indices: the entropy of the label frequencies. Mean squared error: the mean
-    variance of the targets. None for anything else, weighted or smoothed variants, and data that are not
-    held as tensors.
-    """
-    data = problem.train.dataset if isinstance(problem.train, DataLoader) else problem.train
-    tensors = data.tensors if isinstance(data, TensorDataset) else data
-    if not isinstance(tensors, (tuple, list)) or len(tensors) != 2:
-        return None
-    target = tensors[1]
-    loss = problem.loss
-    if isinstance(loss, nn.CrossEntropyLoss):
-        plain = loss.weight is None and loss.label_smoothing == 0 and loss.reduction == "mean"
-    else:
-        plain = loss is F.cross_entropy
-    if plain:
-        if target.is_floating_point():
-            return None
-        shares = torch.unique(target, return_counts=True)[1].double() / target.numel()
-        return float(-(shares * shares.log()).sum())
-    if loss is F.mse_loss or (isinstance(loss, nn.MSELoss) and loss.reduction == "mean"):
-        flat = target.double().reshape(len(target), -1)
-        return float((flat - flat.mean(dim=0)).square().mean())
-    return None
