@@ -205,3 +205,10 @@ def test_a_snapshot_asks_a_study_everything_once(monkeypatch: pytest.MonkeyPatch
         chart.frame(snapshot)
     assert "verdicts" in asked
     assert sorted(asked) == sorted(set(asked))
+
+
+@EVERY
+def test_no_menu_of_a_chart_sends_it_to_another_machine(chart: Chart) -> None:
+    _, spec = drawn(chart, "seeds")
+    actions = spec["usermeta"]["embedOptions"]["actions"]
+    assert [name for name, shown in actions.items() if shown] == ["export"]

@@ -45,25 +45,26 @@ _WIDTH, _HEIGHT = 520, 400
 def frame(study: Readable) -> pl.DataFrame:
     """Rows of kind "path" (a step of a lane at x, y) and of kind "cell" (the loss at x, y). Columns `SCHEMA`.
 
-    The scalars are the first two that were tracked.
+    The scalars are the first two that were tracked and move.
     """
     tracked = study.plan.tracked
     paths = study.trajectories()
     if len(tracked) < 2 or not paths.height:
         return pl.DataFrame(schema=SCHEMA)
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
-    sides = []
-    for (tensor, index), name in zip(tracked[:2], ("x", "y"), strict=True):
-        mine = (pl.col("tensor") == tensor) & (pl.col("index").cast(pl.List(pl.Int64)) == list(index))
-        sides.append(paths.filter(mine).select("lane", "step", pl.col("value").alias(name)))
+    known = study.note("landscape")
+    lines = [_of(paths, tensor, index) for tensor, index in tracked]
+    # Where no loss is known that lies over the first two, a scalar that no lane moves is passed over.
+    still = [] if known else [i for i, line in enumerate(lines) if line["value"].n_unique() == 1]
+    pair = sorted(range(len(tracked)), key=lambda i: (i in still, i))[:2]
+    sides = [lines[i].rename({"value": name}) for i, name in zip(pair, ("x", "y"), strict=True)]
     points = (
         sides[0].join(sides[1], on=["lane", "step"]).filter(pl.col("step").is_in(_kept(study.plan.steps)))
     )
     rows = points.join(lanes.select("lane", "rate", "label", "verdict"), on="lane").with_columns(
         kind=pl.lit("path"), loss=pl.lit(None)
     )
-    known = study.note("landscape")
-    axes = [shown(tensor) + index_label(index) for tensor, index in tracked[:2]]
+    axes = [shown(tensor) + index_label(index) for tensor, index in (tracked[i] for i in pair)]
     cells = pl.DataFrame(schema=SCHEMA)
     if isinstance(known, dict):
         cells = pl.DataFrame(
@@ -78,6 +79,12 @@ def frame(study: Readable) -> pl.DataFrame:
         x_axis=pl.lit(axes[0]), y_axis=pl.lit(axes[1]), note=pl.lit(note)
     )
     return whole.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+
+
+def _of(paths: pl.DataFrame, tensor: str, index: tuple[int, ...]) -> pl.DataFrame:
+    """The path of one scalar: columns lane, step, value."""
+    mine = (pl.col("tensor") == tensor) & (pl.col("index").cast(pl.List(pl.Int64)) == list(index))
+    return paths.filter(mine).select("lane", "step", "value")
 
 
 def _kept(steps: int) -> list[int]:

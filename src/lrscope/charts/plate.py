@@ -8,6 +8,9 @@ from lrscope.charts.chart import Drawing
 from lrscope.charts.inline import inline
 from lrscope.charts.theme import Theme
 
+_ACTIONS = {"export": True, "source": False, "compiled": False, "editor": False}
+"""The menu of a chart in a notebook: "Open in Vega Editor" would send the study to another machine."""
+
 Drawn = TypeVar("Drawn", bound=Drawing)
 
 
@@ -35,6 +38,7 @@ def finished(drawing: Drawn, theme: Theme, words: Words) -> Drawn:
     drawing.title = alt.TitleParams(text=words.title, subtitle=subtitle)
     drawing.description = words.about
     drawing.config = theme.config
+    drawing.usermeta = {"embedOptions": {"actions": _ACTIONS}}
     return drawing
 
 

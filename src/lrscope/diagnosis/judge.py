@@ -93,12 +93,12 @@ def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
     known, thresholds = None if kind == "frozen" else facts.limit, facts.thresholds
     at_edge = known is not None and thresholds.edge_from <= known.ratio <= thresholds.edge_to
     if known is not None and at_edge and kind not in FAILING:
-        shown = {"product": f"{facts.curve.rate * known.sharpness:.3g}"}
+        shown = {"product": f"{facts.curve.rate * known.sharpness:.4g}"}
         attributes.append(("edge", Finding("edge", shown)))
     ringing = facts.ringing
     plain = "momentum" not in facts.plan.optimizer_options
     if known is not None and plain and facts.curve.rate * known.sharpness > thresholds.ringing_product:
-        shown = {"product": f"{facts.curve.rate * known.sharpness:.3g}"}
+        shown = {"product": f"{facts.curve.rate * known.sharpness:.4g}"}
         attributes.append(("ringing", Finding("ringing.product", shown)))
     elif ringing is not None:
         shown = {

@@ -139,9 +139,9 @@ def recommend(
 
 
 def _fails(verdict: Verdict, near: Sequence[float]) -> bool:
-    """Whether a lane says that its rate breaks training. A frozen one does at rates above the good ones."""
+    """Whether a lane says that its rate breaks training. Frozen and unstable ones do above the good rates."""
     above = bool(near) and verdict.rate > near[-1]
-    return verdict.kind in FAILING or (verdict.kind == "frozen" and above)
+    return verdict.kind in FAILING or (verdict.kind in ("frozen", "unstable") and above)
 
 
 def _cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict]) -> str | None:
