@@ -155,7 +155,7 @@ def test_dark_differs_from_light_in_looks_only(chart: Chart) -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("name", ["hostile", "lost", "empty"])
 def test_vega_draws_it_without_a_word_of_complaint(
     chart: Chart, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -230,16 +230,18 @@ def test_where_it_cannot_be_told_the_page_says_why_and_what_to_try() -> None:
 
 
 def test_a_page_is_replaced_whole_or_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study, target = descend_line((0.01, 0.1), epochs=25), tmp_path / "page.html"
+    monkeypatch.setattr(module, "page", lambda study: "first")
+    study, target = usual(), tmp_path / "page.html"
     report(study, target)
     first = target.read_text(encoding="utf-8")
-    assert first.startswith("<!doctype html>")
+    assert first == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
     def full(self: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(module, "page", lambda study: "second")
     with pytest.raises(UsageError, match="No space left on device"):
         report(study, target)
     assert target.read_text(encoding="utf-8") == first
@@ -257,8 +259,9 @@ def test_a_place_where_nothing_can_be_written_is_refused_in_one_line_before_the_
         assert str(target) in str(caught.value)
 
 
-def test_a_page_is_readable_by_whom_other_new_files_are(tmp_path: Path) -> None:
+def test_a_study_writes_its_page_readable_by_whom_other_new_files_are(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("x")
-    report(descend_line((0.01, 0.1), epochs=25), tmp_path / "page.html")
+    descend_line((0.01, 0.1), epochs=25).report(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
