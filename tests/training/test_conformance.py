@@ -230,15 +230,15 @@ def alone(
     return losses, model, val_losses
 
 
-def in_lanes(run: Run) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor], Tensor]:
-    """Losses [STEPS, L], weights and buffers after them, validation losses [epochs, L]."""
+def in_lanes(run: Run) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """Losses [STEPS, L], weights after them, validation losses [epochs, L]."""
     losses, val_losses = [], []
     for step in run.steps():
         if step.validation:
             val_losses.append(step.validation["val_loss"])
         if step.index == STEPS:
             weights = {name: tensor.clone() for name, tensor in step.weights.items()}
-            return torch.stack(losses), weights, {}, torch.stack(val_losses)
+            return torch.stack(losses), weights, torch.stack(val_losses)
         losses.append(step.losses.clone())
     raise AssertionError("the run is shorter than what is compared")
 
@@ -248,7 +248,7 @@ def check_every_lane(problem: Problem, *, seeds: int = 1, together: bool) -> Non
     before = torch.get_rng_state()
     run = prepare(problem, RATES, seeds)
     assert ("in one pass" in run.how) == together, run.how
-    losses, weights, _, val_losses = in_lanes(run)
+    losses, weights, val_losses = in_lanes(run)
     torch.set_rng_state(before)
     for key in run.plan.lanes:
         own_losses, model, own_val = alone(problem, key.rate, key.seed)

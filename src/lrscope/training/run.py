@@ -181,11 +181,9 @@ def prepare(
         raise UsageError(f"gradient= wants one of {', '.join(GRADIENTS)}; got {gradient!r}")
     where = _device(device)
     batches = Batches(problem.train, problem.batch_size, where)
-    # Before any model is made for a mistyped grid of lanes.
-    few = min(seeds, LANES_AT_MOST)
-    starts, streams = starting_modules(
-        problem, range(few if len(rates) * seeds <= LANES_AT_MOST else 1), where
-    )
+    # Of a grid that will be refused one model is made, to say what the lanes would take.
+    accepted = len(rates) * seeds <= LANES_AT_MOST
+    starts, streams = starting_modules(problem, range(seeds if accepted else 1), where)
     first = starts[0]
     refuse_too_many(len(rates), seeds, first, problem.name)
     name, options = describe(problem.optimizer)

@@ -78,7 +78,8 @@ class Together:
             ]
         )
         self._own_batch = one_block and len(self._seeds) > 1 and not shared_batch
-        self._seed_of_lane = torch.tensor(of_lane)
+        device = next(iter(lanes.weights.values())).device
+        self._seed_of_lane = torch.tensor(of_lane, device=device)
         self._call = vectorised(objective, own_batch=self._own_batch)
         if capture:
             self._call = Captured(self._call)
@@ -129,5 +130,4 @@ class Together:
         if not self._own_batch:
             return batches[position]
         # A copy a lane: [L, B, ...].
-        index = self._seed_of_lane.to(batches[0][0].device)
-        return tree_map(lambda *leaves: torch.stack(leaves)[index], batches[0], *batches[1:])
+        return tree_map(lambda *leaves: torch.stack(leaves)[self._seed_of_lane], batches[0], *batches[1:])
