@@ -38,6 +38,11 @@ class Plan:
         metrics: the names of the problem's metrics.
         gradient: how gradients were got, one of `GRADIENTS`; nudge: by how much a weight is moved to measure
             its derivative, None for autograd.
+        chosen: the lanes as (rate, seed), in the order in which they began, where they are not every rate for
+            every seed.
+        scouted: updates of a range test that came before the lanes.
+        objective: what rates are compared by: "val-loss" (at the end of training), "train-loss" or the name of a
+            metric; None for the validation loss where there is one.
         curvature_examples: examples the Hessian of the loss is taken on; None where no curvature is measured.
     """
 
@@ -64,6 +69,9 @@ class Plan:
     curvature_examples: int | None = None
     gradient: str = "autograd"
     nudge: float | None = None
+    chosen: tuple[tuple[float, int], ...] | None = None
+    scouted: int = 0
+    objective: str | None = None
 
     @property
     def steps(self) -> int:
@@ -72,8 +80,10 @@ class Plan:
 
     @property
     def lanes(self) -> tuple[LaneKey, ...]:
-        """Every rate for every seed, seed by seed."""
-        keys = ((rate, seed) for seed in self.seeds for rate in self.rates)
+        """The chosen ones, or every rate for every seed, seed by seed."""
+        keys = self.chosen
+        if keys is None:
+            keys = tuple((rate, seed) for seed in self.seeds for rate in self.rates)
         return tuple(LaneKey(lane, rate, seed) for lane, (rate, seed) in enumerate(keys))
 
     def to_json(self) -> str:
@@ -88,5 +98,7 @@ class Plan:
         for name in ("rates", "seeds", "tensors", "metrics"):
             values[name] = tuple(values[name])
         values["shapes"] = tuple(tuple(shape) for shape in values["shapes"])
+        if values.get("chosen") is not None:
+            values["chosen"] = tuple((rate, seed) for rate, seed in values["chosen"])
         values["tracked"] = tuple((tensor, tuple(index)) for tensor, index in values["tracked"])
         return cls(**values)

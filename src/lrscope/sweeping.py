@@ -130,7 +130,7 @@ def sweep(
             else read_tracked(track, shapes)
         )
         run.plan = plan = dataclasses.replace(plan, tracked=chosen)
-        with Recorder(path, plan, series(plan), overwrite=overwrite, about=_about()) as recorder:
+        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
             recorder.note("how", run.how)
             recorder.note("notes", run.notes)
             recorder.commit()
@@ -187,7 +187,7 @@ def _epochs(trajectory: Record, plan: Plan) -> Iterator[Epoch]:
             yield Epoch(epoch, scalar, tuple(values.tolist()))
 
 
-def _about() -> dict[str, Any]:
+def about() -> dict[str, Any]:
     packages = ("lrscope", "torch", "numpy")
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},

@@ -153,6 +153,8 @@ def compare(
     thresholds: Thresholds = DEFAULT,
     steps: int | None = None,
     failing: Collection[float] = (),
+    *,
+    at_end: bool = False,
 ) -> Comparison:
     """Compare all lanes that did so many steps, as they were then, and those that stopped before.
 
@@ -162,6 +164,7 @@ def compare(
         thresholds: see `Thresholds`.
         steps: after which the lanes are compared; those of the longest lane unless given.
         failing: rates known to fail on lanes that were too short to be compared.
+        at_end: compare lanes as they ended, also where they overfit; see `choose_objective`.
     """
     if steps is None:
         steps = max(horizons(curves, thresholds), default=max((curve.steps for curve in curves), default=0))
@@ -175,13 +178,14 @@ def compare(
             facts |= {curve.lane: Facts(curve, base, plan, thresholds) for curve in lanes}
     rates = tuple(sorted({curve.rate for curve in cut}))
     compared = _came_through(facts.values(), failing)
-    objective = choose_objective([one for row in compared for one in row], thresholds)
+    there = [one for row in compared for one in row if one is not None]
+    objective = choose_objective(there, at_end=at_end, thresholds=thresholds)
     standings, best, near_zero = rank(compared, objective, thresholds)
     hindrance = _hindrance(facts.values(), compared, best, objective, len(rates), thresholds)
     return Comparison(
         steps=steps,
         rates=rates,
-        seeds=tuple(one.curve.seed for one in compared[0]) if compared else (),
+        seeds=tuple(sorted({one.curve.seed for row in compared for one in row if one is not None})),
         objective=objective,
         facts=facts,
         standings=standings,
@@ -193,19 +197,20 @@ def compare(
     )
 
 
-def _came_through(facts: Iterable[Facts], failing: Collection[float]) -> list[list[Facts]]:
-    """The lanes of each rate all of whose lanes are sound, rates rising; only seeds that all of them have."""
+def _came_through(facts: Iterable[Facts], failing: Collection[float]) -> list[list[Facts | None]]:
+    """The lanes of each rate all of whose lanes are sound, rates rising, seed by seed; None where a rate was
+    not trained on a seed."""
     lanes = [one for one in facts if not invalid(one)]
     broken = {one.curve.rate for one in lanes if not is_sound(one)}
     rates = sorted({one.curve.rate for one in lanes} - broken - set(failing))
     rows = [{one.curve.seed: one for one in lanes if one.curve.rate == rate} for rate in rates]
-    seeds = sorted(set.intersection(*map(set, rows))) if rows else []
-    return [[row[seed] for seed in seeds] for row in rows] if seeds else []
+    seeds = sorted(set().union(*rows))
+    return [[row.get(seed) for seed in seeds] for row in rows]
 
 
 def _hindrance(
     facts: Iterable[Facts],
-    compared: Sequence[Sequence[Facts]],
+    compared: Sequence[Sequence[Facts | None]],
     best: Standing | None,
     objective: Objective,
     tested: int,
@@ -214,7 +219,8 @@ def _hindrance(
     """Why the best rate means nothing, None where it does mean something."""
     if best is None:
         return "broken" if any(one.learned for one in facts) else "nothing"
-    row = next(row for row in compared if row[0].curve.rate == best.rate)
+    rows = ([one for one in row if one is not None] for row in compared)
+    row = next(row for row in rows if row[0].curve.rate == best.rate)
     start = float(np.mean([objective.start(one) for one in row]))
     value = float(np.mean([objective.value(one) for one in row]))
     if start - value <= thresholds.least_descent * abs(start):

@@ -1,4 +1,4 @@
-"""Objective: the one number by which lanes are compared, and overfitting, which decides what it is."""
+"""Objective: the one number by which lanes are compared; and overfitting."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -45,18 +45,55 @@ EARLY_STOPPED = Objective("best validation loss", _best_validation, _first_valid
 FINAL_TRAINING = Objective("final training loss", lambda facts: facts.end, lambda facts: facts.baseline.start)
 
 
-def choose_objective(lanes: Sequence[Facts], thresholds: Thresholds) -> Objective:
-    """What these lanes are compared by.
+VAL_LOSS, TRAIN_LOSS = "val-loss", "train-loss"
+"""What `--objective` takes, beside the names of the problem's metrics."""
 
-    The final validation loss; the best one (early stopping) where a lane overfits, since the end then tells
-    how long it trained more than at which rate; the training loss where there is no validation loss to
-    compare.
+
+def choose_objective(lanes: Sequence[Facts], *, at_end: bool, thresholds: Thresholds) -> Objective:
+    """What these lanes are compared by: the plan's objective.
+
+    Unless the plan names another it is the validation loss; the training loss where there is no validation
+    loss to compare.
+
+    Args:
+        lanes: those compared.
+        at_end: take the validation loss at the end of training, always. Otherwise the best one (early
+            stopping) is taken where a lane overfits, since the end then tells how long it trained more than
+            at which rate.
+        thresholds: see `Thresholds`.
     """
-    if not lanes or not all(_validated(facts.curve, lanes[0].curve) for facts in lanes):
+    wanted = lanes[0].plan.objective if lanes else None
+    if wanted == TRAIN_LOSS or not lanes or not all(_validated(one.curve, lanes[0].curve) for one in lanes):
         return FINAL_TRAINING
-    if any(overfitting(facts.curve, facts.levels, facts.plan, thresholds) for facts in lanes):
-        return EARLY_STOPPED
-    return FINAL_VALIDATION
+    if wanted is None or wanted == VAL_LOSS:
+        overfits = any(overfitting(one.curve, one.levels, one.plan, thresholds) for one in lanes)
+        return EARLY_STOPPED if overfits and not at_end else FINAL_VALIDATION
+    return _final_metric(wanted, lanes)
+
+
+def _final_metric(name: str, lanes: Sequence[Facts]) -> Objective:
+    """A metric at the end of training, turned so that less is better.
+
+    Whether more or less of it is better is read from the lanes: good metrics fall, or rise, with the
+    validation loss.
+    """
+    pairs = [
+        (rank, metric)
+        for one in lanes
+        for rank, metric in zip(one.curve.val.values, one.curve.metrics[name].values, strict=True)
+    ]
+    losses, values = (np.argsort(np.argsort(column)) for column in np.array(pairs).T)
+    higher = float(np.mean((losses - losses.mean()) * (values - values.mean()))) < 0
+    sign = -1.0 if higher else 1.0
+
+    def at(place: int) -> Callable[[Facts], float]:
+        def value(facts: Facts) -> float:
+            track = facts.curve.metrics[name].values
+            return sign * float(track[place]) if len(track) else math.nan
+
+        return value
+
+    return Objective(f"final {name} ({'higher' if higher else 'lower'} is better)", at(-1), at(0))
 
 
 def _validated(curve: Curve, like: Curve) -> bool:

@@ -93,7 +93,7 @@ def recommend(
         thresholds: see `Thresholds`.
     """
     broken = {verdict.rate for verdict in verdicts if verdict.kind in FAILING}
-    comparison = compare(curves, plan, thresholds, failing=broken)
+    comparison = compare(curves, plan, thresholds, failing=broken, at_end=True)
     near = comparison.near_optimal
     failing = sorted({one.rate for one in verdicts if _fails(one, near)})
     first_failing = next((rate for rate in failing if not near or rate > near[-1]), None)

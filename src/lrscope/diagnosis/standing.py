@@ -1,6 +1,6 @@
 """Standing: how a rate that came through on every seed compares with the best one.
 
-Letters: R rates that came through on every seed, S seeds.
+Letters: R rates that came through on every seed they were trained on, S seeds.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lrscope.diagnosis.curve import Floats
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.objective import Objective
+from lrscope.diagnosis.paired import Paired, paired
 from lrscope.diagnosis.thresholds import Thresholds
 
 
@@ -23,15 +24,17 @@ class Standing:
 
     Attributes:
         rate: the rate.
+        seeds: how many it was trained on.
         value: the objective, mean over seeds.
         regret: share of what the best rate learned that is missing, mean over seeds; 0 at the best.
         worst_regret: of the worst seed.
-        error: standard error of the difference in regret; None with one seed.
+        error: standard error of its difference in regret to the best; None with one seed.
         near: as good as the best, within what can be told.
         near_by_noise: near only because the seeds differ so much.
     """
 
     rate: float
+    seeds: int
     value: float
     regret: float
     worst_regret: float
@@ -54,8 +57,8 @@ class Ranking(NamedTuple):
     near_zero: bool
 
 
-def rank(lanes_RS: Sequence[Sequence[Facts]], objective: Objective, thresholds: Thresholds) -> Ranking:
-    """Compare rates by the mean of an objective over seeds.
+def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thresholds: Thresholds) -> Ranking:
+    """Compare rates by an objective over seeds.
 
     Two rates are as good as each other if the logarithms of their losses differ by no more than ln 1.05 and
     twice the standard error of the difference, seeds being paired. The logarithm means nothing where a loss
@@ -63,47 +66,57 @@ def rank(lanes_RS: Sequence[Sequence[Facts]], objective: Objective, thresholds: 
     a share of what the best rate learned, take its place.
 
     Args:
-        lanes_RS: for each rate, rising, its lanes, the same seeds in the same order.
+        lanes_RS: for each rate, rising, its lanes by seed, the seeds in the same order; None where a rate was
+            not trained on a seed.
         objective: what they are compared by.
         thresholds: see `Thresholds`.
     """
     if not lanes_RS:
         return Ranking((), None, False)
-    values_RS = np.array([[objective.value(one) for one in row] for row in lanes_RS])
-    starts_S = np.array([objective.start(one) for one in lanes_RS[0]])
-    nonnegative = bool((values_RS >= 0).all() and (starts_S > 0).all())
+    values_RS = np.array([[math.nan if one is None else objective.value(one) for one in row] for row in lanes_RS])
+    known_RS = np.isfinite(values_RS)
+    starts_S = np.array(
+        [objective.start(next(one for one in column if one is not None)) for column in zip(*lanes_RS, strict=True)]
+    )
+    nonnegative = bool((values_RS[known_RS] >= 0).all() and (starts_S > 0).all())
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs_RS = np.log(values_RS)
-    means_R = np.exp(logs_RS.mean(axis=1)) if nonnegative else values_RS.mean(axis=1)
+        logs_RS = np.log(np.maximum(values_RS, np.finfo(np.float64).tiny) if nonnegative else values_RS)
+    plain = paired(values_RS)
+    means_R = np.exp(paired(logs_RS).means_R) if nonnegative else plain.means_R
     near_zero = nonnegative and bool(means_R.min() <= thresholds.interpolating * starts_S.mean())
     if near_zero:
-        means_R = values_RS.mean(axis=1)
+        means_R = plain.means_R
     best = int(np.argmin(means_R))
-    descent = max(float((starts_S - values_RS[best]).mean()), 0.0)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        regrets_RS = np.nan_to_num((values_RS - values_RS[best]) / descent)
-    decades_R = np.log10([row[0].curve.rate for row in lanes_RS])
+    descent = max(float(starts_S.mean() - plain.means_R[best]), 0.0)
+    decades_R = np.log10([next(one for one in row if one is not None).curve.rate for row in lanes_RS])
     neighbours_R = np.abs(np.arange(len(lanes_RS)) - best) <= 1
     window_R = neighbours_R | (np.abs(decades_R - decades_R[best]) <= thresholds.noise_window)
-    error = _paired_error(regrets_RS[window_R])
-    regrets_R = regrets_RS.mean(axis=1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        regrets_R = np.nan_to_num((plain.means_R - plain.means_R[best]) / descent)
+        worst_R = np.nan_to_num((values_RS - _at_best(values_RS, plain, best)) / descent)
+        worst_R = np.where(known_RS, worst_R, -np.inf).max(axis=1)
+        errors_R = plain.errors(best, window_R)
+        if errors_R is not None:
+            errors_R = np.nan_to_num(errors_R / descent)
     if nonnegative and not near_zero:
-        excess_R, tolerance = logs_RS.mean(axis=1) - logs_RS[best].mean(), thresholds.tolerance
-        slack = thresholds.errors * (_paired_error(logs_RS[window_R]) or 0.0)
+        logs = paired(logs_RS)
+        excess_R, tolerance = logs.means_R - logs.means_R[best], thresholds.tolerance
+        log_errors_R = logs.errors(best, window_R)
+        slack_R = 0.0 if log_errors_R is None else thresholds.errors * log_errors_R
     else:
         excess_R, tolerance = regrets_R, thresholds.regret
-        slack = thresholds.errors * (error or 0.0)
+        slack_R = 0.0 if errors_R is None else thresholds.errors * errors_R
     plainly_R = (regrets_R <= thresholds.regret) | (excess_R <= tolerance)
     allowed_R = (regrets_R <= thresholds.regret_most) & _beats_constant(lanes_RS, thresholds)
-    near_R = (plainly_R | (excess_R <= tolerance + slack)) & allowed_R
+    near_R = (plainly_R | (excess_R <= tolerance + slack_R)) & allowed_R
     standings = tuple(
         Standing(
-            rate=row[0].curve.rate,
+            rate=float(next(one for one in row if one is not None).curve.rate),
+            seeds=int(known_RS[index].sum()),
             value=float(means_R[index]),
             regret=float(regrets_R[index]),
-            worst_regret=float(regrets_RS[index].max()),
-            # Of the difference of two rates, each with the error of its mean.
-            error=None if error is None else math.sqrt(2) * error,
+            worst_regret=float(worst_R[index]),
+            error=None if errors_R is None else math.sqrt(2) * float(errors_R[index]),
             near=bool(near_R[index]),
             near_by_noise=bool(near_R[index] and not plainly_R[index]),
         )
@@ -112,22 +125,17 @@ def rank(lanes_RS: Sequence[Sequence[Facts]], objective: Objective, thresholds: 
     return Ranking(standings, standings[best], near_zero)
 
 
-def _beats_constant(lanes_RS: Sequence[Sequence[Facts]], thresholds: Thresholds) -> NDArray[np.bool_]:
+def _at_best(values_RS: Floats, plain: Paired, best: int) -> Floats:
+    """What the best rate reached, or would have reached, on every seed, [S]."""
+    expected_S = plain.means_R[best] + plain.seeds_S
+    return np.where(np.isfinite(values_RS[best]), values_RS[best], expected_S)
+
+
+def _beats_constant(
+    lanes_RS: Sequence[Sequence[Facts | None]], thresholds: Thresholds
+) -> NDArray[np.bool_]:
     """Whether a rate beats a constant answer, [R]: a start far above that makes every regret small."""
-    constant = lanes_RS[0][0].plan.constant_loss
-    ends_R = np.array([np.mean([one.end for one in row]) for row in lanes_RS])
+    rows = [[one for one in row if one is not None] for row in lanes_RS]
+    constant = rows[0][0].plan.constant_loss
+    ends_R = np.array([np.mean([one.end for one in row]) for row in rows])
     return ends_R < (thresholds.no_progress * constant if constant else math.inf)
-
-
-def _paired_error(metric_RS: Floats) -> float | None:
-    """Standard error of a rate's mean over seeds, what is common to a seed taken out; None with one seed.
-
-    Pooled over rates: the residuals of a two-way layout without interaction have (R - 1)(S - 1) degrees of
-    freedom. None for a single rate, too.
-    """
-    rates, seeds = metric_RS.shape
-    if seeds < 2 or rates < 2:
-        return None
-    residuals = metric_RS - metric_RS.mean(axis=0) - metric_RS.mean(axis=1, keepdims=True) + metric_RS.mean()
-    variance = float((residuals**2).sum()) / ((rates - 1) * (seeds - 1))
-    return math.sqrt(variance / seeds)

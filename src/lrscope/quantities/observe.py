@@ -13,18 +13,18 @@ once. What is measured when:
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lrscope.errors import ProblemError
-from lrscope.plan import Plan
+from lrscope.plan import LaneKey, Plan
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
 from lrscope.quantities.quantity import Before, Quantity
-from lrscope.quantities.sharpness import RESIDUAL, SHARPNESS, sharpness, sharpness_points
+from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
 from lrscope.quantities.trajectory import TRAJECTORY, values, views
 from lrscope.quantities.weights import CHANGES, WEIGHTS, way_from
 from lrscope.record import HistogramRecord, Record, Series
@@ -71,8 +71,7 @@ def series(plan: Plan) -> tuple[Series, ...]:
         scalars += [Series(name, "", "scalar", "averaged over validation examples") for name in plan.metrics]
     if plan.schedule is not None:
         scalars.append(Series("learning_rate", "", "scalar", "rate of the update that follows"))
-    if plan.curvature_examples is not None:
-        scalars += [SHARPNESS, RESIDUAL]
+    scalars += sharpness_series(plan)
     way = [quantity.series for quantity in way_from({})]
     tensors = [quantity.series for quantity in (*WEIGHTS, *GRADIENTS)]
     own = (*scalars, *tensors, *way, *(change.series for change in CHANGES), TRAJECTORY)
@@ -104,8 +103,9 @@ class Observer:
         self._quantities: tuple[Quantity, ...] = WEIGHTS
         self._tracked_views: list[Tensor] = []
         self._before: Before | None = None
+        self._start: dict[str, Tensor] = {}
         self.last: Step | None = None
-        self._lanes = np.array([key.lane for key in plan.lanes], dtype=np.int32)
+        self._keys: tuple[LaneKey, ...] = ()
 
     def records(self, steps: Iterable[Step]) -> Iterator[Record | HistogramRecord]:
         """Measure every step and give the records, a chunk of steps at a time."""
@@ -113,6 +113,9 @@ class Observer:
         for step in steps:
             if step.index == 0:
                 self._begin(step)
+            elif step.keys != self._keys:
+                yield from self._flush()
+                self._narrow(step)
             self.last = step
             histogram = self._measure(step)
             now = time.monotonic()
@@ -128,9 +131,25 @@ class Observer:
         yield from self._flush()
 
     def _begin(self, step: Step) -> None:
-        start = {name: tensor.detach().clone() for name, tensor in step.weights.items()}
-        self._quantities = (*WEIGHTS, *way_from(start))
+        self._keys = step.keys
+        self._start = {name: tensor.detach().clone() for name, tensor in step.weights.items()}
+        self._quantities = (*WEIGHTS, *way_from(self._start))
         self._tracked_views = views(step.weights, self._plan.tracked)
+
+    def _narrow(self, step: Step) -> None:
+        """Some lanes have left: forget what is kept of them."""
+        stay = torch.tensor([self._keys.index(key) for key in step.keys])
+
+        def staying(stacks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {name: stack[stay.to(stack.device)] for name, stack in stacks.items()}
+
+        self._keys = step.keys
+        self._start = staying(self._start)
+        self._quantities = (*WEIGHTS, *way_from(self._start))
+        self._tracked_views = views(step.weights, self._plan.tracked)
+        if self._before is not None:
+            before = self._before
+            self._before = Before(before.step, staying(before.weights), staying(before.moving))
 
     def _measure(self, step: Step) -> HistogramRecord | None:
         """Measure what is due at this step; histograms come back by themselves."""
@@ -170,12 +189,13 @@ class Observer:
     def _flush(self) -> Iterator[Record]:
         """Copy what is pending to the host, one copy a quantity."""
         pending, self._pending = self._pending, {}
+        lanes = np.array([key.lane for key in self._keys], dtype=np.int32)
         for name, kept in pending.items():
             stacked = torch.stack([value for _, value in kept])
             if stacked.dtype not in (torch.float32, torch.float64):
                 stacked = stacked.float()
             steps = np.array([step for step, _ in kept], dtype=np.int64)
-            yield Record(name, steps, self._lanes, stacked.cpu().numpy())
+            yield Record(name, steps, lanes, stacked.cpu().numpy())
 
 
 def _moving(step: Step) -> dict[str, Tensor]:

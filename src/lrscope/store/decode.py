@@ -115,11 +115,13 @@ def plan(text: object, lanes: int) -> Plan:
         if not _fits(getattr(found, field.name), hints[field.name]):
             raise DamageError(f"a plan with {field.name} = {getattr(found, field.name)!r:.40}")
     if (
-        len(found.rates) * len(found.seeds) != lanes
+        len(found.lanes) != lanes
         or lanes < 1
         or found.epochs < 0
         or found.steps_per_epoch < 1
-        or not all(0 < rate < math.inf for rate in found.rates)
+        or not all(0 < key.rate < math.inf for key in found.lanes)
+        or not {key.rate for key in found.lanes} <= set(found.rates)
+        or not {key.seed for key in found.lanes} <= set(found.seeds)
         or len(found.tensors) != len(found.shapes)
     ):
         raise DamageError("a plan that contradicts itself")

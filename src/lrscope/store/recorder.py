@@ -168,8 +168,31 @@ class Recorder:
             rows,
         )
 
+    def extend(self, plan: Plan) -> None:
+        """Go on with more lanes: the plan so far, with further ones chosen.
+
+        Raises:
+            ValueError: the first lanes are not those so far, or something else than lanes differs.
+            StoreError: it cannot be written.
+        """
+        old, new = self._plan.lanes, plan.lanes
+        if new[: len(old)] != old or (plan.tensors, plan.tracked) != (self._plan.tensors, self._plan.tracked):
+            raise ValueError("a study grows by lanes at the end, and by nothing else")
+        more = len(new) - len(old)
+        self._plan = plan
+        self._all_lanes = np.arange(len(new), dtype=schema.LANE)
+        self._last = {name: np.append(last, np.full(more, -1)) for name, last in self._last.items()}
+        self._last_epoch = np.append(self._last_epoch, np.full(more, -1))
+        self._steps = np.append(self._steps, np.zeros(more, np.int64))
+        self._stopped = np.append(self._stopped, np.full(more, -1, np.int64))
+        with self._storing():
+            self._connection.execute("UPDATE study SET value = ? WHERE key = 'plan'", (plan.to_json(),))
+            self._connection.executemany("INSERT INTO lane VALUES (?, ?, ?, 0, NULL)", new[len(old) :])
+
     def _lanes_column(self, lanes: NDArray[np.int32]) -> bytes | None:
-        return None if len(lanes) == len(self._all_lanes) else lanes.tobytes()
+        # Of a study that grows "all lanes" would mean another thing later.
+        everyone = self._plan.chosen is None and len(lanes) == len(self._all_lanes)
+        return None if everyone else lanes.tobytes()
 
     def _check_order(
         self, name: str, steps: NDArray[np.int64], lanes: NDArray[np.int32], last: NDArray[np.int64]
@@ -255,6 +278,8 @@ class Recorder:
         self._connection.execute("UPDATE study SET value = ? WHERE key = 'state'", (json.dumps(state),))
 
     def _end(self, state: str) -> None:
+        if not self._connection.in_transaction:  # interrupted between a commit and what follows it
+            self._begin()
         self._set_state(state)
         self._commit()
         if self._path is not None:

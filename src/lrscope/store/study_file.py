@@ -48,9 +48,7 @@ class StudyFile:
             with self._reading():
                 self._check_format()
                 facts = self._facts()
-                self.plan: Plan = decode.plan(
-                    facts.get("plan"), self._rows("SELECT count(*) FROM lane")[0][0]
-                )
+                self._read_plan()
                 self.about: dict[str, Any] = decode.fact(facts.get("about"))
                 if not isinstance(self.about, dict):
                     raise DamageError(f"about = {self.about!r:.40}")
@@ -58,6 +56,13 @@ class StudyFile:
         except StudyError:
             self.close()
             raise
+
+    def _read_plan(self) -> None:
+        """Read the plan, and with it the lanes there are by now: those of a search come one after another."""
+        rows = self._rows("SELECT value, (SELECT count(*) FROM lane) FROM study WHERE key = 'plan'")
+        if not rows:
+            raise DamageError("there is no plan")
+        self.plan: Plan = decode.plan(*rows[0])
         lanes = self.plan.lanes
         self._keys = pl.DataFrame(
             {
@@ -115,6 +120,12 @@ class StudyFile:
             rows = self._rows("SELECT value FROM note WHERE key = ?", (key,))
             return decode.fact(rows[0][0]) if rows else None
 
+    def notes(self) -> dict[str, Any]:
+        """Every note by its key."""
+        with self._reading():
+            rows = self._rows("SELECT key, value FROM note ORDER BY key")
+            return {str(key): decode.fact(value) for key, value in rows}
+
     def lanes(self) -> pl.DataFrame:
         """A row for each lane: lane, rate, seed, state, steps, stopped_step.
 
@@ -165,6 +176,7 @@ class StudyFile:
             rows = self._rows(
                 "SELECT epoch, tensor, lanes, edges, counts, nonfinite FROM histogram ORDER BY id"
             )
+            self._read_plan()  # after the values: lanes only ever come in addition
             found = [decode.histogram(row, len(self._keys), len(self.plan.tensors)) for row in rows]
             last_epochs = self._stops() // self.plan.steps_per_epoch
         return histogram_frame(found, self._keys, self.plan.tensors, last_epochs)
@@ -192,6 +204,7 @@ class StudyFile:
                 "SELECT first, last, dtype, lanes, steps, data FROM chunk WHERE series = ? ORDER BY id",
                 (number,),
             )
+            self._read_plan()  # after the values: lanes only ever come in addition
             chunks = [decode.chunk(row, len(self._keys), width) for row in rows]
             # Read after the values: a stop that is committed in between only cuts what is not there yet.
             return grid(chunks, width, self._stops())
@@ -204,6 +217,9 @@ class StudyFile:
     def _progress(self) -> tuple[list[int], list[int | None]]:
         """The updates done and the stopped step of each lane."""
         rows = self._rows("SELECT lane, steps, stopped_step FROM lane ORDER BY lane")
+        if len(rows) > len(self._keys):
+            self._read_plan()
+            rows = rows[: len(self._keys)]
         if [lane for lane, _, _ in rows] != list(range(len(self._keys))):
             raise DamageError("lanes that are not those of the plan")
         return (

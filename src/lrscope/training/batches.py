@@ -55,7 +55,7 @@ class Batches:
         self._tensors: tuple[Tensor, ...] = ()
         if isinstance(data, DataLoader):
             self._loader = data
-            self._loader_stream = Stream(RandomState.now())
+            self._loader_stream = Stream(RandomState.now(), data)
             try:
                 self.steps_per_epoch = len(data)
             except TypeError:
@@ -136,9 +136,10 @@ class Batches:
 
     def _loaded(self, epochs: int) -> Iterator[list[Any]]:
         assert self._loader is not None
+        stream = self._loader_stream.copy()
         for _ in range(epochs):
             given = 0
-            for batch in itertools.islice(_iterate(self._loader, self._loader_stream), self.steps_per_epoch):
+            for batch in itertools.islice(_iterate(self._loader, stream), self.steps_per_epoch):
                 given += 1
                 yield [to_device(batch, self._device)]
             if given < self.steps_per_epoch:
@@ -156,10 +157,10 @@ def validation_batches(
     1,024 examples; losses and metrics are averaged over examples, so the size does not matter to the values.
     """
     if isinstance(data, DataLoader):
-        loader, start = data, RandomState.now()
+        loader, start = data, Stream(RandomState.now(), data)
 
         def load() -> Iterator[Any]:
-            for batch in _iterate(loader, Stream(start)):
+            for batch in _iterate(loader, start.copy()):
                 yield to_device(batch, device)
 
         return load

@@ -42,7 +42,12 @@ class Validation:
         self._lanes = lanes
         self._batches = batches
         self._together = together
-        self._objectives = [Objective(problem, lane.module, device) for lane in lanes.lanes]
+        self._of_lane = {lane.key.lane: Objective(problem, lane.module, device) for lane in lanes.lanes}
+
+    @property
+    def _objectives(self) -> list[Objective]:
+        """Those of the lanes that are there now."""
+        return [self._of_lane[key.lane] for key in self._lanes.keys]
 
     def __call__(self) -> dict[str, Tensor]:
         """name -> float64 [L], on the host: "val_loss" and each metric."""

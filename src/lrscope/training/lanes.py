@@ -5,7 +5,7 @@ Letters: L lanes, S seeds.
 
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -77,10 +77,10 @@ class Lanes:
             name: [dict(lane.module.named_parameters())[name] for lane in self.lanes] for name in self.trained
         }
         self.retired: set[int] = set()
+        self._leaving: frozenset[int] = frozenset()
         self._optimizers = LaneOptimizers(
             [lane.optimizer for lane in self.lanes], [lane.scheduler for lane in self.lanes]
         )
-        self.step = self._optimizers.step
 
     def _lane(
         self,
@@ -91,17 +91,58 @@ class Lanes:
         schedule: Schedule | None,
     ) -> Lane:
         module = copy.deepcopy(starts[key.seed])
+        self._alias(module, index)
+        made = make_optimizer(optimizer, list(module.parameters()), key.rate)
+        use_fused_kernel(made)
+        return Lane(key, module, made, make_scheduler(schedule, made))
+
+    def _alias(self, module: nn.Module, index: int) -> None:
+        """Make the parameters and buffers of a lane's module views of its rows of the stacks."""
         for name, parameter in module.named_parameters():
             parameter.data = self.weights[name][index]
         for name, _ in list(module.named_buffers()):
             owner, _, leaf = name.rpartition(".")
             module.get_submodule(owner)._buffers[leaf] = self.buffers[name][index]
-        made = make_optimizer(optimizer, list(module.parameters()), key.rate)
-        use_fused_kernel(made)
-        return Lane(key, module, made, make_scheduler(schedule, made))
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def step(self) -> None:
+        """Update every lane that has gradients, then step the schedulers."""
+        self._optimizers.step()
+
+    def leave(self, lanes: Collection[int]) -> None:
+        """Say which lanes, by id, are to train no further: the next `narrow` takes them out."""
+        self._leaving |= frozenset(lanes)
+
+    def narrow(self) -> bool:
+        """Take out the lanes that are leaving, unless none would stay; whether there were any.
+
+        What stays keeps its modules, optimizers and schedulers; weights and buffers move, as they are, into
+        smaller stacks, so everything that holds a view of the old ones is to be made again.
+        """
+        stay = [index for index, key in enumerate(self.keys) if key.lane not in self._leaving]
+        self._leaving = frozenset()
+        if not stay or len(stay) == len(self.keys):
+            return False
+        rows = torch.tensor(stay)
+        self.keys = tuple(self.keys[index] for index in stay)
+        self.lanes = [self.lanes[index] for index in stay]
+        with torch.no_grad():
+            for name, stack in self.weights.items():
+                self.weights[name] = stack[rows.to(stack.device)].contiguous()
+            for name in self.buffers:
+                # As the modules have them: a model may have put a tensor of its own in place of a view.
+                own = [lane.module.get_buffer(name) for lane in self.lanes]
+                self.buffers[name] = torch.stack(own).contiguous()
+        for index, lane in enumerate(self.lanes):
+            self._alias(lane.module, index)
+        self._params = {name: [params[index] for index in stay] for name, params in self._params.items()}
+        self.retired = {stay.index(index) for index in self.retired if index in stay}
+        self._optimizers = LaneOptimizers(
+            [lane.optimizer for lane in self.lanes], [lane.scheduler for lane in self.lanes]
+        )
+        return True
 
     def set_gradients(self, gradients: dict[str, Tensor], lanes: Sequence[int]) -> None:
         """Hand every lane its slice of the stacked gradients, name -> [l, ...], for the lanes given.

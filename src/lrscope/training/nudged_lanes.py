@@ -132,7 +132,7 @@ def descend(
     scratch: Scratch,
     *,
     validate: Callable[[], dict[str, Tensor]],
-    validate_every: int,
+    validate_at: Callable[[int], bool],
     curvature: Callable[[], Curvature] | None = None,
 ) -> Iterator[Step]:
     """Train all lanes by gradient descent with measured derivatives; the points are those of `train`.
@@ -143,7 +143,7 @@ def descend(
         lanes: their weights are moved; their optimizers are not asked.
         batches: of each step, one a seed or one for all.
         scratch: the network, and how derivatives are measured.
-        validate, validate_every, curvature: as in `train`.
+        validate, validate_at, curvature: as in `train`.
     """
     parameters = [tensor.numpy() for tensor in lanes.weights.values()]
     rates = [key.rate for key in lanes.keys]
@@ -155,7 +155,7 @@ def descend(
 
     index = 0
     for step_batches in batches:
-        validation = validate() if index % validate_every == 0 else {}
+        validation = validate() if validate_at(index) else {}
         losses, derivatives = _derivatives(lanes, parameters, step_batches, scratch)
         gradients = dict(zip(lanes.weights, map(torch.from_numpy, derivatives), strict=True))
         yield Step(

@@ -1,6 +1,7 @@
 """RandomState: the global random number generators at one moment (torch, CUDA, Python, NumPy)."""
 
 import contextlib
+import copy
 import random
 import warnings
 from collections.abc import Iterator
@@ -61,10 +62,21 @@ class RandomState(NamedTuple):
 
 
 class Stream:
-    """A random stream of its own, entered and left: what is drawn inside continues where it was left."""
+    """A random stream of its own, entered and left: what is drawn inside continues where it was left.
 
-    def __init__(self, start: RandomState) -> None:
+    Args:
+        start: where it begins.
+        loader: a DataLoader whose own generators, as they are now, belong to the stream as well.
+    """
+
+    def __init__(self, start: RandomState, loader: Any = None) -> None:
         self._state = start
+        self._generators = list({id(found): found for found in generators_of(loader)}.values())
+        self._states = [generator.get_state() for generator in self._generators]
+
+    def copy(self) -> "Stream":
+        """Another stream that goes on from where this one is."""
+        return copy.copy(self)
 
     @classmethod
     def seeded(cls, seed: int) -> Self:
@@ -85,13 +97,19 @@ class Stream:
         The draws do not count with keep=False, nor if the block raises: it may then be tried again.
         """
         outside = RandomState.now()
+        theirs = [generator.get_state() for generator in self._generators]
         self._state.restore()
+        for generator, state in zip(self._generators, self._states, strict=True):
+            generator.set_state(state)
         try:
             yield
             if keep:
                 self._state = RandomState.now()
+                self._states = [generator.get_state() for generator in self._generators]
         finally:
             outside.restore()
+            for generator, state in zip(self._generators, theirs, strict=True):
+                generator.set_state(state)
 
 
 @contextlib.contextmanager
@@ -102,7 +120,7 @@ def undisturbed(*data: Any) -> Iterator[None]:
     of threads are as they were. Inside, gradients are on, and the warning that an operator is vectorised by a
     loop is off: the dry run has already made sure that the result is right.
     """
-    generators = {id(found): found for loader in data for found in _generators(loader)}
+    generators = {id(found): found for loader in data for found in generators_of(loader)}
     states = {key: generator.get_state() for key, generator in generators.items()}
     outside = RandomState.now()
     threads = torch.get_num_threads()
@@ -117,7 +135,8 @@ def undisturbed(*data: Any) -> Iterator[None]:
             generator.set_state(states[key])
 
 
-def _generators(loader: Any) -> Iterator[torch.Generator]:
+def generators_of(loader: Any) -> Iterator[torch.Generator]:
+    """The generators that belong to a DataLoader, its sampler and its batch sampler."""
     if isinstance(loader, DataLoader):
         batch_sampler = getattr(loader, "batch_sampler", None)
         for owner in (loader, loader.sampler, batch_sampler, getattr(batch_sampler, "sampler", None)):

@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,11 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
 from lrscope.errors import ProblemError, UsageError
-from lrscope.plan import GRADIENTS, Plan
+from lrscope.plan import GRADIENTS, LaneKey, Plan
 from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, validation_batches
+from lrscope.training.course import Course
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings, dry_run
 from lrscope.training.evaluate import Validation
@@ -66,30 +67,53 @@ class Run:
         return self._findings.seconds < SINGLE_THREAD_BELOW
 
     def steps(self) -> Iterator[Step]:
-        """Train. The random state, grad mode and the like are the caller's to guard."""
-        problem, plan, findings = self._problem, self.plan, self._findings
+        """Train all lanes. The random state, grad mode and the like are the caller's to guard."""
+        return self.course(self.plan.lanes).steps()
+
+    def course(self, keys: Sequence[LaneKey], validate_at: Collection[int] = ()) -> Course:
+        """Some lanes, of seeds of the plan, on their way from their starts.
+
+        Args:
+            keys: the lanes; those of a seed stand together.
+            validate_at: steps at which they are validated, beside the ends of epochs.
+        """
         if self.single_thread:
             torch.set_num_threads(1)
-        keys = plan.lanes
-        untrained = findings.unused if findings.together else frozenset()
+        problem = self._problem
+        untrained = self._findings.unused if self._findings.together else frozenset()
         lanes = Lanes(self._starts, keys, problem.optimizer, problem.schedule, untrained)
-        streams = self._streams
-        separate = Separate(problem, lanes, streams, draws=findings.draws, device=self._device)
-        gradients: Gradients = separate
-        objective = Objective(problem, self._starts[plan.seeds[0]], self._device)
-        if findings.together:
-            elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
-            gradients = Together(
-                objective,
-                lanes,
-                streams,
-                draws=findings.draws,
-                shared_batch=self._batches.shared,
-                stackable=self._batches.stackable and elements * len(keys) <= LANE_BATCH_ELEMENTS,
-                capture=findings.capturable,
-            )
-        surviving = Surviving(gradients, separate, lanes)
-        surviving.notes = self.notes
+        return Course(lanes, self._train(lanes, frozenset(validate_at)))
+
+    def _train(self, lanes: Lanes, validate_at: frozenset[int]) -> Iterator[Step]:
+        problem, plan, findings = self._problem, self.plan, self._findings
+        seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
+        streams = {seed: self._streams[seed].copy() for seed in seeds}
+        objective = Objective(problem, self._starts[seeds[0]], self._device)
+        elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
+        surviving: Surviving | None = None
+
+        def ways() -> Gradients:
+            nonlocal surviving
+            separate = Separate(problem, lanes, seeds, streams, draws=findings.draws, device=self._device)
+            gradients: Gradients = separate
+            if findings.together:
+                gradients = Together(
+                    objective,
+                    lanes,
+                    seeds,
+                    streams,
+                    draws=findings.draws,
+                    shared_batch=self._batches.shared,
+                    stackable=self._batches.stackable and elements * len(lanes) <= LANE_BATCH_ELEMENTS,
+                    capture=findings.capturable,
+                )
+            if surviving is None:
+                surviving = Surviving(gradients, separate, lanes)
+                surviving.notes = self.notes
+            else:
+                surviving.renew(gradients, separate)
+            return surviving
+
         validate: Callable[[], dict[str, Tensor]] = dict
         if self._validation is not None:
             validate = Validation(
@@ -102,7 +126,11 @@ class Run:
         hessian = None
         if plan.curvature_examples is not None:
             hessian = Hessian(objective, lanes, self._batches.some(plan.curvature_examples))
-        batches = self._batches.steps(plan.seeds, plan.epochs, [streams[seed] for seed in plan.seeds])
+        batches = self._batches.steps(seeds, plan.epochs, [streams[seed] for seed in seeds])
+
+        def due(step: int) -> bool:
+            return step % plan.steps_per_epoch == 0 or step in validate_at
+
         top = None if hessian is None else hessian.top
         if self._scratch is not None:
             yield from descend(
@@ -110,17 +138,17 @@ class Run:
                 batches,
                 self._scratch,
                 validate=validate,
-                validate_every=plan.steps_per_epoch,
+                validate_at=due,
                 curvature=top,
             )
             return
         yield from train(
             lanes,
-            surviving,
+            ways,
             batches,
             clip_norm=plan.clip_norm,
             validate=validate,
-            validate_every=plan.steps_per_epoch,
+            validate_at=due,
             curvature=top,
         )
 
@@ -152,7 +180,7 @@ class Run:
 def prepare(
     problem: Problem,
     rates: Sequence[float],
-    seeds: int,
+    seeds: int | Sequence[int],
     *,
     schedule: str | None = None,
     device: str = "cpu",
@@ -164,7 +192,7 @@ def prepare(
     Args:
         problem: what is trained.
         rates: rising.
-        seeds: how many; they are 0..seeds-1.
+        seeds: which; or how many: 0..seeds-1.
         schedule: the name of a schedule in place of the problem's own.
         device: a torch device.
         curvature: whether to measure the top of every lane's Hessian along the way; None measures it where it
@@ -175,23 +203,25 @@ def prepare(
         UsageError: too many lanes, no such device, or no such gradient.
         ProblemError: model, loss, data, optimizer or schedule do not fit together.
     """
-    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+    listed = isinstance(seeds, Sequence) and not isinstance(seeds, str)
+    if not listed and (not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1):
         raise UsageError(f"seeds= wants a whole number of at least 1; got {seeds!r}")
+    which = range(seeds) if isinstance(seeds, int) else tuple(seeds)
     if gradient not in GRADIENTS:
         raise UsageError(f"gradient= wants one of {', '.join(GRADIENTS)}; got {gradient!r}")
     where = _device(device)
     batches = Batches(problem.train, problem.batch_size, where)
     # Of a grid that will be refused one model is made, to say what the lanes would take.
-    accepted = len(rates) * seeds <= LANES_AT_MOST
-    starts, streams = starting_modules(problem, range(seeds if accepted else 1), where)
-    first = starts[0]
-    refuse_too_many(len(rates), seeds, first, problem.name)
+    accepted = len(rates) * len(which) <= LANES_AT_MOST
+    starts, streams = starting_modules(problem, which if accepted else which[:1], where)
+    first = starts[which[0]]
+    refuse_too_many(len(rates), len(which), first, problem.name)
     name, options = describe(problem.optimizer)
     schedule_name = getattr(problem.schedule, "__name__", "custom") if problem.schedule is not None else None
     plan = Plan(
         problem=problem.name,
         rates=tuple(rates),
-        seeds=tuple(range(seeds)),
+        seeds=tuple(which),
         epochs=problem.epochs,
         steps_per_epoch=batches.steps_per_epoch,
         batch_size=batches.batch_size,
@@ -220,7 +250,7 @@ def prepare(
         val_batch = next(iter(validation()), None)
         if val_batch is None:
             raise ProblemError("val= is empty: it gives no batch")
-    findings = dry_run(problem, first, batches.first(0), val_batch, streams[0], where)
+    findings = dry_run(problem, first, batches.first(which[0]), val_batch, streams[which[0]], where)
     if curvature is None:
         size = sum(p.numel() for p in first.parameters() if p.requires_grad)
         all_at_once = batches.shared and batches.steps_per_epoch == 1
@@ -235,7 +265,7 @@ def prepare(
     how = f"{count} lanes in one pass" if count > 1 else "1 lane"
     scratch = None
     if gradient != "autograd":
-        scratch = from_scratch(problem, first, batches.first(0), gradient)
+        scratch = from_scratch(problem, first, batches.first(which[0]), gradient)
         plan = dataclasses.replace(plan, gradient=gradient, nudge=scratch.difference.nudge)
         how += f", by {scratch.words}"
     elif not findings.together:

@@ -21,19 +21,27 @@ class Separate:
     Args:
         problem: names the loss or step.
         lanes: whose modules are called.
+        seeds: in the order of the batches; every lane has one of them.
         streams: the random stream of each seed; every lane of the seed draws the same numbers from it.
         draws: whether the model or loss draws random numbers.
         device: where a loss module's own tensors belong.
     """
 
     def __init__(
-        self, problem: Problem, lanes: Lanes, streams: dict[int, Stream], *, draws: bool, device: torch.device
+        self,
+        problem: Problem,
+        lanes: Lanes,
+        seeds: Sequence[int],
+        streams: dict[int, Stream],
+        *,
+        draws: bool,
+        device: torch.device,
     ) -> None:
         self._lanes = lanes
         self._streams = streams
         self._draws = draws
         self._objectives = [Objective(problem, lane.module, device) for lane in lanes.lanes]
-        self._seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
+        self._seeds = list(seeds)
         last = {key.seed: index for index, key in enumerate(lanes.keys)}
         self._last_of_seed = set(last.values())
 

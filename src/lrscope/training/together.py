@@ -46,6 +46,7 @@ class Together:
     Args:
         objective: of a module of its own, which the calls leave as it is.
         lanes: whose weights, buffers and gradients are meant.
+        seeds: in the order of the batches; every lane has one of them.
         streams: the random stream of each seed.
         draws: whether the model or loss draws random numbers.
         shared_batch: whether all seeds get the same batch.
@@ -57,6 +58,7 @@ class Together:
         self,
         objective: Objective,
         lanes: Lanes,
+        seeds: Sequence[int],
         streams: dict[int, Stream],
         *,
         draws: bool,
@@ -67,17 +69,19 @@ class Together:
         self._lanes = lanes
         self._streams = streams
         self._draws = draws
-        self._seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
+        self._seeds = list(seeds)
         of_lane = [self._seeds.index(key.seed) for key in lanes.keys]
-        one_block = len(self._seeds) == 1 or (not draws and (shared_batch or stackable))
+        present = list(dict.fromkeys(of_lane))
+        one_block = len(present) == 1 or (not draws and (shared_batch or stackable))
+        self._seed_of_block = [self._seeds[place] for place in present]
         self._blocks = (
             [range(len(lanes))]
             if one_block
             else [
-                range(of_lane.index(s), len(of_lane) - of_lane[::-1].index(s)) for s in sorted(set(of_lane))
+                range(of_lane.index(s), len(of_lane) - of_lane[::-1].index(s)) for s in present
             ]
         )
-        self._own_batch = one_block and len(self._seeds) > 1 and not shared_batch
+        self._own_batch = one_block and len(present) > 1 and not shared_batch
         device = next(iter(lanes.weights.values())).device
         self._seed_of_lane = torch.tensor(of_lane, device=device)
         self._call = vectorised(objective, own_batch=self._own_batch)
@@ -109,7 +113,7 @@ class Together:
             batch = self._batch(position, batches)
             trained, constants = self._tensors[position]
             if self._draws:
-                with self._streams[self._seeds[position]].entered():
+                with self._streams[self._seed_of_block[position]].entered():
                     gradients, losses_l = self._call(trained, constants, batch)
             else:
                 gradients, losses_l = self._call(trained, constants, batch)
@@ -128,6 +132,6 @@ class Together:
         if len(batches) == 1:
             return batches[0]
         if not self._own_batch:
-            return batches[position]
+            return batches[self._seeds.index(self._seed_of_block[position])]
         # A copy a lane: [L, B, ...].
         return tree_map(lambda *leaves: torch.stack(leaves)[self._seed_of_lane], batches[0], *batches[1:])

@@ -30,22 +30,33 @@ class Gradients(Protocol):
 
 def train(
     lanes: Lanes,
-    gradients: Gradients,
+    ways: Callable[[], Gradients],
     batches: Iterable[Sequence[Any]],
     *,
     clip_norm: float | None,
     validate: Callable[[], dict[str, Tensor]],
-    validate_every: int,
+    validate_at: Callable[[int], bool],
     curvature: Callable[[], Curvature] | None = None,
 ) -> Iterator[Step]:
     """Train all lanes, yielding each point before its update and, last, the point after the last update.
 
     A lane that goes non-finite computes on without touching its neighbours. Training ends early only when no
-    lane is finite any more.
+    lane is finite any more. Lanes that were told to leave do so after an update; the steps that follow have
+    fewer keys.
+
+    Args:
+        lanes: what is trained.
+        ways: makes the way to get gradients of the lanes as they are now.
+        batches: of each step, one a seed or one for all.
+        clip_norm: the largest gradient norm of a lane.
+        validate: name -> [L].
+        validate_at: whether to validate at a step; at the last it is done anyway.
+        curvature: gives the top of each lane's Hessian.
     """
     index = 0
+    gradients = ways()
     for batch in batches:
-        validation = validate() if index % validate_every == 0 else {}
+        validation = validate() if validate_at(index) else {}
         losses_L = gradients(batch)
         if lanes.retired:
             losses_L = losses_L.index_fill(
@@ -60,6 +71,8 @@ def train(
             gradients.clip(clip_norm)
         lanes.step()
         index += 1
+        if lanes.narrow():
+            gradients = ways()
     yield Step(index, lanes.keys, None, lanes.weights, lanes.gradients, validate(), lanes.rates, curvature)
 
 
@@ -85,7 +98,14 @@ class Surviving:
         self._lanes = lanes
         self._calls = 0
         self.notes: list[str] = []
-        self.clip = gradients.clip
+
+    def renew(self, gradients: Gradients, separate: Separate) -> None:
+        """Go on with ways to get gradients that know fewer lanes."""
+        self._gradients, self._separate = gradients, separate
+
+    def clip(self, max_norm: float) -> None:
+        """Clip the gradient of every lane by itself."""
+        self._gradients.clip(max_norm)
 
     def __call__(self, batches: Sequence[Any]) -> Tensor:
         """Set the gradients of all lanes and return their losses [L].

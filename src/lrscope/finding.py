@@ -1,0 +1,170 @@
+"""Find: spend a budget of training runs on finding the rate to use."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lrscope.diagnosis.curve import Curve, read_curves
+from lrscope.diagnosis.objective import TRAIN_LOSS, VAL_LOSS
+from lrscope.diagnosis.recommend import Recommendation
+from lrscope.diagnosis.search import Search
+from lrscope.errors import UsageError
+from lrscope.plan import LaneKey, Plan
+from lrscope.problems.load import load_problem
+from lrscope.problems.problem import Problem
+from lrscope.quantities.observe import Observer, series
+from lrscope.store.recorder import Recorder
+from lrscope.store.target import check_target
+from lrscope.study import Study
+from lrscope.sweeping import about
+from lrscope.training.course import Course
+from lrscope.training.random_state import undisturbed
+from lrscope.training.run import Run, prepare
+
+SEEDS_AT_MOST = 6
+"""Starts and batch orders that a search may come to need."""
+
+SEED_STRIDE = 100
+"""Between the seeds of one search: two searches with seeds below it share none."""
+
+
+def find(
+    problem: Problem | str,
+    budget: float = 8.0,
+    seed: int = 0,
+    *,
+    objective: str | None = None,
+    device: str = "cpu",
+    path: str | Path | None = None,
+    overwrite: bool = False,
+) -> Recommendation:
+    """Find the learning rate to use, within a budget.
+
+    Args:
+        problem: a Problem, or the name of a built-in one.
+        budget: in full training runs, all lanes and their steps counted; at least 1.
+        seed: of the search: its lanes are trained with the seeds `seed`, `seed` + 100, ...
+        objective: "val-loss" (the validation loss at the end of a full-length run), "train-loss", or the name
+            of a metric of the problem.
+        device: "cpu", "cuda", ...
+        path: keeps the study of the search; None keeps it in memory.
+        overwrite: replace an existing file.
+
+    Returns:
+        The rate, its interval, the first rate that fails, how sure that is, and what it cost.
+
+    Raises:
+        UsageError: problem, budget, seed or path cannot be used as they are; nothing was trained.
+        TrainingError: the model raised while training.
+    """
+    study = search(
+        problem, budget, seed, objective=objective, device=device, path=path, overwrite=overwrite
+    )
+    with study:
+        return study.recommendation()
+
+
+def search(
+    problem: Problem | str,
+    budget: float = 8.0,
+    seed: int = 0,
+    *,
+    objective: str | None = None,
+    device: str = "cpu",
+    path: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str, float], None] | None = None,
+) -> Study:
+    """The same as `find`, with everything that was trained on the way.
+
+    Args:
+        problem, budget, seed, objective, device, path, overwrite: as in `find`.
+        progress: called with what is trained now, in words, and what is spent so far.
+
+    Returns:
+        The study of the search, open for reading; lanes that it had seen enough of are short.
+    """
+    if isinstance(problem, str):
+        problem = load_problem(problem)
+    if not isinstance(budget, (int, float)) or isinstance(budget, bool) or not 1 <= budget < 1e6:
+        raise UsageError(f"budget= wants a number of full training runs of at least 1; got {budget!r}")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UsageError(f"seed= wants a whole number from 0; got {seed!r}")
+    wanted = (VAL_LOSS, TRAIN_LOSS, *problem.metrics)
+    if objective is not None and objective not in wanted:
+        raise UsageError(f"objective= wants one of {', '.join(wanted)}; got {objective!r}")
+    if objective not in (None, TRAIN_LOSS) and problem.val is None:
+        raise UsageError(f"objective={objective!r} wants validation data and {problem.name} has none: give val=")
+    if path is not None:
+        check_target(path, overwrite=overwrite)
+    seeds = [seed + SEED_STRIDE * number for number in range(max(2, min(SEEDS_AT_MOST, int(budget / 2))))]
+    with undisturbed(problem.train, problem.val):
+        run = prepare(problem, (1e-3,), seeds, device=device, curvature=False)
+        plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective=objective)
+        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
+            recorder.note("how", run.how)
+            lab = _Lab(run, plan, recorder, progress)
+            hunt = Search(lab, float(budget), seeds, None)
+            lab.validate_at = hunt.rungs
+            try:
+                hunt.run()
+            finally:
+                recorder.note("notes", run.notes)
+        return Study(recorder.study_file())
+
+
+class _Lab:
+    """Trains the lanes that a search asks for, course by course, and records them."""
+
+    def __init__(
+        self, run: Run, plan: Plan, recorder: Recorder, progress: Callable[[str, float], None] | None
+    ) -> None:
+        self.plan = plan
+        self.validate_at: Sequence[int] = ()
+        self._run, self._recorder, self._progress = run, recorder, progress
+        self._courses: list[tuple[Course, Observer]] = []
+
+    @property
+    def open(self) -> frozenset[tuple[float, int]]:
+        """Lanes, (rate, seed), that may go on from where they are."""
+        return frozenset((key.rate, key.seed) for course, _ in self._courses for key in course.keys)
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """All lanes begun so far."""
+        if not self.plan.lanes:
+            return ()
+        self._recorder.commit()
+        return read_curves(self._recorder.study_file())
+
+    def train(self, lanes: Sequence[tuple[float, int]], until: int) -> None:
+        """Bring lanes to so many updates."""
+        wanted = set(lanes)
+        for course, observer in self._courses:
+            stay = {key for key in course.keys if (key.rate, key.seed) in wanted}
+            wanted -= {(key.rate, key.seed) for key in stay}
+            if stay and course.done < until:
+                course.leave([key.lane for key in course.keys if key not in stay])
+                self._advance(course, observer, until)
+        new = sorted(wanted, key=lambda lane: (lane[1], lane[0]))
+        if new:
+            first = len(self.plan.lanes)
+            keys = [LaneKey(first + number, rate, seed) for number, (rate, seed) in enumerate(new)]
+            self._extend(keys)
+            course, observer = self._run.course(keys, self.validate_at), Observer(self.plan)
+            self._courses.append((course, observer))
+            self._advance(course, observer, until)
+
+    def _advance(self, course: Course, observer: Observer, until: int) -> None:
+        for record in observer.records(course.steps(until)):
+            self._recorder.write(record)
+
+    def _extend(self, keys: Sequence[LaneKey]) -> None:
+        chosen = (*(self.plan.chosen or ()), *((key.rate, key.seed) for key in keys))
+        self.plan = dataclasses.replace(
+            self.plan,
+            chosen=chosen,
+            rates=tuple(sorted({rate for rate, _ in chosen})),
+            seeds=tuple(dict.fromkeys(seed for _, seed in chosen)),
+        )
+        self._recorder.extend(self.plan)
