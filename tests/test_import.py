@@ -14,6 +14,7 @@ PUBLIC = [
     "Plan",
     "Problem",
     "ProblemError",
+    "RangeTest",
     "RatesError",
     "Recommendation",
     "RunError",
@@ -23,7 +24,9 @@ PUBLIC = [
     "TrainingError",
     "UsageError",
     "Verdict",
+    "find",
     "open",
+    "range_test",
     "sweep",
 ]
 

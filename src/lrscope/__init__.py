@@ -17,8 +17,10 @@ from lrscope.errors import (
 if TYPE_CHECKING:
     from lrscope.diagnosis.recommend import Recommendation
     from lrscope.diagnosis.verdict import Verdict
+    from lrscope.finding import find
     from lrscope.plan import Plan
     from lrscope.problems.problem import Problem
+    from lrscope.ranging import RangeTest, range_test
     from lrscope.study import Study
     from lrscope.study import open_study as open
     from lrscope.sweeping import sweep
@@ -28,6 +30,7 @@ __all__ = [
     "Plan",
     "Problem",
     "ProblemError",
+    "RangeTest",
     "RatesError",
     "Recommendation",
     "RunError",
@@ -37,7 +40,9 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "Verdict",
+    "find",
     "open",
+    "range_test",
     "sweep",
 ]
 
@@ -46,10 +51,13 @@ __all__ = [
 _ON_FIRST_USE = {
     "Plan": ("lrscope.plan", "Plan"),
     "Problem": ("lrscope.problems.problem", "Problem"),
+    "RangeTest": ("lrscope.ranging", "RangeTest"),
     "Recommendation": ("lrscope.diagnosis.recommend", "Recommendation"),
     "Study": ("lrscope.study", "Study"),
     "Verdict": ("lrscope.diagnosis.verdict", "Verdict"),
+    "find": ("lrscope.finding", "find"),
     "open": ("lrscope.study", "open_study"),
+    "range_test": ("lrscope.ranging", "range_test"),
     "sweep": ("lrscope.sweeping", "sweep"),
 }
 

@@ -1,11 +1,13 @@
 """Find: spend a budget of training runs on finding the rate to use."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.objective import TRAIN_LOSS, VAL_LOSS
+from lrscope.diagnosis.range_rules import centre
 from lrscope.diagnosis.recommend import Recommendation
 from lrscope.diagnosis.search import Search
 from lrscope.errors import UsageError
@@ -16,8 +18,9 @@ from lrscope.quantities.observe import Observer, series
 from lrscope.store.recorder import Recorder
 from lrscope.store.target import check_target
 from lrscope.study import Study
-from lrscope.sweeping import about
+from lrscope.sweeping import about, shortened
 from lrscope.training.course import Course
+from lrscope.training.ramp import FEWEST_STEPS, ramp
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import Run, prepare
 
@@ -34,6 +37,9 @@ def find(
     seed: int = 0,
     *,
     objective: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    schedule: str | None = None,
     device: str = "cpu",
     path: str | Path | None = None,
     overwrite: bool = False,
@@ -46,6 +52,8 @@ def find(
         seed: of the search: its lanes are trained with the seeds `seed`, `seed` + 100, ...
         objective: "val-loss" (the validation loss at the end of a full-length run), "train-loss", or the name
             of a metric of the problem.
+        epochs, batch_size: in place of the problem's own.
+        schedule: the name of a schedule ("cosine", ...) in place of the problem's own.
         device: "cpu", "cuda", ...
         path: keeps the study of the search; None keeps it in memory.
         overwrite: replace an existing file.
@@ -58,7 +66,16 @@ def find(
         TrainingError: the model raised while training.
     """
     study = search(
-        problem, budget, seed, objective=objective, device=device, path=path, overwrite=overwrite
+        problem,
+        budget,
+        seed,
+        objective=objective,
+        epochs=epochs,
+        batch_size=batch_size,
+        schedule=schedule,
+        device=device,
+        path=path,
+        overwrite=overwrite,
     )
     with study:
         return study.recommendation()
@@ -70,6 +87,9 @@ def search(
     seed: int = 0,
     *,
     objective: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    schedule: str | None = None,
     device: str = "cpu",
     path: str | Path | None = None,
     overwrite: bool = False,
@@ -78,7 +98,7 @@ def search(
     """The same as `find`, with everything that was trained on the way.
 
     Args:
-        problem, budget, seed, objective, device, path, overwrite: as in `find`.
+        problem, budget, seed, objective, epochs, batch_size, schedule, device, path, overwrite: as in `find`.
         progress: called with what is trained now, in words, and what is spent so far.
 
     Returns:
@@ -86,6 +106,7 @@ def search(
     """
     if isinstance(problem, str):
         problem = load_problem(problem)
+    problem = shortened(problem, epochs, batch_size)
     if not isinstance(budget, (int, float)) or isinstance(budget, bool) or not 1 <= budget < 1e6:
         raise UsageError(f"budget= wants a number of full training runs of at least 1; got {budget!r}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
@@ -99,17 +120,19 @@ def search(
         check_target(path, overwrite=overwrite)
     seeds = [seed + SEED_STRIDE * number for number in range(max(2, min(SEEDS_AT_MOST, int(budget / 2))))]
     with undisturbed(problem.train, problem.val):
-        run = prepare(problem, (1e-3,), seeds, device=device, curvature=False)
+        run = prepare(problem, (1e-3,), seeds, schedule=schedule, device=device, curvature=False)
         plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective=objective)
         with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
-            recorder.note("how", run.how)
-            lab = _Lab(run, plan, recorder, progress)
-            hunt = Search(lab, float(budget), seeds, None)
+            recorder.note("how", run.how.partition(" ")[2])  # how many is not known yet
+            lab = _Lab(problem, run, plan, recorder, device, progress)
+            hunt = Search(lab, float(budget), seeds)
             lab.validate_at = hunt.rungs
+            began = time.monotonic()
             try:
                 hunt.run()
             finally:
                 recorder.note("notes", run.notes)
+                recorder.note("seconds", round(time.monotonic() - began, 3))
         return Study(recorder.study_file())
 
 
@@ -117,10 +140,17 @@ class _Lab:
     """Trains the lanes that a search asks for, course by course, and records them."""
 
     def __init__(
-        self, run: Run, plan: Plan, recorder: Recorder, progress: Callable[[str, float], None] | None
+        self,
+        problem: Problem,
+        run: Run,
+        plan: Plan,
+        recorder: Recorder,
+        device: str,
+        progress: Callable[[str, float], None] | None,
     ) -> None:
         self.plan = plan
         self.validate_at: Sequence[int] = ()
+        self._problem, self._device = problem, device
         self._run, self._recorder, self._progress = run, recorder, progress
         self._courses: list[tuple[Course, Observer]] = []
 
@@ -136,6 +166,15 @@ class _Lab:
             return ()
         self._recorder.commit()
         return read_curves(self._recorder.study_file())
+
+    def scout(self, steps: int) -> float | None:
+        """The centre of a range test on two seeds; None also where the steps are too few for one."""
+        if steps < FEWEST_STEPS:
+            return None
+        seeds = self._run.plan.seeds[:2]
+        found = ramp(self._problem, seeds, steps=steps, device=self._device)
+        self.plan = dataclasses.replace(self.plan, scouted=len(seeds) * steps)
+        return centre(found.rates, found.losses)
 
     def train(self, lanes: Sequence[tuple[float, int]], until: int) -> None:
         """Bring lanes to so many updates."""
@@ -156,6 +195,10 @@ class _Lab:
             self._advance(course, observer, until)
 
     def _advance(self, course: Course, observer: Observer, until: int) -> None:
+        if self._progress is not None:
+            rates = ", ".join(f"{key.rate:.3g}" for key in course.keys)
+            spent = self.plan.scouted + sum(curve.steps for curve in self.curves)
+            self._progress(f"{rates} to step {until:,}", spent / self.plan.steps)
         for record in observer.records(course.steps(until)):
             self._recorder.write(record)
 

@@ -44,6 +44,7 @@ class Plan:
         objective: what rates are compared by: "val-loss" (at the end of training), "train-loss" or the name of a
             metric; None for the validation loss where there is one.
         curvature_examples: examples the Hessian of the loss is taken on; None where no curvature is measured.
+        probes: whether batches are asked again after their update, and a fifth of the rate tried in the end.
     """
 
     problem: str
@@ -67,6 +68,7 @@ class Plan:
     tracked: tuple[tuple[str, tuple[int, ...]], ...] = ()
     metrics: tuple[str, ...] = ()
     curvature_examples: int | None = None
+    probes: bool = False
     gradient: str = "autograd"
     nudge: float | None = None
     chosen: tuple[tuple[float, int], ...] | None = None

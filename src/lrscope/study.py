@@ -66,6 +66,11 @@ class Study:
         """What the sweep noted: "how" it ran, "notes" for people, "seconds"; None where it did not."""
         return self._file.note(key)
 
+    @property
+    def noted(self) -> dict[str, Any]:
+        """Every note of the sweep, by its key."""
+        return self._file.notes()
+
     def scalars(self, name: str) -> pl.DataFrame:
         """A scalar series ("loss", "val_loss", a metric): lane, rate, seed, step, value."""
         return self._file.scalars(name)
@@ -139,6 +144,41 @@ class Study:
 
         report(self, Path(path))
 
+    def export(self, folder: str | os.PathLike[str], to: str = "parquet", *, overwrite: bool = False) -> Path:
+        """Write everything the study holds into a folder: parquet, csv, json or tensorboard.
+
+        Args:
+            folder: a new or empty one.
+            to: parquet, csv or json: a file for each table; tensorboard: a folder for each lane. Beside them
+                stands `study.json` with the plan, the notes and the recommendation.
+            overwrite: replace an export that is there.
+
+        Returns:
+            The folder.
+
+        Raises:
+            UsageError: there is no such format, its package is missing, or the folder cannot be written.
+        """
+        from lrscope.outlets.export import export
+
+        return export(self, folder, to, overwrite=overwrite)
+
+    def to_pandas(self, name: str | None = None) -> Any:
+        """A table of the study as a pandas frame, or all of them by name.
+
+        Args:
+            name: lanes, verdicts, a series ("loss", "weight_norm"), trajectories or histograms; None for all.
+
+        Returns:
+            A `pandas.DataFrame`, or a dict of them where no name is given.
+
+        Raises:
+            UsageError: there is no such table, or pandas is not installed.
+        """
+        from lrscope.outlets.export.pandas_frames import pandas_frame, pandas_frames
+
+        return pandas_frames(self) if name is None else pandas_frame(self, name)
+
     def close(self) -> None:
         """Close the file; a study in memory stays as long as it is held."""
         self._file.close()
@@ -153,6 +193,12 @@ class Study:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """The study in a notebook: the answer, the valley and every lane."""
+        from lrscope.outlets.notebook import shown_study  # it loads altair
+
+        return shown_study(self, repr(self))
 
     def __repr__(self) -> str:
         where = "in memory" if self.path is None else str(self.path)
@@ -169,10 +215,11 @@ class Charts:
         if name.startswith("_"):  # what notebooks and copy look for is no chart
             raise AttributeError(name)
         from lrscope.charts import CHARTS  # it loads altair
+        from lrscope.outlets.notebook import offline
 
         for chart in CHARTS:
             if chart.name == name:
-                return functools.partial(chart.of, self._study)
+                return functools.partial(offline, chart, self._study)
         raise AttributeError(f"no chart {name!r}; there are {', '.join(chart.name for chart in CHARTS)}")
 
     def __dir__(self) -> list[str]:

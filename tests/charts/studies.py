@@ -34,15 +34,19 @@ def recorded(
     path: Array,
     histograms: dict[int, HistogramRecord],
     unit: str,
+    curvature: tuple[Array, dict[str, Array]] | None = None,
     interrupt: bool = False,
 ) -> Study:
     """A study of arrays: loss [T, L].
 
-    By name the values of every epoch [n, L], and of tensors [n, L, k] at steps [n].
+    By name the values of every epoch [n, L], of tensors [n, L, k] at steps [n], and of curvature [n, L] at
+    steps [n].
     """
     lanes = np.arange(len(plan.lanes), dtype=np.int32)
     series = [Series("loss", unit, "scalar", "mini-batch loss")]
     series += [Series(name, unit if name == "val_loss" else "share", "scalar", "") for name in validated]
+    measured = curvature[1] if curvature is not None else {}
+    series += [Series(name, "", "scalar", "") for name in measured]
     series += [Series(name, "", "tensor", "") for name in STATS] + [
         Series("trajectory", "", "trajectory", "")
     ]
@@ -58,6 +62,8 @@ def recorded(
             for name, values in validated.items():
                 ends = np.arange(len(values)) * plan.steps_per_epoch
                 writer.write(Record(name, ends, lanes, values))
+            for name, values in measured.items():
+                writer.write(Record(name, curvature[0], lanes, values))
             for name, values in stats[1].items():
                 writer.write(Record(name, stats[0][: len(values)], lanes, values))
             for epoch in sorted(histograms):
@@ -269,6 +275,9 @@ def descend_line(rates: Sequence[float], epochs: int = 1000) -> Study:
         ]
         shown = np.unique(np.linspace(0, epochs, min(epochs, 20) + 1).astype(int))
         histograms = {int(t): count(int(t), [path[t, :, :1], path[t, :, 1:]]) for t in shown}
+        # The same everywhere, but not known where a lane is lost.
+        known = np.where(np.isfinite(path[shown]).all(axis=2), np.linalg.eigvalsh(hessian)[-1], np.nan)
+        top = {"sharpness": known, "sharpness_residual": 0.01 * known, "sharpness_products": 0 * known + 2}
     plan = Plan(
         problem="line",
         rates=tuple(rates),
@@ -283,10 +292,12 @@ def descend_line(rates: Sequence[float], epochs: int = 1000) -> Study:
         tensors=("0.weight", "0.bias"),
         shapes=((1, 1), (1,)),
         tracked=(("0.weight", (0, 0)), ("0.bias", (0,))),
+        curvature_examples=4,
     )
     return recorded(
         plan,
         loss=loss[:epochs],
+        curvature=(shown, top),
         validated={},
         stats=(points, {name: np.array([s[name] for s in stats]) for name in STATS}),
         path=path,

@@ -125,7 +125,7 @@ def test_every_axis_that_is_shown_has_a_title_and_every_tooltip_lists_its_fields
 def test_rate_axes_are_logarithmic_with_ticks_as_people_type_them(chart: Chart) -> None:
     _, spec = drawn(chart, "seeds")
     rates = [part for part in parts(spec) if part.get("field") == "rate" and "scale" in part]
-    assert bool(rates) == (chart.name in ("valley", "spread"))
+    assert bool(rates) == (chart.name in ("valley", "spread", "horizon", "overfitting"))
     for channel in rates:
         assert channel["scale"]["type"] == "log"
         assert ".0e" in channel["axis"]["labelExpr"]
@@ -204,6 +204,9 @@ def test_a_snapshot_asks_a_study_everything_once(monkeypatch: pytest.MonkeyPatch
     for chart in CHARTS:
         chart.frame(snapshot)
     assert "verdicts" in asked
+    # Once for the charts, once from inside of the study, for its conclusions.
+    assert asked.count("recommendation") <= 2
+    asked = [one for one in asked if one != "recommendation"]
     assert sorted(asked) == sorted(set(asked))
 
 

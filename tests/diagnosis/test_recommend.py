@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lrscope.diagnosis.comparison import compare
+from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.judge import judge
 from lrscope.diagnosis.recommend import recommend
 from lrscope.rates import read_rates
@@ -42,13 +43,15 @@ def test_the_middle_of_the_rates_as_good_with_interval_and_margin():
     advised = advice(curves, plan)
     assert advised.rate == plan.rates[3]
     assert advised.near_optimal == plan.rates[2:5]
-    assert advised.low == pytest.approx(math.sqrt(plan.rates[1] * plan.rates[2]))
-    assert advised.high == pytest.approx(math.sqrt(plan.rates[4] * plan.rates[5]))
+    # A parabola through the last good rate and the next one crosses the border near the good one.
+    assert advised.low == pytest.approx(plan.rates[2] * (plan.rates[1] / plan.rates[2]) ** (1 / 4), rel=0.2)
+    assert plan.rates[1] < advised.low < plan.rates[2]
+    assert plan.rates[4] < advised.high < math.sqrt(plan.rates[4] * plan.rates[5])
     assert advised.first_failing == plan.rates[6]
     assert advised.margin == pytest.approx(10)
     assert (advised.confidence, advised.cannot_tell) == ("low", None)
     assert advised.sentence() == (
-        "Use 0.01 (3.16e-3 to 0.0316 are as good); the first rate that fails is 0.1, 10x higher. "
+        f"Use 0.01 (the best is between {rate_text(advised.low)} and {rate_text(advised.high)}); the first rate that fails is 0.1, 10x higher. "
         "Judged by the final training loss. Confidence low: one seed."
     )
 
@@ -64,7 +67,7 @@ def test_a_lane_next_to_one_that_fails_is_left_out_with_one_seed():
     curves, plan = ends([1.0, 0.5, 0.201, 0.2, None])
     advised = advice(curves, plan)
     assert advised.rate == plan.rates[2]
-    assert advised.high == plan.rates[3]
+    assert advised.high == pytest.approx(math.sqrt(plan.rates[3] * plan.rates[4]))
     assert advised.caution is None
     assert "warmup" in advised.next_experiment
 

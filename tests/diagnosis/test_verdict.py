@@ -54,7 +54,7 @@ def test_every_sentence_is_said_somewhere_and_every_one_said_is_there():
     folder = Path(lrscope.diagnosis.__file__).parent
     texts = {
         node.value
-        for name in ("symptoms", "rules", "judge")
+        for name in ("symptoms", "rules", "judge", "probes")
         for node in ast.walk(ast.parse((folder / f"{name}.py").read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

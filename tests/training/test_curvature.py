@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lrscope.problems.problem import Problem
-from lrscope.training.curvature import Hessian, lanczos
+from lrscope.training.curvature import Hessian
+from lrscope.training.lanczos import lanczos
 from lrscope.training.lanes import Lanes, starting_modules
 from lrscope.training.objective import Objective
 from lrscope.training.random_state import undisturbed
@@ -37,8 +38,8 @@ def test_lanczos_finds_the_largest_eigenvalue_not_the_largest_magnitude(size: in
     found = lanczos(lambda v: torch.einsum("lij,lj->li", matrix, v), start, 200)
     exact = torch.linalg.eigvalsh(matrix)[:, -1]
     # It stops once two iterations in a row change a lane by less than a thousandth.
-    torch.testing.assert_close(found.sharpness, exact, rtol=1e-2 if size >= 10 else 1e-6, atol=1e-9)
-    nearest = (torch.linalg.eigvalsh(matrix) - found.sharpness[:, None]).abs().amin(dim=1)
+    torch.testing.assert_close(found.value, exact, rtol=1e-2 if size >= 10 else 1e-6, atol=1e-9)
+    nearest = (torch.linalg.eigvalsh(matrix) - found.value[:, None]).abs().amin(dim=1)
     assert (nearest <= found.residual + 1e-8 * exact.abs()).all()
 
 
@@ -48,10 +49,34 @@ def test_a_space_that_ends_early_is_exact() -> None:
     start = torch.ones(2, 40) / 40**0.5
     found = lanczos(lambda v: torch.einsum("lij,lj->li", matrix, v), start, 30)
     assert found.products <= 3
-    torch.testing.assert_close(found.sharpness, torch.tensor([3.0, 3.0]))
+    torch.testing.assert_close(found.value, torch.tensor([3.0, 3.0]))
 
 
-def build(model: object, rates: tuple[float, ...], seeds: int = 1) -> tuple[Hessian, Lanes, Problem]:
+def test_a_value_that_waits_below_the_top_is_not_taken_for_it() -> None:
+    """A start nearly without the top's direction: the second eigenvalue stands still for a while."""
+    matrix = torch.diag(torch.cat([torch.tensor([2.0, 1.0]), torch.linspace(0.0, 0.9, 98)])).expand(
+        1, 100, 100
+    )
+    start = torch.ones(1, 100)
+    start[0, 0] = 1e-5
+    found = lanczos(lambda v: torch.einsum("lij,lj->li", matrix, v), start / start.norm(), 60)
+    torch.testing.assert_close(found.value, torch.tensor([2.0]), rtol=1e-3, atol=0)
+    assert found.vector[0, 0].abs() > 0.99
+
+
+def test_no_more_products_than_allowed_and_room_for_all_of_them() -> None:
+    """A spectrum so even that nothing settles soon."""
+    matrix = torch.diag(torch.linspace(0.0, 1.0, 400)).expand(1, 400, 400)
+    start = torch.ones(1, 400) / 20
+    found = lanczos(lambda v: torch.einsum("lij,lj->li", matrix, v), start, 20)
+    assert found.products <= 20
+    nearest = (torch.linspace(0.0, 1.0, 400) - found.value).abs().min()
+    assert nearest <= found.residual
+
+
+def build(
+    model: object, rates: tuple[float, ...], seeds: int = 1, optimizer: object = torch.optim.SGD
+) -> tuple[Hessian, Lanes, Problem]:
     generator = torch.Generator().manual_seed(9)
     X, y = torch.randn(60, 8, generator=generator), torch.randint(0, 4, (60,), generator=generator)
     problem = Problem(name="h", model=model, train=(X, y), loss=nn.CrossEntropyLoss())  # type: ignore[arg-type]
@@ -62,7 +87,7 @@ def build(model: object, rates: tuple[float, ...], seeds: int = 1) -> tuple[Hess
     keys = [
         LaneKey(seed * len(rates) + k, rate, seed) for seed in range(seeds) for k, rate in enumerate(rates)
     ]
-    lanes = Lanes(starts, keys, torch.optim.SGD, None)
+    lanes = Lanes(starts, keys, optimizer, None)  # type: ignore[arg-type]
     return Hessian(Objective(problem, starts[0], device), lanes, (X, y)), lanes, problem
 
 
@@ -96,18 +121,18 @@ def test_sharpness_of_networks_against_the_whole_hessian(model: str) -> None:
     with torch.no_grad():
         for index, tensor in enumerate(lanes.weights.values()):
             tensor[1::2] *= 1.0 + 0.3 * index
-    found = hessian.top()
+    found = hessian.top().plain.value
     for lane in range(len(lanes)):
         exact = torch.linalg.eigvalsh(whole(lanes, lane, problem))[-1]
-        assert found.sharpness[lane] == pytest.approx(exact.item(), rel=0.01)
-        assert found.sharpness[lane] <= exact * (1 + 1e-9)
+        assert found[lane] == pytest.approx(exact.item(), rel=0.01)
+        assert found[lane] <= exact * (1 + 1e-9)
 
 
 def test_a_lane_that_is_not_finite_has_no_sharpness_and_disturbs_none() -> None:
     hessian, lanes, _ = build(MODELS["tanh"], (0.1, 0.2, 0.3))
-    before = hessian.top().sharpness
+    before = hessian.top().plain.value
     lanes.weights["0.weight"][1, 0, 0] = torch.nan
-    after = hessian.top().sharpness
+    after = hessian.top().plain.value
     assert torch.isnan(after[1])
     torch.testing.assert_close(after[[0, 2]], before[[0, 2]], rtol=1e-3, atol=0)
 
@@ -127,4 +152,36 @@ def test_attention_has_a_second_derivative() -> None:
 
     with sdpa_kernel(SDPBackend.MATH):
         exact = torch.linalg.eigvalsh(whole(lanes, 0, problem))[-1]
-    assert hessian.top().sharpness[0] == pytest.approx(exact.item(), rel=0.01)
+    assert hessian.top().plain.value[0] == pytest.approx(exact.item(), rel=0.01)
+
+
+def moved(lanes: Lanes, problem: Problem, steps: int) -> None:
+    """Some steps of every lane by itself."""
+    X, y = problem.train
+    for _ in range(steps):
+        for lane in lanes.lanes:
+            lane.optimizer.zero_grad()
+            nn.functional.cross_entropy(lane.module(X), y).backward()
+            lane.optimizer.step()
+
+
+def test_the_next_measurement_starts_from_the_last_and_takes_fewer_products() -> None:
+    hessian, lanes, problem = build(MODELS["tanh"], (0.05, 0.1), seeds=2)
+    first = hessian.top().plain
+    moved(lanes, problem, 3)
+    second = hessian.top().plain
+    assert second.products < first.products
+    for lane in range(len(lanes)):
+        exact = torch.linalg.eigvalsh(whole(lanes, lane, problem))[-1]
+        assert second.value[lane] == pytest.approx(exact.item(), rel=0.01)
+
+
+def test_a_lane_that_left_takes_its_last_vector_with_it() -> None:
+    hessian, lanes, problem = build(MODELS["tanh"], (0.05, 0.1, 0.2))
+    moved(lanes, problem, 3)
+    before = hessian.top().plain
+    lanes.leave([0])
+    assert lanes.narrow()
+    after = hessian.top().plain
+    torch.testing.assert_close(after.value, before.value[1:], rtol=1e-3, atol=0)
+    assert after.products < before.products

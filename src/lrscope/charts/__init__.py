@@ -6,8 +6,11 @@ Every chart is plain data (`frame`) and a drawing of it (`draw`), declared once 
 from lrscope.charts.chart import Advice, Chart, Drawing, Readable
 from lrscope.charts.curves import TRAINING, VALIDATION
 from lrscope.charts.histogram import HISTOGRAM
+from lrscope.charts.horizon import HORIZON
 from lrscope.charts.motion import GRADIENTS, UPDATES
+from lrscope.charts.overfitting import OVERFITTING
 from lrscope.charts.path import PATH
+from lrscope.charts.sharpness import SHARPNESS
 from lrscope.charts.spread import SPREAD
 from lrscope.charts.theme import DARK, LIGHT, THEMES, Theme
 from lrscope.charts.trajectory import TRAJECTORY
@@ -17,12 +20,15 @@ CHARTS: tuple[Chart, ...] = (
     VALLEY,
     TRAINING,
     VALIDATION,
+    HORIZON,
+    OVERFITTING,
     TRAJECTORY,
     PATH,
     HISTOGRAM,
     SPREAD,
     GRADIENTS,
     UPDATES,
+    SHARPNESS,
 )
 """Every chart there is, in the order of a report."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
-from lrscope.charts.choice import chosen_lanes, chosen_tensors
+from lrscope.charts.choice import chosen_lanes, chosen_tensors, evenly
 from lrscope.charts.histogram_column import column
 from lrscope.charts.names import shape_label
 from lrscope.charts.outcomes import judged_lanes
@@ -39,6 +39,8 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 _WIDTH = 780
+_NARROWEST = 130
+"""Pixels of a figure that a column takes at least, with the space beside it."""
 
 
 def frame(study: Readable) -> pl.DataFrame:
@@ -120,16 +122,24 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     if not frame.height:
         return nothing(theme, words)
     tensors = frame.partition_by("place", maintain_order=True)
+    note = str(frame["note"][0])
     epochs = sorted(set(frame["epoch"].to_list()))
     width = max(96, min(420, (_WIDTH - 22 * len(tensors)) // len(tensors)))
-    columns = [column(tensor, theme, width, first=i == 0) for i, tensor in enumerate(tensors)]
+    if theme.room is not None:
+        shown = evenly(len(tensors), theme.room.columns(len(tensors), _NARROWEST))
+        if len(shown) < len(tensors):
+            note = f"{note} Shown: {len(shown)} of {len(tensors)} tensors.".strip()
+        tensors = [tensors[i] for i in shown]
+        width = max(1, round(theme.room.width / len(tensors)))
+    height = None if theme.room is None else theme.room.height
+    columns = [column(tensor, theme, width, height, first=i == 0) for i, tensor in enumerate(tensors)]
     grid = alt.HConcatChart(hconcat=columns, spacing=22, params=[_slider(epochs)])
     about = (
         f"Grid of histograms: the elements of {len(tensors)} tensors (columns) at {frame['lane'].n_unique()} "
         f"lanes (rows, by rising learning rate), at an epoch from {epochs[0]} to {epochs[-1]} chosen "
         "by a slider."
     )
-    note = "Each histogram is scaled to its own peak. Grey: before training. " + str(frame["note"][0])
+    note = "Each histogram is scaled to its own peak. Grey: before training. " + note
     return finished(grid, theme, words._replace(about=about, note=note.strip()))
 
 

@@ -15,8 +15,13 @@ from lrscope.charts.scales import Span, span
 from lrscope.charts.theme import Theme
 
 
-def column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.FacetChart:
-    """One tensor. The epochs' edges are a table of their own, which all lanes look up."""
+def column(
+    frame: pl.DataFrame, theme: Theme, width: int, height: float | None, *, first: bool
+) -> alt.FacetChart:
+    """One tensor, `height` pixels a row, None for what looks well.
+
+    The epochs' edges are a table of their own, which all lanes look up.
+    """
     x = _elements(frame)
     lanes = frame.unique("lane", maintain_order=True).sort("rate", "seed")
     labels = _row_labels(lanes)
@@ -39,7 +44,8 @@ def column(frame: pl.DataFrame, theme: Theme, width: int, first: bool) -> alt.Fa
     across = alt.X("x:Q", scale=x.scale, axis=x_axis)
     up = alt.Y("h:Q", scale={"domain": [0, 100], "nice": False}, axis=None)
     layers = _layers(theme, across, up, {"domain": list(labels.values()), "range": colours})
-    height = 46 if lanes.height <= 6 else 34 if lanes.height <= 10 else 26
+    if height is None:
+        height = 46 if lanes.height <= 6 else 34 if lanes.height <= 10 else 26
     header = {
         "title": None,
         "labels": first,

@@ -37,6 +37,7 @@ def draw_lines(
     step_title: str,
     room: float = 10.0,
     log: bool | None = None,
+    level: "Level | None" = None,
 ) -> Drawing:
     """One layered panel or several side by side, each with its own y axis, finished with their words.
 
@@ -52,7 +53,9 @@ def draw_lines(
         step_title: the title of the x axes.
         room: how far an axis reaches beyond the lanes it is made for, see `scales.span`.
         log: True or False to insist on the kind of the y axes.
+        level: a value that every panel shows, with a rule across.
     """
+    size = theme.fitted(size)
     rates = frame.select("rate", "label").unique().sort("rate")
     key = _Key(
         colours=dict(zip(rates["label"], theme.lane_colours(rates.height), strict=True)),
@@ -60,6 +63,7 @@ def draw_lines(
         theme=theme,
         size=size,
         step_title=step_title,
+        level=level,
     )
     panels, cut = [], False
     for i, rows in enumerate(frame.partition_by("panel", maintain_order=True)):
@@ -72,6 +76,13 @@ def draw_lines(
     return finished(drawing, theme, words._replace(note=" ".join(note for note in notes if note)))
 
 
+class Level(NamedTuple):
+    """A value that lanes are to be held against, and its name."""
+
+    value: float
+    name: str
+
+
 class _Key(NamedTuple):
     """What all panels share."""
 
@@ -80,6 +91,7 @@ class _Key(NamedTuple):
     theme: Theme
     size: Size
     step_title: str
+    level: Level | None
 
     @property
     def stroke(self) -> alt.Stroke:
@@ -126,7 +138,10 @@ def _dimmed(strength: float) -> dict[str, Any]:
 
 def _axes(frame: pl.DataFrame, key: _Key, room: float, log: bool | None) -> _Axes:
     calm = frame.filter(pl.col("verdict").is_in(list(CALM)))["value"].to_numpy()
-    y = span(calm, frame["value"].to_numpy(), room=room, log=log)
+    every = frame["value"].to_numpy()
+    if key.level is not None:
+        calm, every = np.append(calm, key.level.value), np.append(every, key.level.value)
+    y = span(calm, every, room=room, log=log)
     steps = frame["step"].to_numpy()
     x = Span(float(steps.min()), max(float(steps.max()), float(steps.min()) + 1), "linear")
     x_axis = {"title": key.step_title, "labelExpr": STEP_TICK, "tickCount": 6, "tickMinStep": 1}
@@ -136,8 +151,22 @@ def _axes(frame: pl.DataFrame, key: _Key, room: float, log: bool | None) -> _Axe
 def _panel(frame: pl.DataFrame, axes: _Axes, key: _Key, name: str) -> alt.LayerChart:
     # Data order is drawing order: high rates first, or their noise covers everything.
     frame = frame.sort("rate", "lane", "kind", "step", descending=[True, False, False, False])
-    layers = [*_lines(frame, axes, key, name), *_marks(_ends(frame, axes, key.size), axes, key)]
+    ends = _ends(frame, axes, key.size)
+    rule, named = _rule(axes, key)
+    layers = [*rule, *_lines(frame, axes, key, name), *named, *_marks(ends, axes, key)]
     return alt.LayerChart(layer=layers, width=key.size.width, height=key.size.height)
+
+
+def _rule(axes: _Axes, key: _Key) -> tuple[list[alt.Chart], list[alt.Chart]]:
+    """The level all lanes are held against, to lie below them; and its name at the left end, to lie above."""
+    if key.level is None:
+        return [], []
+    data = inline([{"y": key.level.value, "text": key.level.name}])
+    line = mark_of("rule", color=key.theme.text, strokeDash=[5, 4], strokeWidth=1)
+    place = {"align": "left", "baseline": "bottom", "dx": 4, "dy": -3}
+    left: dict[str, Any] = {"x": alt.value(0), "y": axes.up("y")}
+    name = haloed(alt.Chart(data), key.theme, key.theme.text, place, **left, text=alt.Text("text:N"))
+    return [alt.Chart(data, mark=line).encode(**left, x2=alt.value("width"))], name
 
 
 def _cut_off(frame: pl.DataFrame, y: Span) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_lanes
 from lrscope.charts.inline import inline, mark_of
+from lrscope.charts.lines import Size
 from lrscope.charts.looks import look, looks_of, verdict_channels
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
@@ -39,7 +40,7 @@ MOST_STEPS = 400
 LEVELS = 14
 """Shades of the loss."""
 
-_WIDTH, _HEIGHT = 520, 400
+_SIZE = Size(width=520, height=400)
 
 
 def frame(study: Readable) -> pl.DataFrame:
@@ -104,6 +105,11 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     if not paths.height:
         return nothing(theme, words)
     cells = frame.filter(pl.col("kind") == "cell").drop_nulls("loss")
+    size, room = theme.fitted(_SIZE), theme.room
+    # Beside the panel, or below it where a figure is narrow.
+    key: dict[str, Any] = {"orient": "right", "columns": 1}
+    if room is not None and room.figure < 480:
+        key = {"orient": "bottom", "columns": room.columns(6, 70)}
     spans = [_span(cells, paths, side) for side in ("x", "y")]
     across, up = (Span(low, high, "linear") for low, high in spans)
     x_axis = {"title": str(frame["x_axis"][0]), "values": across.ticks, "labelExpr": across.tick_text}
@@ -127,7 +133,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
                 "label:N",
                 title="learning rate",
                 scale={"domain": list(colours), "range": list(colours.values())},
-                legend={"orient": "right", "columns": 1},
+                legend=key,
             ),
             tooltip=[
                 alt.Tooltip("label:N", title="learning rate"),
@@ -150,7 +156,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             ],
         )
     )
-    drawing = alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
+    drawing = alt.LayerChart(layer=layers, width=size.width, height=size.height)
     # Shades, lanes and verdicts have each their own colours, and verdicts one legend of shape and colour.
     drawing.resolve = alt.Resolve(scale={"color": "independent", "shape": "independent"})
     notes = [str(frame["note"][0] or "")]

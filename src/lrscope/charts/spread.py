@@ -9,6 +9,7 @@ import polars as pl
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_tensors
 from lrscope.charts.inline import inline, mark_of
+from lrscope.charts.lines import Size
 from lrscope.charts.looks import CALM, LOST, look
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes, recorded
@@ -37,7 +38,7 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 _MEASURES = ("standard deviation", "1st to 99th percentile", "largest magnitude")
-_WIDTH, _HEIGHT = 205, 240
+_SIZE = Size(width=205, height=240, columns=3)
 
 
 def frame(study: Readable) -> pl.DataFrame:
@@ -150,13 +151,16 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     )
     note = "Ticks at the left edge: before training. Crosses: diverged, at their last finite value. "
     return finished(
-        beside(panels, 3), theme, words._replace(about=about, note=(note + frame["note"][0]).strip())
+        beside(panels, theme.fitted(_SIZE).columns),
+        theme,
+        words._replace(about=about, note=(note + frame["note"][0]).strip()),
     )
 
 
 def _panel(
     frame: pl.DataFrame, theme: Theme, x: Span, names: dict[int, str], tints: dict[int, str]
 ) -> alt.LayerChart:
+    size = theme.fitted(_SIZE)
     calm = frame.filter(pl.col("verdict").is_in(list(CALM)))["value"].to_numpy()
     before = frame["before"].drop_nulls().to_numpy()
     before = before[before > 0]
@@ -189,9 +193,9 @@ def _panel(
         place = int(tensor["place"][0])
         lines.append({"place": place, "x": np.exp(steps).tolist(), "y": y.rounded(inside)})
         ends.append({"place": place, "name": names[place], "end": y.clamp(float(tensor["value"][-1]))})
-    wanted = [y.part(float(tensor["value"][-1])) * _HEIGHT for tensor in tensors]
-    places = apart(wanted, LABEL_GAP, 0, _HEIGHT)
-    ends = [end | {"at": y.at(place / _HEIGHT)} for end, place in zip(ends, places, strict=True)]
+    wanted = [y.part(float(tensor["value"][-1])) * size.height for tensor in tensors]
+    places = apart(wanted, LABEL_GAP, 0, size.height)
+    ends = [end | {"at": y.at(place / size.height)} for end, place in zip(ends, places, strict=True)]
     starts = frame.group_by("place").agg(pl.col("before").median()).drop_nulls().sort("place")
     start_rows = [row | {"before": y.clamp(row["before"])} for row in starts.to_dicts() if row["before"] > 0]
     line_data: dict[str, Any] = {
@@ -215,7 +219,7 @@ def _panel(
         ).encode(x=alt.value("width"), y=up("at"), text=alt.Text("name:N")),
         *_points(rows, theme, across, up, tint, several),
     ]
-    return alt.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
+    return alt.LayerChart(layer=layers, width=size.width, height=size.height)
 
 
 def _point(row: dict[str, Any], y: Span) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from lrscope.charts.lines import Size
+from lrscope.charts.room import Room
+
 FONT = (
     'system-ui, "Segoe UI", "Helvetica Neue", Arial, "Liberation Sans", "Noto Sans CJK SC", '
     '"WenQuanYi Micro Hei", "DejaVu Sans", sans-serif'
@@ -34,6 +37,7 @@ class Theme:
         good, slow, risky, bad, unknown: the colours of verdicts; told apart under protan, deutan and tritan
             vision, and never alone: a shape and a word always stand beside them.
         tensors: colours of tensors, in the order of the model.
+        room: of the figure that is drawn; None where a chart is as large as it likes to be.
     """
 
     name: str
@@ -48,6 +52,11 @@ class Theme:
     bad: str
     unknown: str
     tensors: tuple[str, ...]
+    room: Room | None = None
+
+    def fitted(self, size: Size) -> Size:
+        """The size of a panel that would be so large, in the room there is."""
+        return size if self.room is None else self.room.fitted(size)
 
     def lane_colours(self, count: int) -> tuple[str, ...]:
         """`count` colours from the lowest rate to the highest."""

@@ -9,6 +9,7 @@ import polars as pl
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.landmarks import Axes, before_training, names, regions
+from lrscope.charts.lines import Size
 from lrscope.charts.looks import CALM, LOST, look, looks_of, verdict_channels
 from lrscope.charts.outcomes import loss_axis, outcomes, recorded
 from lrscope.charts.panels import haloed
@@ -41,7 +42,7 @@ _OBJECTIVES = {
 }
 """What a recommendation compares by: the series and the column of `outcomes`."""
 
-_WIDTH, _HEIGHT = 760, 320
+_SIZE = Size(width=760, height=320)
 _HEADROOM = 36
 """Pixels above all losses, for the arrow of the margin."""
 _FOOTROOM = 14
@@ -89,6 +90,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     if not frame.height or (frame["loss"].is_null().all() and not frame["verdict"].is_in(list(LOST)).any()):
         return nothing(theme, words)
     facts = frame.row(0, named=True)
+    size = theme.fitted(_SIZE)
     rates = frame["rate"].to_numpy()
     marked = [facts[name] for name in ("recommended", "low", "high", "first_failing") if facts[name]]
     x = rate_span(np.append(rates, marked))
@@ -98,16 +100,18 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         (frame["loss"].drop_nulls().to_numpy(), frame["training"].drop_nulls().to_numpy(), beside)
     )
     y = span(np.append(calm, beside), every, room=4.0).with_room(
-        above=_HEADROOM / _HEIGHT, below=_FOOTROOM / _HEIGHT
+        above=_HEADROOM / size.height, below=_FOOTROOM / size.height
     )
     axes = Axes(x, y, str(facts["axis"]))
     layers = [
         *regions(facts, axes, theme),
         *before_training(facts, axes, theme),
         *_medians(frame, axes, theme),
-        *names(facts, axes, theme, _WIDTH),
+        *names(facts, axes, theme, size.width),
     ]
-    drawing = alt.LayerChart(layer=[*layers, _lanes(frame, axes, theme)], width=_WIDTH, height=_HEIGHT)
+    drawing = alt.LayerChart(
+        layer=[*layers, _lanes(frame, axes, theme)], width=size.width, height=size.height
+    )
     note = "" if frame["seed"].n_unique() == 1 else "Line: median over seeds. Band: lowest to highest seed."
     return finished(drawing, theme, words._replace(about=_about(frame, facts), note=note))
 

@@ -2,9 +2,14 @@
 
 import click
 
+from lrscope.cli.chart import chart_command
 from lrscope.cli.check_gradients import check_gradients_command
 from lrscope.cli.door import Door
+from lrscope.cli.export import export_command
+from lrscope.cli.find import find_command
+from lrscope.cli.live import live_command
 from lrscope.cli.problems import problems_command
+from lrscope.cli.range import range_command
 from lrscope.cli.report import report_command
 from lrscope.cli.show import show_command
 from lrscope.cli.sweep import sweep_command
@@ -46,5 +51,16 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (sweep_command, show_command, report_command, check_gradients_command, problems_command):
+for _command in (
+    sweep_command,
+    find_command,
+    range_command,
+    show_command,
+    report_command,
+    live_command,
+    chart_command,
+    export_command,
+    check_gradients_command,
+    problems_command,
+):
     main.add_command(_command)

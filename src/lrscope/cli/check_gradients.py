@@ -10,6 +10,7 @@ import click
 
 from lrscope.cli.door import FAILED, Command
 from lrscope.cli.options import count
+from lrscope.cli.problem_options import DATA, JSON, PROBLEM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ SAY_FROM = 5.0
         ),
     ),
 )
-@click.argument("problem")
+@PROBLEM
 @click.option(
     "--elements",
     callback=count(1),
@@ -56,15 +57,8 @@ SAY_FROM = 5.0
     metavar="N",
     help="Of the model, the batch and the sample.",
 )
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Where the data of mnist or fashion are.",
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
-)
+@DATA
+@JSON
 @click.pass_context
 def check_gradients_command(
     context: click.Context,

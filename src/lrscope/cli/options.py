@@ -13,8 +13,12 @@ OptionValue: TypeAlias = "bool | int | float | str | tuple[OptionValue, ...] | N
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
 
 
-def read_options(texts: Sequence[str]) -> dict[str, OptionValue]:
+def read_options(texts: Sequence[str], rates_come_from: str | None = None) -> dict[str, OptionValue]:
     """Read `["momentum=0.9", "nesterov=true", "betas=0.9,0.98"]`.
+
+    Args:
+        texts: as typed.
+        rates_come_from: what to say to a learning rate among them; by default that it belongs to --rates.
 
     Returns:
         {"momentum": 0.9, "nesterov": True, "betas": (0.9, 0.98)}.
@@ -29,7 +33,8 @@ def read_options(texts: Sequence[str]) -> dict[str, OptionValue]:
         if not equals or not key.isidentifier() or not value:
             raise UsageError(f"--opt wants key=value; got {text!r}; type for instance --opt momentum=0.9")
         if key == "lr":
-            raise UsageError(f"--opt {text}: the learning rates come from --rates; type --rates {value}")
+            where = rates_come_from or f"the learning rates come from --rates; type --rates {value}"
+            raise UsageError(f"--opt {text}: {where}")
         if key in options:
             raise UsageError(f"--opt {key} came twice: {options[key]!r} and {value!r}; keep one")
         options[key] = _read_value(key, value)

@@ -11,9 +11,6 @@ from lrscope.diagnosis.sayings import Claim, Phrase
 from lrscope.diagnosis.verdict import KINDS, Verdict
 from lrscope.plan import Plan
 
-FAR = 10.0
-"""Times the highest good rate: what has not shown by then is said not to be there."""
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Case:
@@ -66,7 +63,13 @@ class Case:
     def upwards(self) -> str:
         """Higher rates to type."""
         highest = self.comparison.rates[-1]
-        return f"{rate_text(highest)}:{rate_text(float(f'{max(highest, self.top * FAR) * 3:.2g}'))}:4"
+        until = 3 * max(highest, self.top * self.comparison.thresholds.far)
+        return f"{rate_text(highest)}:{rate_text(float(f'{until:.2g}'))}:4"
+
+    @property
+    def far(self) -> bool:
+        """Whether the tested rates go far enough above the good ones to show what is there."""
+        return self.factor() >= self.comparison.thresholds.far
 
     def factor(self) -> float:
         """The highest tested rate over the highest good one."""
@@ -81,4 +84,4 @@ def without_reference(token: str) -> Claim:
 
 def downwards(rate: float) -> str:
     """Lower rates to type: a decade of them."""
-    return f"{rate_text(float(f'{rate / FAR:.2g}'))}:{rate_text(rate)}:5"
+    return f"{rate_text(float(f'{rate / 10:.2g}'))}:{rate_text(rate)}:5"

@@ -68,6 +68,19 @@ class Comparison:
     near_zero: bool
     thresholds: Thresholds
 
+    @property
+    def beats_constant(self) -> bool:
+        """Whether the best rate's loss is below that of a constant answer, as far as that is known."""
+        constant = next((one.plan.constant_loss for one in self.facts.values()), None)
+        if self.best is None or constant is None or constant <= 0 or not self.objective.is_loss:
+            return True
+        return self.best.value < self.thresholds.no_progress * constant
+
+    @property
+    def depth(self) -> int:
+        """On how many seeds the best rate was trained."""
+        return self.best.seeds if self.best is not None else len(self.seeds)
+
     def standing(self, rate: float) -> Standing | None:
         """The standing of a rate, None if it did not come through on every seed."""
         return next((one for one in self.standings if one.rate == rate), None)
@@ -181,7 +194,7 @@ def compare(
     there = [one for row in compared for one in row if one is not None]
     objective = choose_objective(there, at_end=at_end, thresholds=thresholds)
     standings, best, near_zero = rank(compared, objective, thresholds)
-    hindrance = _hindrance(facts.values(), compared, best, objective, len(rates), thresholds)
+    hindrance = _hindrance(facts.values(), compared, best, objective, len(rates), thresholds, at_end)
     return Comparison(
         steps=steps,
         rates=rates,
@@ -215,6 +228,7 @@ def _hindrance(
     objective: Objective,
     tested: int,
     thresholds: Thresholds,
+    at_end: bool,
 ) -> str | None:
     """Why the best rate means nothing, None where it does mean something."""
     if best is None:
@@ -227,8 +241,11 @@ def _hindrance(
         return "nothing"
     constant = row[0].plan.constant_loss
     if constant is not None and constant > 0:
-        ends = [one.end for one in row]
-        if float(np.mean(ends)) >= thresholds.no_progress * constant:
+        # What training lowers by fitting shuffled targets does not count. What it lowered from far above a
+        # constant answer makes no rate good, but still tells a better one from a worse.
+        ends = [objective.value(one) if objective.is_loss else one.end for one in row]
+        near = not at_end or start <= thresholds.far_above_constant * constant
+        if near and float(np.mean(ends)) >= thresholds.no_progress * constant:
             return "constant"
     if tested == 1 and not (min(start, value) >= 0 and value <= thresholds.regret * start):
         return "one_rate"

@@ -40,6 +40,14 @@ class Track(NamedTuple):
         return self.values[-max(count, least) :]
 
 
+LANCZOS = tuple(
+    f"{which}_{what}" for which in ("sharpness", "preconditioned") for what in ("residual", "products")
+)
+"""Series that say how well an eigenvalue is known."""
+
+PROBES = ("same_batch_cosine", "update_curvature", "branch_loss", "branch_error")
+"""Series of a study with probes."""
+
 NO_TRACK = Track(np.empty(0, np.int64), np.empty(0))
 
 
@@ -56,6 +64,11 @@ class Curve:
         tensors: quantities measured on every tensor, [n, k], by name: "weight_norm", "distance", ...
         trajectory: the tracked scalars at every step, [n, k].
         sharpness: largest eigenvalue of the Hessian of the training loss, where it was measured.
+        preconditioned: the same after the optimizer's division, for those of the Adam family and RMSprop.
+        lanczos: how well either is known: "sharpness_residual", "sharpness_products",
+            "preconditioned_residual", "preconditioned_products".
+        probes: "same_batch_cosine", "update_curvature" of about 20 updates, and "branch_loss", "branch_error"
+            of a little more training at a fifth of the rate, where they were asked for.
         stopped_step: the step of the first loss that was not finite, None where there is none.
     """
 
@@ -68,6 +81,9 @@ class Curve:
     tensors: Mapping[str, Track] = dataclasses.field(default_factory=dict)
     trajectory: Track = NO_TRACK
     sharpness: Track = NO_TRACK
+    preconditioned: Track = NO_TRACK
+    lanczos: Mapping[str, Track] = dataclasses.field(default_factory=dict)
+    probes: Mapping[str, Track] = dataclasses.field(default_factory=dict)
     stopped_step: int | None = None
 
     def __post_init__(self) -> None:
@@ -93,6 +109,9 @@ class Curve:
             metrics={name: track.until(steps) for name, track in self.metrics.items()},
             tensors={name: track.until(steps) for name, track in self.tensors.items()},
             trajectory=self.trajectory.until(steps),
+            sharpness=self.sharpness.until(steps),
+            preconditioned=self.preconditioned.until(steps),
+            probes={name: track.until(steps) for name, track in self.probes.items()},
         )
 
 
@@ -146,6 +165,9 @@ def _curve(plan: Plan, row: Mapping[str, Any], arrays: Mapping[str, tuple[str, S
         tensors={name: track for name, (kind, track) in measured.items() if kind == "tensor"},
         trajectory=trajectories[0] if trajectories else NO_TRACK,
         sharpness=measured["sharpness"][1] if "sharpness" in measured else NO_TRACK,
+        preconditioned=measured.get("preconditioned_sharpness", ("", NO_TRACK))[1],
+        lanczos={name: measured[name][1] for name in LANCZOS if name in measured},
+        probes={name: measured[name][1] for name in PROBES if name in measured},
         stopped_step=row["stopped_step"],
     )
 

@@ -36,6 +36,15 @@ SENTENCES: dict[str, Text] = {
         "late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}), from "
         "step {step} on: the update is lost in rounding; the loss went from {start} to {end}"
     ),
+    "frozen.needed": Text(
+        "late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}), from "
+        "step {step} on: updates of {ratio} of the weights are lost where numbers are {eps} apart; it takes "
+        "a rate of about {needed} to move them; the loss went from {start} to {end}"
+    ),
+    "rounded": Text(
+        "late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}): part of "
+        "every step is lost in rounding"
+    ),
     "frozen.nudge": Text(
         "frozen by rounding, not converged: weight + {nudge} rounds to the weight for {share} of the weights "
         "({dtype}), so every derivative reads 0 and nothing moves from step {step} on, at a loss of {end} "
@@ -63,18 +72,12 @@ SENTENCES: dict[str, Text] = {
         "the weights swing with period 2, each swing {growth} times the one before, and the loss has "
         "risen to {end}; at this pace it is {limit} times its start within {steps} more steps"
     ),
-    "collapsed.displacement": Text(
-        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached "
-        "{best}; the weights moved {times} times the norm they had"
+    "collapsed": Text(
+        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached {best}"
     ),
-    "collapsed.spread": Text(
-        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached "
-        "{best}; {tensor} grew to {times} times its first size"
-    ),
-    "collapsed.gradient": Text(
-        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached "
-        "{best}; the gradient is down to {share} of its first norm"
-    ),
+    "collapsed.displacement": Text("the weights moved {times} times the norm they had"),
+    "collapsed.spread": Text("{tensor} ended at {times} times its first size"),
+    "collapsed.gradient": Text("the gradient ended at {share} of its first norm"),
     "not_started": Text(
         "the loss went from {start} to {end} and the weights moved by {share} of their norm; a rate about"
         " {times} times higher would move them"
@@ -112,6 +115,14 @@ SENTENCES: dict[str, Text] = {
     "too_high": Text(
         "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned is missing"
     ),
+    "too_high.noise": Text(
+        "the loss is level at {end}, and a fifth of the rate lowered it by {share} at once, to {loss}: what "
+        "holds it up is the noise of its own steps"
+    ),
+    "too_high.level": Text(
+        "the loss is level at {end}, and a fifth of the rate did not lower it at once ({loss}): it is not "
+        "the noise of its steps that holds it up"
+    ),
     "too_slow": Text(
         "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned is missing"
     ),
@@ -143,10 +154,28 @@ SENTENCES: dict[str, Text] = {
         "training loss fell"
     ),
     "edge": Text(
-        "rate times sharpness is {product}: at the edge of stability, where full-batch training hovers"
+        "rate times sharpness is {product}{known}: at the edge of stability, where full-batch training hovers"
+    ),
+    "edge.cosine": Text(
+        "asked again after its update, a batch's gradient points back (cosine {value}): at the edge of "
+        "stability, where full-batch training hovers"
+    ),
+    "edge.batch": Text(
+        "rate times curvature along a batch's own update is {value} (at 2 the update raises its own batch's "
+        "loss): at the edge of stability for batches so small"
+    ),
+    "edge.preconditioned": Text(
+        "rate times preconditioned sharpness is {product} of {limit}{known}: at the edge of stability, where "
+        "such an optimizer sits at good rates and at too high ones"
     ),
     "limit": Text("at {ratio} of the limit {limit} that its sharpness {sharpness} sets"),
     "limit.above": Text("{ratio} times the limit {limit} that its sharpness {sharpness} sets"),
+    "limit.early": Text(
+        "at {ratio} of the limit {limit} that its sharpness at step {step}, {sharpness}, set"
+    ),
+    "limit.above.early": Text(
+        "{ratio} times the limit {limit} that its sharpness at step {step}, {sharpness}, set"
+    ),
     "ringing.product": Text("rate times sharpness is {product}: every step overshoots, with period 2"),
     "ringing": Text("{scalar} rings with period 2 from step {first} to {last}"),
 }

@@ -21,7 +21,7 @@ def to_tell(comparison: Comparison, verdicts: Sequence[Verdict], failing: Sequen
     if len(rates) == 1:
         return f"rates on both sides: {_rates(rates[0] / 30, rates[0] * 30)}"
     if best is not None and comparison.too_noisy:
-        seeds = max(2 * len(comparison.seeds), 4)
+        seeds = max(2 * comparison.depth, 4)
         return (
             f"more seeds: {_rates(comparison.near_optimal[0], comparison.near_optimal[-1])} --seeds {seeds}"
         )
@@ -70,9 +70,9 @@ def to_know_more(
         )
     if not [one for one in failing if one > interval[-1]]:
         return f"to see where it breaks: {_rates(interval[-1], comparison.rates[-1] * 30)}"
-    if len(comparison.seeds) < 3:
+    if comparison.depth < 3:
         return f"three seeds tell the error: {around} --seeds 3"
-    return f"nothing is open; a finer look: {around} --seeds {len(comparison.seeds)}"
+    return f"nothing is open; a finer look: {around} --seeds {comparison.depth}"
 
 
 def _rates(low: float, high: float) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from lrscope.diagnosis import limits, progress, stability
+from lrscope.diagnosis import limits, probes, progress, stability
 from lrscope.diagnosis.baseline import Baseline, end_loss, is_full_batch, settled, smoothed
 from lrscope.diagnosis.curve import Curve, Floats, Track
 from lrscope.diagnosis.progress import Rise
@@ -101,7 +101,14 @@ class Facts:
             return None
         if not is_full_batch(plan):
             return None
-        return stability.growing_swing(self.curve, self.plan.dtype, self.thresholds)
+        swing = stability.growing_swing(self.curve, self.plan.dtype, self.thresholds)
+        cosine = probes.late_median(self.curve, "same_batch_cosine", self.thresholds)
+        if cosine is None:
+            return swing
+        # Asked, a batch says whether its own update overshot; tracked scalars may all be of dead units.
+        if cosine >= self.thresholds.turning_back:
+            return None
+        return swing or stability.growing_update(self.curve, self.thresholds)
 
     @functools.cached_property
     def rise(self) -> Rise:

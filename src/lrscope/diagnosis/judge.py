@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrscope.diagnosis import objective
+from lrscope.diagnosis import objective, probes, symptoms
 from lrscope.diagnosis.comparison import Comparison, compare, horizons
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import Finding, loss_text, share_text
@@ -14,6 +14,9 @@ from lrscope.diagnosis.rules import RULES
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import FAILING, Verdict
 from lrscope.plan import Plan
+
+ROUNDED = ("not_started", "too_slow", "failed", "cannot_tell")
+"""Kinds of a lane that may be what it is because rounding swallowed part of its updates."""
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a loss of 1e300 has no variance
@@ -50,12 +53,17 @@ def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thres
         if kind != "invalid":
             attributes = _attributes(facts, kind)
     beside = [finding for _, finding in attributes]
+    in_part = symptoms.rounded(facts) if facts is not None and kind in ROUNDED else None
+    if in_part is not None:
+        beside.append(in_part)
     # Of a lane that stands still the limit of stability says nothing.
     known = None if facts is None or kind in ("invalid", "frozen") else facts.limit
     ordered = [*findings, *beside]
-    if known is not None:
-        # Where it is known it explains most, and is said first; but not why a lane is slow.
-        ordered.insert(len(findings) if kind in ("too_slow", "not_started") else 0, _limit(known))
+    if known is not None and known.binding:
+        # Where it is known it explains most, and is said first; but not why a lane is slow, nor, being that
+        # of where a lost lane ended, what drove it there.
+        last = kind in ("too_slow", "not_started", "collapsed", "failed")
+        ordered.insert(len(findings) if last else 0, _limit(known))
     sentences = [finding.text() for finding in ordered]
     return Verdict(
         lane=curve.lane,
@@ -84,7 +92,22 @@ def _limit(known: Standing) -> Finding:
         "limit": f"{known.limit:.4g}",
         "sharpness": f"{known.sharpness:.4g}",
     }
-    return Finding("limit.above" if known.ratio > 1 else "limit", shown)
+    shown["step"] = str(known.step)
+    if known.ratio > 1:
+        return Finding("limit.above" if known.late else "limit.above.early", shown)
+    return Finding("limit" if known.late else "limit.early", shown)
+
+
+def _at_edge(facts: Facts, known: Standing) -> Finding:
+    """Where full-batch training hovers: an attribute, and no fault."""
+    shown = {"product": f"{facts.curve.rate * known.sharpness:.4g}", "known": "", "limit": ""}
+    if known.residual is not None and known.products is not None:
+        examples = f" on {facts.plan.curvature_examples:,} examples" if facts.plan.curvature_examples else ""
+        shown["known"] = (
+            f" (sharpness {known.sharpness:.4g} ± {known.residual:.1g}, {known.products} products{examples})"
+        )
+    shown["limit"] = f"{facts.curve.rate * known.sharpness / known.ratio:.4g}"
+    return Finding("edge.preconditioned" if known.preconditioned else "edge", shown)
 
 
 def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
@@ -92,12 +115,16 @@ def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
     attributes = []
     known, thresholds = None if kind == "frozen" else facts.limit, facts.thresholds
     at_edge = known is not None and thresholds.edge_from <= known.ratio <= thresholds.edge_to
-    if known is not None and at_edge and kind not in FAILING:
-        shown = {"product": f"{facts.curve.rate * known.sharpness:.4g}"}
-        attributes.append(("edge", Finding("edge", shown)))
+    if known is not None and known.late and at_edge and kind not in FAILING:
+        attributes.append(("edge", _at_edge(facts, known)))
+    elif known is None and kind not in (*FAILING, "frozen"):
+        probed = probes.edge(facts.curve, facts.plan, thresholds)
+        if probed is not None:
+            attributes.append(("edge", probed))
     ringing = facts.ringing
     plain = "momentum" not in facts.plan.optimizer_options
-    if known is not None and plain and facts.curve.rate * known.sharpness > thresholds.ringing_product:
+    turns = known is not None and known.binding and known.late and plain
+    if known is not None and turns and facts.curve.rate * known.sharpness > thresholds.ringing_product:
         shown = {"product": f"{facts.curve.rate * known.sharpness:.4g}"}
         attributes.append(("ringing", Finding("ringing.product", shown)))
     elif ringing is not None:

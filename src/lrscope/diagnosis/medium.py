@@ -1,6 +1,6 @@
 """Medium: whether some rates do best between others that do worse, and how wide they lie."""
 
-from lrscope.diagnosis.case import FAR, Case
+from lrscope.diagnosis.case import Case
 from lrscope.diagnosis.evidence import rate_text, times_text
 from lrscope.diagnosis.sayings import Claim, Phrase, Value
 
@@ -38,11 +38,16 @@ def medium(case: Case) -> Claim:
         "medium.short" if low < high else "medium.one.short", {"low": rate_text(low), "high": rate_text(high)}
     )
     below, above = among[0] > rates[0], among[-1] < rates[-1]
-    if not below and not above and len(rates) > 1 and among[-1] / among[0] >= FAR**2:
+    if (
+        not below
+        and not above
+        and len(rates) > 1
+        and among[-1] / among[0] >= case.comparison.thresholds.far**2
+    ):
         return Claim("medium", "refuted", (Phrase("medium.all", shown),), short, numbers)
     phrases = [Phrase(one, shown)]
     if not below:
-        lower = float(f"{rates[0] / FAR:.2g}")
+        lower = float(f"{rates[0] / case.comparison.thresholds.far:.2g}")
         phrases.append(
             Phrase("medium.no_lower", {**shown, "next": f"{rate_text(lower)}:{rate_text(rates[0])}:4"})
         )

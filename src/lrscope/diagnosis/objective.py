@@ -19,11 +19,13 @@ class Objective(NamedTuple):
         name: for people: "final validation loss".
         value: a lane's value.
         start: the value before training.
+        is_loss: whether it is the loss that is trained, and may be compared with that of a constant answer.
     """
 
     name: str
     value: Callable[[Facts], float]
     start: Callable[[Facts], float]
+    is_loss: bool = True
 
 
 def _last_validation(facts: Facts) -> float:
@@ -93,7 +95,7 @@ def _final_metric(name: str, lanes: Sequence[Facts]) -> Objective:
 
         return value
 
-    return Objective(f"final {name} ({'higher' if higher else 'lower'} is better)", at(-1), at(0))
+    return Objective(f"final {name} ({'higher' if higher else 'lower'} is better)", at(-1), at(0), is_loss=False)
 
 
 def _validated(curve: Curve, like: Curve) -> bool:

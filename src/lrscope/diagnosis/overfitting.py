@@ -22,29 +22,7 @@ from lrscope.diagnosis.descent import epochs_needed, meeting
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.objective import early_stopped
 from lrscope.diagnosis.student import holm, inside, quantile
-from lrscope.diagnosis.thresholds import Thresholds
-
-CONFIDENCE = 0.95
-"""Of the intervals over seeds."""
-
-STEPS_BELOW = (math.sqrt(10), 10.0)
-"""How far below the reference a lower rate is looked for: half a decade and a decade."""
-
-LOWER = 1.5
-"""A rate nearer to the reference than this factor is no lower one."""
-
-DEPTH = 0.9
-"""At equal training loss a lane counts once that loss is so far down the reference's way to its best
-checkpoint: before, there is nothing that could be overfitted."""
-
-STILL_FALLING = 0.95
-"""A best checkpoint after this share of the run is one of a lane that was not at its best yet."""
-
-LONGEST = 20
-"""So many times more epochs are advised at most."""
-
-SEEDS = 5
-"""The seeds that a fair comparison starts from."""
+from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +52,7 @@ class Difference:
     @property
     def worse(self) -> bool:
         """Whether the lower rate is certainly worse, and by what may be more than the margin."""
-        return not self.as_good and self.mean > 0 and self.chance < 1 - CONFIDENCE
+        return not self.as_good and self.mean > 0 and self.chance < 1 - DEFAULT.confidence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,8 +161,8 @@ def fair_test(comparison: Comparison, reference: float | None) -> FairTest:
 
 def lower_rates(comparison: Comparison, reference: float) -> tuple[float, ...]:
     """The tested rates nearest to a third and a tenth of the reference, rising."""
-    below = [rate for rate in comparison.rates if rate * LOWER <= reference]
-    aims = [reference / step for step in STEPS_BELOW]
+    below = [rate for rate in comparison.rates if rate * comparison.thresholds.lower <= reference]
+    aims = [reference / step for step in comparison.thresholds.lower_steps]
     return (
         tuple(sorted({min(below, key=lambda rate: abs(math.log(rate / aim))) for aim in aims}))
         if below
@@ -236,7 +214,7 @@ def _lower(
     deep = {
         rate: [(one.lower, one.upper) for one in row]
         for rate, row in pairs.items()
-        if all(one.depth >= DEPTH for one in row)
+        if all(one.depth >= limits.depth for one in row)
     }
     values = [
         finals_S,
@@ -263,8 +241,8 @@ def _lower(
             equal_steps=equal_steps[rate],
             equal_training=equal_training.get(rate),
             best=best[rate],
-            still_falling=any(_still_falling(one) for one in row),
-            epochs=None if rate in deep else epochs_needed(row, own_S, LONGEST * row[0].plan.epochs),
+            still_falling=any(_still_falling(one, limits) for one in row),
+            epochs=None if rate in deep else epochs_needed(row, own_S, limits.longest * row[0].plan.epochs),
         )
         for rate, row in rows.items()
     )
@@ -279,8 +257,8 @@ def _bests(lanes_S: Sequence[Facts]) -> Floats:
     return np.array([early_stopped(one.curve)[1] for one in lanes_S])
 
 
-def _still_falling(facts: Facts) -> bool:
-    return early_stopped(facts.curve)[0] > STILL_FALLING * int(facts.curve.val.steps[-1])
+def _still_falling(facts: Facts, limits: Thresholds) -> bool:
+    return early_stopped(facts.curve)[0] > limits.still_falling * int(facts.curve.val.steps[-1])
 
 
 def _differences(each: dict[float, Floats], margin: float) -> dict[float, Difference]:
@@ -299,6 +277,6 @@ def _interval(values_S: Floats) -> tuple[float, float | None, float | None, floa
     if seeds < 2:
         return mean, None, None, 1.0
     error = float(values_S.std(ddof=1)) / math.sqrt(seeds)
-    reach = quantile(CONFIDENCE, seeds - 1) * error
+    reach = quantile(DEFAULT.confidence, seeds - 1) * error
     t = math.inf if error == 0 and mean != 0 else abs(mean) / max(error, np.finfo(np.float64).tiny)
     return mean, mean - reach, mean + reach, 1 - inside(t, seeds - 1)

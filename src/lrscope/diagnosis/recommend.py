@@ -11,6 +11,7 @@ from lrscope.diagnosis import experiment
 from lrscope.diagnosis.comparison import Comparison, compare, decades
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import rate_text, times_text
+from lrscope.diagnosis.horizon import Horizon, horizon
 from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION, Objective
 from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
@@ -23,8 +24,8 @@ class Recommendation:
     """The rate to use, or why there is none.
 
     Attributes:
-        rate: the middle of the rates as good as the best; None when it cannot be told.
-        low, high: the interval of rates that are as good.
+        rate: the centre of the rates as good as the best; None when it cannot be told.
+        low, high: the interval the best rate is in: the rates as good as the best, and half a lane on each side.
         first_failing: the lowest rate above them at which a seed failed; None where none did.
         margin: first_failing / rate.
         confidence: "high", "medium" or "low".
@@ -39,6 +40,7 @@ class Recommendation:
         caution: what to beware of, None where there is nothing.
         next_experiment: what would tell more, with what to type.
         because: the reason for the confidence.
+        horizon: how the best rate moves with the length of the run; None where that cannot be said.
     """
 
     rate: float | None
@@ -59,6 +61,7 @@ class Recommendation:
     caution: str | None = None
     next_experiment: str | None = None
     because: str = ""
+    horizon: Horizon | None = None
 
     def sentence(self) -> str:
         """All of it in a line."""
@@ -67,7 +70,7 @@ class Recommendation:
             return f"Cannot tell: {self.cannot_tell}.{ahead}"
         parts = [f"Use {rate_text(self.rate)}"]
         if self.low < self.high:
-            parts.append(f" ({rate_text(self.low)} to {rate_text(self.high)} are as good)")
+            parts.append(f" (the best is between {rate_text(self.low)} and {rate_text(self.high)})")
         if self.first_failing is not None and self.margin is not None:
             parts.append(f"; the first rate that fails is {rate_text(self.first_failing)}")
             parts.append(f", {times_text(self.margin)}x higher.")
@@ -75,6 +78,9 @@ class Recommendation:
             parts.append("; no rate that was tested fails.")
         if self.caution is not None:
             parts.append(f" Beware: {self.caution}.")
+        longer = self.horizon.sentence() if self.horizon is not None else None
+        if longer is not None:
+            parts.append(f" {longer[0].upper()}{longer[1:]}.")
         if self.objective != FINAL_VALIDATION.name:
             parts.append(f" Judged by the {self.objective}.")
         return "".join(parts) + f" Confidence {self.confidence}: {self.because}."
@@ -105,7 +111,7 @@ def recommend(
         margin=None,
         confidence="low",
         cannot_tell=None,
-        spent=sum(curve.steps for curve in curves) / plan.steps if plan.steps else 0.0,
+        spent=(plan.scouted + sum(curve.steps for curve in curves)) / plan.steps if plan.steps else 0.0,
         objective=comparison.objective.name,
         best_rate=comparison.best.rate if comparison.best else None,
         final_rate=_best_by(FINAL_VALIDATION, comparison),
@@ -114,19 +120,22 @@ def recommend(
         safe_rate=max(_safe(comparison.standings, first_failing, thresholds), default=None),
         near_optimal=near,
     )
-    reason = _cannot_tell(comparison, verdicts)
+    tried = tuple(sorted({curve.rate for curve in curves}))
+    reason = _cannot_tell(comparison, verdicts, tried)
     if reason is not None:
         ahead = experiment.to_tell(comparison, verdicts, failing)
         return dataclasses.replace(plain, cannot_tell=reason, next_experiment=ahead)
     interval = _interval(comparison, thresholds)
     rate, caution = _choose(interval, first_failing, comparison, thresholds)
-    low, high = _widened(interval, comparison.rates, failing)
+    if caution is None and not comparison.beats_constant:
+        caution = "no rate did better than a constant answer"
+    low, high = _widened(interval, comparison, tried)
     confidence, because = _confidence(comparison, plan, caution)
     told = dataclasses.replace(
         plain,
         rate=rate,
         low=min(low, rate),
-        high=high,
+        high=max(high, rate),
         margin=None if first_failing is None else first_failing / rate,
         confidence=confidence,
         because=because,
@@ -134,6 +143,7 @@ def recommend(
     )
     leader = comparison.leader or rate
     at_cliff = first_failing is not None and first_failing <= thresholds.cliff * leader
+    told = dataclasses.replace(told, horizon=horizon(curves, plan, thresholds))
     ahead = experiment.to_know_more(rate, interval, first_failing if at_cliff else None, comparison, failing)
     return dataclasses.replace(told, next_experiment=ahead)
 
@@ -144,8 +154,10 @@ def _fails(verdict: Verdict, near: Sequence[float]) -> bool:
     return verdict.kind in FAILING or (verdict.kind in ("frozen", "unstable") and above)
 
 
-def _cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict]) -> str | None:
-    """Why no rate can be recommended, None where one can."""
+def _cannot_tell(
+    comparison: Comparison, verdicts: Sequence[Verdict], tried: Sequence[float]
+) -> str | None:
+    """Why no rate can be recommended, None where one can; `tried` are all rates, also of shorter lanes."""
     best, rates = comparison.best, comparison.rates
     kinds = {verdict.kind for verdict in verdicts}
     if not verdicts or kinds == {"invalid"}:
@@ -164,9 +176,9 @@ def _cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict]) -> str | N
         low, high = comparison.near_optimal[0], comparison.near_optimal[-1]
         return f"the seeds differ too much to tell rates from {rate_text(low)} to {rate_text(high)} apart"
     leader, word = comparison.leader, "fastest" if comparison.near_zero else "best"
-    if leader == rates[-1]:
+    if leader == tried[-1]:
         return f"the {word} rate, {rate_text(leader)}, is the highest tested"
-    if leader == rates[0]:
+    if leader == tried[0]:
         return f"the {word} rate, {rate_text(leader)}, is the lowest tested"
     return None
 
@@ -189,20 +201,20 @@ def _interval(comparison: Comparison, thresholds: Thresholds) -> tuple[float, ..
 def _choose(
     interval: Sequence[float], first_failing: float | None, comparison: Comparison, thresholds: Thresholds
 ) -> tuple[float, str | None]:
-    """The geometric middle of the interval, away from the cliff; and what to beware of.
+    """The centre of the interval, away from the cliff; and what to beware of.
 
-    The middle lost 6.6% of the loss where the best single rate lost 21.7%, on other seeds than it was chosen
-    by (measured on 10 small tasks): the best of a few noisy lanes stands too near to the cliff too often.
+    The best of a few noisy lanes stands too near to the cliff too often: on other seeds than it was chosen by
+    it lost 21.7% of the loss where the middle lost 6.6% (measured on 10 small tasks, two seeds).
     """
-    trusted = len(comparison.seeds) >= thresholds.cliff_seeds
-
     def at_cliff(rate: float) -> bool:
+        standing = comparison.standing(rate)
+        trusted = standing is not None and standing.seeds >= thresholds.cliff_seeds
         return not trusted and first_failing is not None and first_failing <= thresholds.cliff * rate
 
     away = [rate for rate in interval if not at_cliff(rate)]
     if away:
-        return _snap(math.sqrt(away[0] * away[-1]), away), None
-    seeds = f"{len(comparison.seeds)} seed{'s' if len(comparison.seeds) > 1 else ''}"
+        return _snap(_centre(away, comparison), away), None
+    seeds = f"{comparison.depth} seed{'s' if comparison.depth > 1 else ''}"
     safe = [
         one.rate
         for one in comparison.standings
@@ -211,9 +223,22 @@ def _choose(
     if safe:
         # The highest off the cliff; where the grid is too fine for that, the one furthest from it.
         rate = max((rate for rate in safe if not at_cliff(rate)), default=safe[0])
+        # Between two rates that both came through there is no need to go down all the way.
+        between = _snap(math.sqrt(rate * interval[0]), [rate, interval[0]])
+        rate = rate if at_cliff(between) else between
         better = rate_text(interval[-1])
         return rate, f"{better} was better, but on {seeds} it is too near to the first rate that fails"
     return interval[0], f"on {seeds} it is near to the first rate that fails"
+
+
+def _centre(rates: Sequence[float], comparison: Comparison) -> float:
+    """The geometric mean, in which a rate counts the less the further it is above the best.
+
+    Where noise makes all of them equal it is the middle; where they can be told apart it is the best.
+    """
+    known = [standing for rate in rates if (standing := comparison.standing(rate)) is not None]
+    weights = np.exp([-comparison.thresholds.centring * one.excess for one in known])
+    return float(np.exp(np.average(np.log([one.rate for one in known]), weights=weights)))
 
 
 def _snap(centre: float, rates: Sequence[float]) -> float:
@@ -226,19 +251,34 @@ def _snap(centre: float, rates: Sequence[float]) -> float:
 
 
 def _widened(
-    interval: Sequence[float], rates: Sequence[float], failing: Sequence[float]
+    interval: Sequence[float], comparison: Comparison, tried: Sequence[float]
 ) -> tuple[float, float]:
-    """The interval and half a lane on each side, but not beyond the grid or towards a failing rate."""
-    below = [rate for rate in rates if rate < interval[0]]
-    above = [rate for rate in rates if rate > interval[-1]]
-    low = math.sqrt(below[-1] * interval[0]) if below and below[-1] not in failing else interval[0]
-    high = math.sqrt(above[0] * interval[-1]) if above and above[0] not in failing else interval[-1]
-    return low, high
+    """The interval and what lies beside it up to where rates are no longer as good; see `_border`."""
+    low, high = interval[0], interval[-1]
+    below = [rate for rate in tried if rate < low]
+    above = [rate for rate in tried if rate > high]
+    return (
+        _border(low, below[-1], comparison) if below else low,
+        _border(high, above[0], comparison) if above else high,
+    )
+
+
+def _border(good: float, beside: float, comparison: Comparison) -> float:
+    """Where, between a good rate and the next one, which is not, a parabola crosses the border.
+
+    Half way where nothing is known of the next one but that it failed, or was given up.
+    """
+    inside, outside = comparison.standing(good), comparison.standing(beside)
+    if inside is None or outside is None or outside.excess <= 1:
+        return math.sqrt(good * beside)
+    near, far = math.sqrt(min(inside.excess, 1.0)), math.sqrt(outside.excess)
+    share = min(max((1 - near) / (far - near), 1 / 4), 3 / 4)
+    return float(good * (beside / good) ** share)
 
 
 def _confidence(comparison: Comparison, plan: Plan, caution: str | None) -> tuple[str, str]:
     """How sure, and why."""
-    seeds = len(comparison.seeds)
+    seeds = comparison.depth
     if comparison.steps < plan.steps:
         return "low", f"only {comparison.steps} of {plan.steps} steps are done"
     if seeds == 1:

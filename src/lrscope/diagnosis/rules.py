@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from lrscope.diagnosis import symptoms
+from lrscope.diagnosis import probes, symptoms
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.evidence import Finding, loss_text, rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
@@ -89,7 +89,20 @@ def _too_high(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     good = comparison.good_rates
     if not good or facts.curve.rate <= good[-1] or _untold(facts, comparison):
         return ()
-    return (Finding("too_high", _beside_the_best(facts, comparison)),)
+    beside = Finding("too_high", _beside_the_best(facts, comparison))
+    held_up = _held_up(facts)
+    return (beside,) if held_up is None else (held_up, beside)
+
+
+def _held_up(facts: Facts) -> Finding | None:
+    """Whether the noise of its own steps holds the loss up: told by a branch at a fifth of the rate."""
+    limits, tried = facts.thresholds, probes.branch(facts.curve, facts.end, facts.thresholds)
+    if tried is None or not probes.is_level(facts.curve.loss, limits):
+        return None
+    shown = {"loss": loss_text(tried.loss), "end": loss_text(facts.end), "share": share_text(abs(tried.drop))}
+    if tried.drop > limits.branch_drop and tried.certain:
+        return Finding("too_high.noise", shown)
+    return Finding("too_high.level", shown)
 
 
 def _too_slow(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
@@ -173,7 +186,7 @@ RULES: tuple[Rule, ...] = (
     Rule("frozen", _alone(symptoms.frozen)),
     Rule("diverged", _alone(symptoms.diverged)),
     Rule("diverging", _alone(symptoms.diverging)),
-    Rule("collapsed", _alone(symptoms.collapsed)),
+    Rule("collapsed", lambda facts, _: symptoms.collapsed(facts)),
     Rule("not_started", _alone(symptoms.not_started)),
     Rule("failed", _failed),
     Rule("unstable", _unstable),

@@ -26,6 +26,16 @@ BELOW, ABOVE = 5, 3
 rate falls with the length of the run, and a range test is a very short one."""
 
 
+FULL_LENGTH_FROM = 4.0
+"""Full training runs a budget must have for lanes to be trained to the end."""
+
+SHORTEST = 40
+"""Steps of the first look: before, a good lane may be above its start (2 of 350 lanes at step 43, measured)."""
+
+SCOUT_SHARE, SCOUT_MOST = 1 / 64, 100
+"""Of the budget that goes into each seed of the range test; and its steps at most."""
+
+
 class Lab(Protocol):
     """Where lanes are trained."""
 
@@ -40,6 +50,9 @@ class Lab(Protocol):
     @property
     def open(self) -> frozenset[tuple[float, int]]:
         """Lanes, (rate, seed), that may go on from where they are."""
+
+    def scout(self, steps: int) -> float | None:
+        """The suggestion of a range test of so many steps, None where it has none."""
 
     def train(self, lanes: Sequence[tuple[float, int]], until: int) -> None:
         """Bring these lanes, (rate, seed), to so many updates; others that could go on with them leave."""
@@ -60,20 +73,19 @@ class Search:
 
     Args:
         lab: trains the lanes.
-        budget: in full training runs, lanes counted, what was spent before included.
+        budget: in full training runs, lanes and the range test counted.
         seeds: one after another, as many as may come to be needed.
-        centre: where to begin, None where nothing is known.
     """
 
-    def __init__(self, lab: Lab, budget: float, seeds: Sequence[int], centre: float | None) -> None:
+    def __init__(self, lab: Lab, budget: float, seeds: Sequence[int]) -> None:
         self.lab, self.budget, self.seeds = lab, budget, seeds
         self._first = seeds[0]
-        self._centre = place_of(centre) if centre is not None else None
         steps = lab.plan.steps
-        share = min(1.0, budget / 8)
-        self.short = max(min(40, steps), round(steps / 16 * share))
-        self.middle = max(self.short, round(steps / 4 * share))
-        self.rungs = (self.short, self.middle)
+        # What does not pay for three lanes to the end of a run looks at a shorter one.
+        self.full = max(1, round(steps * min(1.0, budget / FULL_LENGTH_FROM)))
+        self.short = min(self.full, max(SHORTEST, self.full // 16))
+        self.middle = max(self.short, self.full // 4)
+        self.rungs = (self.short, self.middle, steps // 4, steps // 2, self.full)
 
     @property
     def spent(self) -> float:
@@ -90,7 +102,7 @@ class Search:
         if self.middle > self.short:
             best = self._on(best)
         self._to_the_end(best)
-        self._more_seeds()
+        self._settle()
 
     # What is known
 
@@ -108,6 +120,11 @@ class Search:
             for curve in self.lab.curves
             if curve.steps >= steps or curve.stopped_step is not None
         }
+
+    def _broke(self, place: int) -> bool:
+        """Whether a lane at this rate stopped, or ended above where it began."""
+        lanes = [curve for curve in self.lab.curves if place_of(curve.rate) == place]
+        return any(one.stopped_step is not None or one.loss[-1] > 1.1 * one.loss[0] for one in lanes)
 
     def _best(self, steps: int) -> int | None:
         values = self._values(steps)
@@ -129,15 +146,20 @@ class Search:
 
     def _coarse(self) -> None:
         """Half decades, a short way; wider until the best of them has a worse one on each side."""
-        if self._centre is None:
-            places = list(range(-6 * PER_DECADE, PER_DECADE + 1, HALF))
+        suggestion = self.lab.scout(min(SCOUT_MOST, int(self.lab.plan.steps * self.budget * SCOUT_SHARE)))
+        if suggestion is None:
+            apart = HALF if self.full == self.lab.plan.steps else 2 * HALF
+            places = list(range(-6 * PER_DECADE, PER_DECADE + 1, apart))
         else:
-            centre = round(self._centre / HALF) * HALF
+            centre = round(place_of(suggestion) / HALF) * HALF
             places = list(range(centre - BELOW * HALF, centre + ABOVE * HALF + 1, HALF))
         self._train(places, self.short, self._first)
         while self.spent < self.budget / 3:
-            values, tried = self._values(self.short), sorted(self._tried(self.short))
-            best = min(values, key=values.__getitem__) if values else tried[0]
+            comparison, tried = self._at(self.short), sorted(self._tried(self.short))
+            if comparison.best is not None:
+                best = place_of(comparison.best.rate)
+            else:  # nothing learned yet: too slow, unless the highest rate is too high
+                best = tried[0] if self._broke(tried[-1]) else tried[-1]
             if best <= tried[1] and LOWEST < rate_at(tried[0]):
                 more = [tried[0] - 2 * HALF, tried[0] - HALF]
             elif best >= tried[-1] and rate_at(tried[-1]) < HIGHEST:
@@ -153,40 +175,66 @@ class Search:
         while len(places) > 2 and not self._affords(places, self.middle, self._first, keep=self.budget / 2):
             places.pop(0)
         self._train(places, self.middle, self._first)
-        return self._best(self.middle) or best
+        found = self._best(self.middle)
+        return best if found is None else found
 
     def _to_the_end(self, best: int) -> None:
-        """Three rates around where the best one is expected to the end; more until it is bracketed."""
-        steps = self.lab.plan.steps
-        sound = self._values(self.middle)
-        places = [best - HALF, best, best + HALF]
-        if best + HALF not in sound and best + HALF in self._tried(self.short):
-            places = [best - HALF, best]
-        order = sorted(places, key=lambda place: sound.get(place, math.inf))
-        chosen: list[int] = []
-        for place in order:
-            if self._affords([*chosen, place], steps, self._first) or not chosen:
-                chosen.append(place)
-        self._train(sorted(chosen), steps, self._first)
+        """The best rates to the end, and more of them until the best has a worse one on each side."""
+        steps, known = self.full, self._values(self.middle)
+        places = [best]
+        for side in (best - HALF, best + HALF):
+            # A neighbour that already lost everything brackets the best as well as any.
+            if side in known or side not in self._tried(self.short):
+                places.append(side)
+        places.sort(key=lambda place: known.get(place, math.inf))
+        while len(places) > 1 and not self._affords(places, steps, self._first):
+            places.pop()
+        self._train(places, steps, self._first)
         while True:
             values, tried = self._values(steps), self._tried(steps)
-            leader = min(values, key=values.__getitem__) if values else min(chosen)
+            leader = min(values, key=values.__getitem__) if values else min(places)
             missing = [place for place in (leader - HALF, leader + HALF) if place not in tried]
             if not missing or not self._affords(missing[:1], steps, self._first):
                 return
             self._train(missing[:1], steps, self._first)
+            places += missing[:1]
 
-    def _more_seeds(self) -> None:
-        """The rates that may be the best, on further seeds."""
-        steps = self.lab.plan.steps
+    def _settle(self) -> None:
+        """What is left goes where it tells most: a rate between two, or further seeds for the best ones."""
+        steps = self.full
         for seed in self.seeds[1:]:
-            values = self._values(steps)
-            order = sorted(values, key=values.__getitem__)[:3]
-            while order and not self._affords(order, steps, seed):
-                order.pop()
-            if not order:
+            between = self._between()
+            if between is not None and self._affords([between], steps, self._first, keep=2.0):
+                self._train([between], steps, self._first)
+            contenders = self._contenders()
+            while contenders and not self._affords(contenders, steps, seed):
+                contenders.pop()
+            if not contenders:
                 return
-            self._train(sorted(order), steps, seed)
+            self._train(contenders, steps, seed)
+
+    def _between(self) -> int | None:
+        """A quarter of a decade beside the best, on the better side, where half a decade makes a difference."""
+        comparison = self._at(self.full)
+        if comparison.best is None:
+            return None
+        best = place_of(comparison.best.rate)
+        tried = self._tried(self.full)
+        if {best - QUARTER, best + QUARTER} & tried:
+            return None
+        regrets = {place_of(one.rate): one.regret for one in comparison.standings}
+        sides = {place: regrets.get(place, math.inf) for place in (best - HALF, best + HALF)}
+        if max(sides.values()) <= comparison.thresholds.regret:
+            return None
+        better = min(sides, key=sides.__getitem__)
+        return (best + better) // 2
+
+    def _contenders(self) -> list[int]:
+        """The rates that may be the best, at most three and two at least, the best first."""
+        comparison = self._at(self.full)
+        order = sorted(comparison.standings, key=lambda one: one.value)
+        close = [one for one in order if one.near or one.regret <= comparison.thresholds.safe_regret]
+        return [place_of(one.rate) for one in (close if len(close) > 1 else order[:2])[:3]]
 
     def _train(self, places: Sequence[int], until: int, seed: int) -> None:
         self.lab.train([(rate_at(place), seed) for place in sorted(set(places))], until)

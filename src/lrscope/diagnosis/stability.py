@@ -11,9 +11,13 @@ import numpy as np
 
 from lrscope.diagnosis.curve import Curve, Floats, Track
 from lrscope.diagnosis.thresholds import Thresholds
+from lrscope.plan import Plan
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Distance from 1 to the next larger number."""
+
+ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop")
+"""Optimizers that move every weight by about the rate."""
 
 
 def epsilon(dtype: str) -> float:
@@ -195,6 +199,52 @@ def growing_swing(curve: Curve, dtype: str, thresholds: Thresholds) -> float | N
     if abs(recent_pace - early) > thresholds.growth_evenness * pace:
         return None
     return math.exp(pace)
+
+
+def growing_update(curve: Curve, thresholds: Thresholds) -> float | None:
+    """Growth per step of the size of the updates over the late part; None where they do not grow evenly.
+
+    By itself it says little: the cosine of a batch's gradients before and after tells that they turn back.
+    """
+    ratios, norms = curve.tensors.get("update_ratio"), curve.tensors.get("weight_norm")
+    if ratios is None or norms is None:
+        return None
+    steps, at, beside = np.intersect1d(ratios.steps, norms.steps, return_indices=True)
+    sizes_n = np.linalg.norm(ratios.values[at] * norms.values[beside], axis=1)
+    late_n = (steps >= (1 - thresholds.late_share) * curve.steps) & np.isfinite(sizes_n) & (sizes_n > 0)
+    if late_n.sum() < thresholds.late_points:
+        return None
+    logs, places = np.log(sizes_n[late_n]), steps[late_n]
+    half = len(logs) // 2
+    parts = ((places, logs), (places[:half], logs[:half]), (places[half:], logs[half:]))
+    pace, early, recent = (float(np.polyfit(where, what, 1)[0]) for where, what in parts)
+    if pace * (places[-1] - places[0]) <= math.log(thresholds.growth) or min(early, recent) <= 0:
+        return None
+    return math.exp(pace) if abs(recent - early) <= thresholds.growth_evenness * pace else None
+
+
+def rate_that_moves(curve: Curve, plan: Plan, least: int) -> float | None:
+    """The rate at which an update is as large as the spacing of the weights' numbers; None if unknown.
+
+    That is rate * eps / r, r being the late ratio of the update that was meant to the weights: the update
+    recorded has already been through rounding. Gradient descent means rate |g| / (1 - b) with momentum b,
+    Adam and its like the rate times the root of the number of weights.
+    """
+    norms, gradients = curve.tensors.get("weight_norm"), curve.tensors.get("gradient_norm")
+    if norms is None or not len(norms.values):
+        return None
+    weights = float(np.median(np.linalg.norm(norms.last_quarter(curve.steps, least), axis=1)))
+    if plan.optimizer == "SGD" and gradients is not None and len(gradients.values):
+        late = np.linalg.norm(gradients.last_quarter(curve.steps, least), axis=1)
+        kept = 1 - float(plan.optimizer_options.get("momentum", 0.0))
+        meant = curve.rate * float(np.median(late)) / max(kept, 1e-3)
+    elif plan.optimizer in ADAPTIVE:
+        meant = curve.rate * math.sqrt(float(sizes(plan.shapes).sum()))
+    else:
+        return None
+    if not (meant > 0 and weights > 0 and math.isfinite(meant) and math.isfinite(weights)):
+        return None
+    return curve.rate * epsilon(plan.dtype) * weights / meant
 
 
 def _slope(values: Floats) -> float:

@@ -30,6 +30,7 @@ class Standing:
         worst_regret: of the worst seed.
         error: standard error of its difference in regret to the best; None with one seed.
         near: as good as the best, within what can be told.
+        excess: how far it is above the best, over what still counts as good: 1 is the border.
         near_by_noise: near only because the seeds differ so much.
     """
 
@@ -40,6 +41,7 @@ class Standing:
     worst_regret: float
     error: float | None
     near: bool
+    excess: float
     near_by_noise: bool
 
 
@@ -107,7 +109,9 @@ def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thres
         excess_R, tolerance = regrets_R, thresholds.regret
         slack_R = 0.0 if errors_R is None else thresholds.errors * errors_R
     plainly_R = (regrets_R <= thresholds.regret) | (excess_R <= tolerance)
-    allowed_R = (regrets_R <= thresholds.regret_most) & _beats_constant(lanes_RS, thresholds)
+    beats_R = _beats_constant(lanes_RS, thresholds)
+    allowed_R = (regrets_R <= thresholds.regret_most) & (beats_R | ~beats_R[best])
+    border_R = np.minimum(excess_R / (tolerance + slack_R), regrets_R / thresholds.regret)
     near_R = (plainly_R | (excess_R <= tolerance + slack_R)) & allowed_R
     standings = tuple(
         Standing(
@@ -118,6 +122,7 @@ def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thres
             worst_regret=float(worst_R[index]),
             error=None if errors_R is None else math.sqrt(2) * float(errors_R[index]),
             near=bool(near_R[index]),
+            excess=max(float(border_R[index]), 0.0),
             near_by_noise=bool(near_R[index] and not plainly_R[index]),
         )
         for index, row in enumerate(lanes_RS)

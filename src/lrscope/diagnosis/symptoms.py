@@ -32,8 +32,10 @@ def frozen(facts: Facts) -> Finding | None:
         return None
     displacement = facts.displacement
     moved = displacement is None or displacement >= limits.barely_moved
+    base = facts.baseline
+    done = base.positive and facts.end <= limits.interpolating * base.start
     # At the end of a run that converged every update is below rounding: that is what an end looks like.
-    if facts.learned and moved and facts.regret <= limits.regret:
+    if facts.learned and (moved or done) and facts.regret <= limits.regret:
         return None
     moving = np.flatnonzero(unchanged.values < limits.frozen_share)
     since = unchanged.steps[min(moving[-1] + 1, len(unchanged.steps) - 1)] if len(moving) else 0
@@ -44,9 +46,26 @@ def frozen(facts: Facts) -> Finding | None:
         "start": loss_text(facts.baseline.start),
         "end": loss_text(facts.end),
     }
+    needed = stability.rate_that_moves(facts.curve, facts.plan, limits.late_points)
     if facts.plan.nudge is not None and stability.gradient_reads_zero(facts.curve, limits.late_points):
         return Finding("frozen.nudge", {**shown, "nudge": rate_text(facts.plan.nudge)}, int(since))
-    return Finding("frozen", shown, int(since))
+    if needed is None or needed <= facts.curve.rate:
+        return Finding("frozen", shown, int(since))
+    eps = stability.epsilon(facts.plan.dtype)
+    shown |= {"needed": rate_text(float(f"{needed:.2g}")), "eps": rate_text(float(f"{eps:.2g}"))}
+    shown["ratio"] = rate_text(float(f"{eps * facts.curve.rate / needed:.2g}"))
+    return Finding("frozen.needed", shown, int(since))
+
+
+def rounded(facts: Facts) -> Finding | None:
+    """Rounding swallows part of the updates of a lane that has not come as far as the best."""
+    unchanged, limits = facts.unchanged, facts.thresholds
+    if unchanged is None or facts.curve.stopped_step is not None or facts.regret <= limits.regret:
+        return None
+    share = float(np.median(unchanged.last_quarter(facts.curve.steps, limits.late_points)))
+    if not limits.rounded_share <= share < limits.frozen_share:
+        return None
+    return Finding("rounded", {"share": share_text(share), "dtype": facts.plan.dtype})
 
 
 def diverged(facts: Facts) -> Finding | None:
@@ -95,29 +114,41 @@ def diverging(facts: Facts) -> Finding | None:
     return Finding("diverging.soon", shown)
 
 
-def collapsed(facts: Facts) -> Finding | None:
-    """A constant answer at a rate above the best one, and the weights show that it was driven there."""
+def collapsed(facts: Facts) -> tuple[Finding, ...]:
+    """A constant answer at a rate above the best one, and the weights show that it was driven there.
+
+    Its four numbers: the loss, how far the weights moved, how much the largest tensor grew, what is left of
+    the gradient.
+    """
     constant, base, limits = facts.plan.constant_loss, facts.baseline, facts.thresholds
     if constant is None or constant <= 0 or facts.curve.rate <= base.best_rate:
-        return None
+        return ()
     if abs(facts.end - constant) > limits.constant_band * constant:
-        return None
+        return ()
     if base.best >= limits.constant_best * constant:
-        return None
+        return ()
     shown = {
         "end": loss_text(facts.end),
         "constant": loss_text(constant),
         "best": loss_text(base.best),
     }
     moved, grown, gradient = facts.displacement, facts.spread, facts.gradient_ratio
-    if moved is not None and limits.redrawn < moved < math.inf:
-        return Finding("collapsed.displacement", {**shown, "times": times_text(moved)})
-    if grown is not None and grown.ratio > limits.spread:
-        shown |= {"tensor": facts.tensor_name(grown.tensor), "times": times_text(grown.ratio)}
-        return Finding("collapsed.spread", shown)
-    if gradient is not None and gradient < limits.dead_gradient:
-        return Finding("collapsed.gradient", {**shown, "share": share_text(gradient)})
-    return None
+    driven = (
+        (moved is not None and limits.redrawn < moved < math.inf)
+        or (grown is not None and grown.ratio > limits.spread)
+        or (gradient is not None and gradient < limits.dead_gradient)
+    )
+    if not driven:
+        return ()
+    said = [Finding("collapsed", shown)]
+    if moved is not None and moved < math.inf:
+        said.append(Finding("collapsed.displacement", {"times": times_text(moved)}))
+    if grown is not None:
+        values = {"tensor": facts.tensor_name(grown.tensor), "times": times_text(grown.ratio)}
+        said.append(Finding("collapsed.spread", values))
+    if gradient is not None:
+        said.append(Finding("collapsed.gradient", {"share": share_text(gradient)}))
+    return tuple(said)
 
 
 def not_started(facts: Facts) -> Finding | None:

@@ -9,19 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrscope.diagnosis.case import FAR, Case
+from lrscope.diagnosis.case import Case
 from lrscope.diagnosis.curve import Floats
 from lrscope.diagnosis.evidence import loss_text, rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.progress import regret
 from lrscope.diagnosis.sayings import Claim, Phrase, Value, in_all_languages, in_language
 from lrscope.diagnosis.verdict import FAILING, KINDS, Text
-
-WIDE = 3.0
-"""Times the weights of a good rate: a spread warned of above 3 (measured)."""
-
-USELESS = 0.5
-"""Share of what the best rate learned: a rate that misses more is of no use."""
 
 UNSTEADY = (*FAILING, "unstable", "frozen")
 """Verdicts of lanes at high rates that did not train steadily."""
@@ -63,7 +57,7 @@ def unstable(case: Case) -> Claim:
         return Claim("unstable", "confirmed", (Phrase("unstable", shown),), lanes_short, numbers)
     if where:
         return Claim("unstable", "cannot_tell", (Phrase("unstable.inside", shown),), lanes_short, numbers)
-    far = case.factor() >= FAR
+    far = case.far
     said, short = Phrase("steady" if far else "steady.near", shown), Phrase("highest.short", shown)
     return Claim("unstable", "refuted" if far else "cannot_tell", (said,), short, numbers)
 
@@ -110,8 +104,9 @@ def wide(case: Case) -> Claim:
         }
         phrases.append(Phrase("wide.std", std))
         numbers |= {"std_tensor": name, "std": own, "std_of_reference": other, "std_times": own / other}
-    told = times >= WIDE or case.factor() >= FAR
-    verdict = ("confirmed" if times >= WIDE else "refuted") if told else "cannot_tell"
+    limit = case.comparison.thresholds.wide
+    told = times >= limit or case.far
+    verdict = ("confirmed" if times >= limit else "refuted") if told else "cannot_tell"
     return Claim("wide", verdict, tuple(phrases), Phrase("wide.short", shown), numbers)
 
 
@@ -144,9 +139,9 @@ def useless(case: Case) -> Claim:
     if missing >= 1:
         first, short = Phrase("useless.nothing", shown), Phrase("nothing.short", shown)
         return Claim("useless", "confirmed", (first, *phrases), short, numbers)
-    if missing >= USELESS:
+    if missing >= case.comparison.thresholds.useless:
         return Claim("useless", "confirmed", (Phrase("useless.missing", shown), *phrases), short, numbers)
-    far = case.factor() >= FAR
+    far = case.far
     first = Phrase("useless.usable" if far else "useless.near", shown)
     return Claim("useless", "refuted" if far else "cannot_tell", (first, *phrases), short, numbers)
 

@@ -12,13 +12,11 @@ from lrscope.diagnosis.case import Case, downwards
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.evidence import rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
-from lrscope.diagnosis.overfitting import SEEDS, Difference, FairTest, LowerRate, lower_rates
+from lrscope.diagnosis.overfitting import Difference, FairTest, LowerRate, lower_rates
 from lrscope.diagnosis.progress import first_reach
 from lrscope.diagnosis.sayings import Claim, Phrase, Value
+from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.plan import Plan
-
-LONGER = 1.05
-"""Times as many steps: less is no difference."""
 
 
 def slow(case: Case) -> Claim:
@@ -33,6 +31,7 @@ def slow(case: Case) -> Claim:
         phrase = Phrase("no_lower", {"reference": rate_text(reference), "next": downwards(reference)})
         return Claim("slow", "cannot_tell", (phrase,), Phrase("no_lower.short", {}), {})
     times: dict[float, float] = {}
+    longer = comparison.thresholds.longer
     phrases = []
     for rate in sorted(lower, reverse=True):
         paces = [pace for one in case.lanes(rate) if (pace := _pace(one, comparison)) is not None]
@@ -46,7 +45,7 @@ def slow(case: Case) -> Claim:
             phrases.append(Phrase("slow.start", {**shown, "steps": str(paces[0][0])}))
             times[rate] = math.inf
         else:
-            phrases.append(Phrase("slow" if ratio > LONGER else "slow.not", shown))
+            phrases.append(Phrase("slow" if ratio > longer else "slow.not", shown))
             times[rate] = ratio
     if not times:
         unknown = Phrase("slow.unknown", {})
@@ -55,17 +54,17 @@ def slow(case: Case) -> Claim:
     short = {"rate": rate_text(lowest), "times": times_text(times[lowest])}
     numbers = {"rates": list(times), "times_more_steps": list(times.values())}
     figure = Phrase("slow.short" if math.isfinite(times[lowest]) else "slow.start.short", short)
-    verdict = "confirmed" if min(times.values()) > LONGER else "refuted"
+    verdict = "confirmed" if min(times.values()) > longer else "refuted"
     return Claim("slow", verdict, tuple(phrases), figure, numbers)
 
 
-def overfits(test: FairTest, plan: Plan) -> Claim:
+def overfits(test: FairTest, plan: Plan, thresholds: Thresholds = DEFAULT) -> Claim:
     """Whether lower rates overfit, told from a fair test."""
     seeds = Phrase("overfits.seeds" if test.seeds > 1 else "overfits.seeds.one", {"seeds": str(test.seeds)})
     shown: dict[str, Value] = {
         "reference": rate_text(test.reference) if test.reference else "",
         "margin": _change(test.margin, test.relative).lstrip("+"),
-        "more": str(max(SEEDS, 2 * test.seeds)),
+        "more": str(max(thresholds.fair_seeds, 2 * test.seeds)),
         "seeds": seeds,
         "epochs": str(plan.epochs),
     }

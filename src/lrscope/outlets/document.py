@@ -122,8 +122,7 @@ def _lanes(study: "Readable") -> list[dict[str, Any]]:
 
 def _recommendation(advice: Any) -> dict[str, Any]:
     """Every field of a Recommendation, and its sentence."""
-    fields = {field.name: getattr(advice, field.name) for field in dataclasses.fields(advice)}
-    return {**fields, "sentence": advice.sentence()}
+    return {**dataclasses.asdict(advice), "sentence": advice.sentence()}
 
 
 def _conclusion(one: Conclusion) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels, shape_label
 from lrscope.diagnosis.evidence import times_text
+from lrscope.diagnosis.limits import DIVIDING
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import Content, Html, element, join
@@ -26,7 +27,7 @@ SECTIONS = (
 )
 """Anchor, word in the contents, heading."""
 
-_LOSSES = ("loss", "validation")
+_LOSSES = ("loss", "validation", "horizon", "overfitting")
 _MOST_TENSORS = 12
 
 
@@ -46,17 +47,17 @@ def body(study: Readable, pictures: Sequence[Picture]) -> Html:
     valley = figures.pop("valley")
     losses = [figures.pop(name) for name in _LOSSES]
     parts: dict[str, Sequence[Content]] = {
-        "answer": [_answer(study.recommendation()), valley],
+        "answer": [answer(study.recommendation()), valley],
         "conclusions": [conclusion_list(study)],
         "lanes": [lane_table(study)],
         "losses": losses,
         "weights": list(figures.values()),
-        "method": [_method(study)],
+        "method": [method(study)],
     }
     return join(
         element("h1", study.plan.problem),
         element("p", setting(study.plan), class_="setting"),
-        _state(study),
+        standing(study),
         *(_section(anchor, heading, parts[anchor]) for anchor, _, heading in SECTIONS),
     )
 
@@ -111,7 +112,7 @@ def setting(plan: Plan) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _state(study: Readable) -> Html | None:
+def standing(study: Readable) -> Html | None:
     """A word of warning while the study is not finished."""
     if study.state == "finished":
         return None
@@ -126,7 +127,7 @@ def _state(study: Readable) -> Html | None:
     return element("p", words, class_="state", role="status")
 
 
-def _answer(advice: Advice) -> Html:
+def answer(advice: Advice) -> Html:
     """The recommendation: the rate in large, the figures around it, the sentence."""
     known = advice.rate is not None
     large = format_rate(advice.rate) if advice.rate is not None else "Cannot tell"
@@ -161,7 +162,7 @@ def _options(text: str) -> Html:
     return join(*(element("code", part) if i % 2 else part for i, part in enumerate(parts)))
 
 
-def _method(study: Readable) -> Html:
+def method(study: Readable) -> Html:
     """How the study was made: enough to make it again."""
     plan, about = study.plan, study.about
     seconds, command = study.note("seconds"), study.note("command")
@@ -177,6 +178,7 @@ def _method(study: Readable) -> Html:
         ("gradient clipping", f"to a 2-norm of {plan.clip_norm:g}" if plan.clip_norm is not None else ""),
         ("loss", plan.loss),
         ("examples", ", ".join(f"{size:,} {use}" for size, use in examples if size)),
+        ("curvature", _curvature(plan)),
         ("parameters", _parameters(plan)),
         ("precision, device", f"{plan.dtype}, {plan.device}"),
         ("how lanes were trained", str(study.note("how") or "")),
@@ -188,6 +190,16 @@ def _method(study: Readable) -> Html:
     ]
     listed = (join(element("dt", name), element("dd", value)) for name, value in rows if value)
     return element("dl", *listed, class_="method")
+
+
+def _curvature(plan: Plan) -> str:
+    """On what the Hessian was taken, and how its top was found."""
+    if plan.curvature_examples is None:
+        return ""
+    kinds = "of the Hessian of the loss, in eval mode" + (
+        ", and of the preconditioned one" if plan.optimizer in DIVIDING else ""
+    )
+    return f"largest eigenvalue {kinds}, by Lanczos on {plan.curvature_examples:,} examples, 21 times at most"
 
 
 def _parameters(plan: Plan) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from altair.utils.schemapi import debug_mode
 
 from lrscope.charts import CHARTS, DARK, LIGHT
-from lrscope.charts.chart import Readable
+from lrscope.charts.chart import Chart, Readable
 
 
 class Picture(NamedTuple):
@@ -31,24 +31,26 @@ class Picture(NamedTuple):
 
 
 def pictures(study: Readable) -> list[Picture]:
-    """All charts of a study, in order. The data is gathered once and drawn twice."""
-    drawn = []
-    for chart in CHARTS:
-        frame = chart.frame(study)
-        # Altair would check every part of a chart against its schema as it is made, which takes longer than
-        # all the rest of a report; the tests check the same charts.
-        with debug_mode(False):
-            light, dark = (chart.draw(frame, theme).to_dict(validate=False) for theme in (LIGHT, DARK))
-        words = light.pop("title")
-        question, *notes = words["subtitle"]
-        # No row depends on the theme: rows are named by a hash of them, and both themes name the same.
-        rows = light.pop("datasets")
-        del dark["title"], dark["datasets"]
-        replaced = list(differences(light, dark))
-        about = str(light.get("description", ""))
-        spec = {**light, "datasets": rows}
-        drawn.append(Picture(chart.name, words["text"], question, " ".join(notes), about, spec, replaced))
-    return drawn
+    """All charts of a study, in order."""
+    return [picture(chart, study) for chart in CHARTS]
+
+
+def picture(chart: Chart, study: Readable) -> Picture:
+    """One chart of a study. The data is gathered once and drawn twice."""
+    frame = chart.frame(study)
+    # Altair would check every part of a chart against its schema as it is made, which takes longer than
+    # all the rest of a report; the tests check the same charts.
+    with debug_mode(False):
+        light, dark = (chart.draw(frame, theme).to_dict(validate=False) for theme in (LIGHT, DARK))
+    words = light.pop("title")
+    question, *notes = words["subtitle"]
+    # No row depends on the theme: rows are named by a hash of them, and both themes name the same.
+    rows = light.pop("datasets")
+    del dark["title"], dark["datasets"]
+    replaced = list(differences(light, dark))
+    about = str(light.get("description", ""))
+    spec = {**light, "datasets": rows}
+    return Picture(chart.name, words["text"], question, " ".join(notes), about, spec, replaced)
 
 
 def differences(

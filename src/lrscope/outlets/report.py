@@ -6,19 +6,16 @@ known by their hashes. Charts are interpreted, not compiled: Vega's own `ast` mo
 
 import base64
 import contextlib
-import functools
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 from string import Template
-
-import vl_convert
 
 from lrscope.charts.chart import Readable
 from lrscope.charts.snapshot import Snapshot
 from lrscope.errors import UsageError
+from lrscope.outlets.assets import asset, bundle, script
 from lrscope.outlets.markup import element
 from lrscope.outlets.page import body, contents, footer, title
 from lrscope.outlets.pictures import pictures, script_json
@@ -54,39 +51,23 @@ def page(study: Readable) -> str:
     snapshot = Snapshot(study)
     with ThreadPoolExecutor(1) as beside:
         # A second or two of V8, which waits for no Python.
-        bundling = beside.submit(_bundle)
+        bundling = beside.submit(bundle)
         drawn = pictures(snapshot)
         content = body(snapshot, drawn)
-        bundle = bundling.result()
-    style, script = _asset("report.css"), _asset("report.js")
+        vega = bundling.result()
+    style, code = asset("report.css"), script("picture.js", "report.js")
     data = {picture.name: {"spec": picture.spec, "dark": picture.dark} for picture in drawn}
-    return Template(_asset("report.html")).substitute(
+    return Template(asset("report.html")).substitute(
         head=element("title", title(snapshot)),
-        policy=_policy([bundle, script], style),
+        policy=_policy([vega, code], style),
         style=style,
         contents=contents(),
         body=content,
         footer=footer(snapshot),
         pictures=script_json(data),
-        bundle=bundle,
-        script=script,
+        bundle=vega,
+        script=code,
     )
-
-
-@functools.cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script.
-
-    In a function of its own: the bundle names hundreds of its variables with one letter, at the top.
-    """
-    bundle = "(()=>{" + vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;") + "})();"
-    if "</script" in bundle.lower() or "<!--" in bundle:
-        bundle = (
-            bundle.replace("</script", "<\\/script")
-            .replace("</SCRIPT", "<\\/SCRIPT")
-            .replace("<!--", "<\\!--")
-        )
-    return bundle.replace("\r\n", "\n")
 
 
 def _policy(scripts: list[str], style: str) -> str:
@@ -101,11 +82,6 @@ def _policy(scripts: list[str], style: str) -> str:
 def _hash(text: str) -> str:
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-@functools.cache
-def _asset(name: str) -> str:
-    return (resources.files("lrscope.outlets") / name).read_text(encoding="utf-8")
 
 
 def _refuse(target: Path) -> None:

@@ -7,6 +7,7 @@ once. What is measured when:
 - validation loss and metrics at every epoch and before training;
 - histograms at every epoch and before training, or at 200 of them;
 - sharpness, where it is wanted, at 21 points;
+- where probes are wanted, the batches of 20 steps once more after their update;
 - statistics of every tensor at about 120 points, close together at the beginning, or at every step of a
   shorter run.
 """
@@ -23,11 +24,13 @@ from lrscope.errors import ProblemError
 from lrscope.plan import LaneKey, Plan
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
+from lrscope.quantities.probe import BEND, BRANCH, COSINE, Asked, answers, branch
 from lrscope.quantities.quantity import Before, Quantity
 from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
 from lrscope.quantities.trajectory import TRAJECTORY, values, views
 from lrscope.quantities.weights import CHANGES, WEIGHTS, way_from
 from lrscope.record import HistogramRecord, Record, Series
+from lrscope.training.repeat import repeat_points
 from lrscope.training.step import Step
 
 CHUNK_STEPS = 512
@@ -72,6 +75,9 @@ def series(plan: Plan) -> tuple[Series, ...]:
     if plan.schedule is not None:
         scalars.append(Series("learning_rate", "", "scalar", "rate of the update that follows"))
     scalars += sharpness_series(plan)
+    if plan.probes:
+        scalars += [COSINE, BEND]
+        scalars += BRANCH if plan.schedule is None else ()
     way = [quantity.series for quantity in way_from({})]
     tensors = [quantity.series for quantity in (*WEIGHTS, *GRADIENTS)]
     own = (*scalars, *tensors, *way, *(change.series for change in CHANGES), TRAJECTORY)
@@ -103,6 +109,8 @@ class Observer:
         self._quantities: tuple[Quantity, ...] = WEIGHTS
         self._tracked_views: list[Tensor] = []
         self._before: Before | None = None
+        self._asked: Asked | None = None
+        self._repeat_points = repeat_points(plan.steps) if plan.probes else frozenset()
         self._start: dict[str, Tensor] = {}
         self.last: Step | None = None
         self._keys: tuple[LaneKey, ...] = ()
@@ -178,10 +186,26 @@ class Observer:
         if t in self._sharpness_points:
             for name, value in sharpness(step).items():
                 self._keep(name, t, value)
+        self._probe(step)
         for name, value in step.validation.items():
             self._keep(name, t, value)
         epoch, rest = divmod(t, self._plan.steps_per_epoch)
         return histograms(step, epoch) if not rest and epoch in self._histogram_epochs else None
+
+    def _probe(self, step: Step) -> None:
+        """Ask the last step's batch again, and keep what the answer to this one will be compared with."""
+        if self._asked is not None and step.again is not None:
+            found = step.again()
+            if found:
+                for name, value in answers(self._asked, step.weights, found).items():
+                    self._keep(name, self._asked.step, value)
+        self._asked = None
+        if step.losses is not None and step.index in self._repeat_points:
+            kept = {name: tensor.detach().clone() for name, tensor in step.weights.items()}
+            self._asked = Asked(step.index, kept, step.gradients())
+        if step.branch is not None:
+            for name, value in branch(step.branch()).items():
+                self._keep(name, step.index, value)
 
     def _keep(self, name: str, step: int, value: Tensor) -> None:
         self._pending.setdefault(name, []).append((step, value.detach()))

@@ -129,14 +129,15 @@ class StudyFile:
     def lanes(self) -> pl.DataFrame:
         """A row for each lane: lane, rate, seed, state, steps, stopped_step.
 
-        state is running, finished, stopped (at a loss that is not finite) or interrupted; steps counts the
-        updates done; stopped_step is null but for a stopped lane.
+        state is running, finished, stopped (at a loss that is not finite), left (a search had seen enough of
+        it) or interrupted; steps counts the updates done; stopped_step is null but for a stopped lane.
         """
         state = self.state
         with self._reading():
             steps, stopped = self._progress()
         words = [
             "stopped" if stop is not None
+            else "left" if state == "finished" and self.plan.chosen is not None and done < self.plan.steps
             else "finished" if state == "finished" or done >= self.plan.steps
             else "running" if state == "running"
             else "interrupted"

@@ -1,50 +1,45 @@
 """Curvature: the largest eigenvalue of every lane's Hessian, by Lanczos over Hessian-vector products.
 
-All lanes go through one vectorised product an iteration. Letters: L lanes, N trained parameters, k
-iterations.
+All lanes go through one vectorised product an iteration. Letters: L lanes, N trained parameters.
 """
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lrscope.training.lanczos import ITERATIONS_AT_MOST, Top, lanczos
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
-
-ITERATIONS_AT_MOST = 30
-"""Lanczos needs about 27 products for 5% on a million parameters with 1% chance of failure: J. Kuczynski and
-H. Wozniakowski, SIAM J. Matrix Anal. Appl. 13 (1992), theorem 4.2 with its worst-case spectrum."""
-
-SETTLED = 1e-3
-"""Relative change of the top Ritz value below which, twice in a row, every lane is done."""
+from lrscope.training.preconditioner import preconditioner
 
 EXAMPLES_AT_MOST = 2_048
 """Examples the loss is averaged over. The fewer, the sharper it bends: with 128 about 1.2 times, with 512
 about 1.03 times as much as with all."""
 
-BROKEN_DOWN = 1e-6
-"""A residual so small, relative to the Ritz values, ends the Krylov space: what was found there is exact."""
+FRESH = 0.3
+"""Of the start of a measurement, beside the eigenvector found last: so much of a new direction, lest the old
+one hide that another has become the top."""
 
 
 class Curvature(NamedTuple):
-    """The top of each lane's spectrum.
+    """The top of each lane's spectrum; NaN for a lane whose weights are not finite.
 
     Attributes:
-        sharpness: [L], the largest eigenvalue of the Hessian of the loss; a lower bound. NaN for a lane whose
-            weights are not finite.
-        residual: [L], the norm of H u - sharpness u: some eigenvalue is that near to `sharpness`.
-        products: Hessian-vector products made.
+        plain: of the Hessian H of the loss: the sharpness.
+        preconditioned: of P^-1/2 H P^-1/2, P being what the optimizer divides a gradient by, and H with the
+            weight decay that is added to the gradient; None where the optimizer has no P, or no step has
+            made it yet.
     """
 
-    sharpness: Tensor
-    residual: Tensor
-    products: int
+    plain: Top
+    preconditioned: Top | None
 
 
 class Hessian:
@@ -64,6 +59,10 @@ class Hessian:
         self._examples = examples
         self._shapes = {name: lanes.weights[name].shape[1:] for name in lanes.trained}
         self.size = sum(shape.numel() for shape in self._shapes.values())
+        self._found: dict[tuple[str, int], Tensor] = {}
+        generator = torch.Generator().manual_seed(0)
+        fresh_N = torch.randn(self.size, generator=generator, dtype=torch.float64)
+        self._fresh_N = fresh_N / fresh_N.norm()
 
         def loss(trained: dict[str, Tensor], constants: dict[str, Tensor]) -> Tensor:
             tensors = {Objective.prefix + name: tensor for name, tensor in {**trained, **constants}.items()}
@@ -90,7 +89,10 @@ class Hessian:
         }
 
     def top(self, iterations: int = ITERATIONS_AT_MOST) -> Curvature:
-        """The largest (most positive) eigenvalue of every lane, from the same fixed random start."""
+        """The largest (most positive) eigenvalue of every lane.
+
+        The first time from one random start for all lanes; then from the eigenvector found last.
+        """
         lanes = self._lanes
         everything = [
             tensor.reshape(len(lanes), -1) for tensor in (*lanes.weights.values(), *lanes.buffers.values())
@@ -99,14 +101,37 @@ class Hessian:
         trained = {name: _masked(lanes.weights[name], finite_L) for name in lanes.trained}
         fixed = {name: tensor for name, tensor in lanes.weights.items() if name not in trained}
         constants = {name: _masked(tensor, finite_L) for name, tensor in {**fixed, **lanes.buffers}.items()}
-        some = next(iter(trained.values()))
-        generator = torch.Generator().manual_seed(0)
-        start_N = torch.randn(self.size, generator=generator, dtype=torch.float64)
-        start_LN = (start_N / start_N.norm()).to(some).expand(len(lanes), -1)
+
+        def plain(v_LN: Tensor) -> Tensor:
+            image_LN: Tensor = self._product(trained, constants, v_LN)
+            return image_LN
+
+        found = self._top("plain", plain, finite_L, iterations)
+        divided = preconditioner(lanes)
+        if divided is None:
+            return Curvature(found, None)
+        root_LN, decay_LN = divided
+        known_L = finite_L & torch.isfinite(root_LN).all(dim=1)
+        root_LN = _masked(root_LN, known_L)
+        added_LN = decay_LN * root_LN.square()
+
+        def preconditioned(v_LN: Tensor) -> Tensor:
+            return root_LN * plain(root_LN * v_LN) + added_LN * v_LN
+
+        return Curvature(found, self._top("preconditioned", preconditioned, known_L, iterations))
+
+    def _top(self, name: str, product: Callable[[Tensor], Tensor], known_L: Tensor, iterations: int) -> Top:
+        """The top of one kind of matrix, hidden where a lane has none."""
+        some = self._lanes.weights[self._lanes.trained[0]]
+        fresh_N = self._fresh_N.to(some)
+        # By lane: some may have left since.
+        names = [(name, key.lane) for key in self._lanes.keys]
+        starts = [self._found[one] + FRESH * fresh_N if one in self._found else fresh_N for one in names]
         with _twice_differentiable():
-            found = lanczos(lambda v_LN: self._product(trained, constants, v_LN), start_LN, iterations)
-        hidden = torch.where(finite_L, 0.0, torch.nan).to(found.sharpness)
-        return Curvature(found.sharpness + hidden, found.residual + hidden, found.products)
+            found = lanczos(product, functional.normalize(torch.stack(starts)), iterations)
+        self._found.update(zip(names, found.vector.unbind(), strict=True))
+        hidden_L = torch.where(known_L, 0.0, torch.nan)
+        return found._replace(value=found.value + hidden_L, residual=found.residual + hidden_L)
 
 
 def _masked(tensor: Tensor, finite_L: Tensor) -> Tensor:
@@ -121,52 +146,3 @@ def _twice_differentiable() -> Iterator[None]:
     """The fast attention kernels have no second derivative."""
     with sdpa_kernel(SDPBackend.MATH):
         yield
-
-
-def lanczos(product: Any, start_LN: Tensor, iterations: int) -> Curvature:
-    """The largest eigenvalue of L symmetric matrices [N, N] at once, with full reorthogonalisation.
-
-    The tridiagonal matrix of the Krylov space has its top Ritz value t and vector s; the residual is
-    |beta_k s_k| (B. N. Parlett, The Symmetric Eigenvalue Problem, section 13.2).
-
-    Args:
-        product: [L, N] -> [L, N], each lane's matrix times its vector.
-        start_LN: unit vectors.
-        iterations: at most so many products.
-    """
-    lanes, size = start_LN.shape
-    steps = min(iterations, size)
-    basis = start_LN.new_zeros(steps, lanes, size)
-    diagonal = torch.zeros(lanes, steps, dtype=torch.float64, device=start_LN.device)
-    beside = torch.zeros(lanes, steps, dtype=torch.float64, device=start_LN.device)
-    vector, alive_L = start_LN, torch.ones(lanes, dtype=torch.bool, device=start_LN.device)
-    settled, top, residual = 0, diagonal[:, 0], diagonal[:, 0]
-    products = 0
-    for k in range(steps):
-        basis[k] = vector
-        image = product(vector)
-        products += 1
-        alpha = (image.double() * vector.double()).sum(dim=1)
-        # A lane whose space is exhausted repeats its first Rayleigh quotient, which never is above the top.
-        diagonal[:, k] = torch.where(alive_L, alpha, diagonal[:, 0])
-        for _ in range(2):  # twice is enough
-            overlaps = torch.einsum("kln,ln->kl", basis[: k + 1], image)
-            image = image - torch.einsum("kl,kln->ln", overlaps, basis[: k + 1])
-        beta = torch.linalg.vector_norm(image, dim=1).double()
-        previous = top
-        values, vectors = torch.linalg.eigh(_tridiagonal(diagonal[:, : k + 1], beside[:, :k]))
-        top = values[:, -1]
-        alive_L = alive_L & (beta > BROKEN_DOWN * values.abs().amax(dim=1)) & torch.isfinite(beta)
-        residual = torch.where(alive_L, (beta * vectors[:, -1, -1]).abs(), 0.0)
-        quiet = (top - previous).abs() <= SETTLED * top.abs()
-        settled = settled + 1 if k and bool((quiet | ~alive_L).all()) else 0
-        if settled == 2 or not bool(alive_L.any()) or k == steps - 1:
-            break
-        beside[:, k] = torch.where(alive_L, beta, 0.0)
-        safe = torch.where(alive_L, beta, 1.0).to(image)
-        vector = torch.where(alive_L.unsqueeze(1), image / safe.unsqueeze(1), 0.0)
-    return Curvature(top, residual, products)
-
-
-def _tridiagonal(diagonal: Tensor, beside: Tensor) -> Tensor:
-    return torch.diag_embed(diagonal) + torch.diag_embed(beside, 1) + torch.diag_embed(beside, -1)

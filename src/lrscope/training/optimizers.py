@@ -170,7 +170,9 @@ def use_fused_kernel(optimizer: Optimizer) -> None:
 
 
 def _fits_fused(param: Tensor) -> bool:
-    return param.is_floating_point() and param.device.type in ("cpu", "cuda")
+    # In half precision the CPU kernels are not the same update: that of SGD loses it for 16 elements and more
+    # (measured with torch 2.13), that of Adam rounds elsewhere.
+    return param.dtype in (torch.float32, torch.float64) and param.device.type in ("cpu", "cuda")
 
 
 class LaneOptimizers:

@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import functools
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from lrscope.plan import GRADIENTS, LaneKey, Plan
 from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, validation_batches
+from lrscope.training.branch import branch_steps, branched
 from lrscope.training.course import Course
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings, dry_run
@@ -26,6 +29,7 @@ from lrscope.training.nudged_lanes import Scratch, descend, from_scratch
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import describe, schedule_by_name
 from lrscope.training.random_state import Stream
+from lrscope.training.repeat import Repeat, repeat_points
 from lrscope.training.separate import Separate
 from lrscope.training.step import Step
 from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
@@ -92,21 +96,24 @@ class Run:
         elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
         surviving: Surviving | None = None
 
+        def together(drawn_from: dict[int, Stream], *, capture: bool = False) -> Together:
+            return Together(
+                objective,
+                lanes,
+                seeds,
+                drawn_from,
+                draws=findings.draws,
+                shared_batch=self._batches.shared,
+                stackable=self._batches.stackable and elements * len(lanes) <= LANE_BATCH_ELEMENTS,
+                capture=capture,
+            )
+
         def ways() -> Gradients:
             nonlocal surviving
             separate = Separate(problem, lanes, seeds, streams, draws=findings.draws, device=self._device)
             gradients: Gradients = separate
             if findings.together:
-                gradients = Together(
-                    objective,
-                    lanes,
-                    seeds,
-                    streams,
-                    draws=findings.draws,
-                    shared_batch=self._batches.shared,
-                    stackable=self._batches.stackable and elements * len(lanes) <= LANE_BATCH_ELEMENTS,
-                    capture=findings.capturable,
-                )
+                gradients = together(streams, capture=findings.capturable)
             if surviving is None:
                 surviving = Surviving(gradients, separate, lanes)
                 surviving.notes = self.notes
@@ -126,10 +133,17 @@ class Run:
         hessian = None
         if plan.curvature_examples is not None:
             hessian = Hessian(objective, lanes, self._batches.some(plan.curvature_examples))
-        batches = self._batches.steps(seeds, plan.epochs, [streams[seed] for seed in seeds])
+        further = branch_steps(plan.steps) if plan.probes and plan.schedule is None else 0
+        epochs = plan.epochs + -(-further // plan.steps_per_epoch)
+        source = self._batches.steps(seeds, epochs, [streams[seed] for seed in seeds])
+        batches = itertools.islice(source, plan.steps)
 
         def due(step: int) -> bool:
             return step % plan.steps_per_epoch == 0 or step in validate_at
+
+        def branch(gradients: Gradients) -> Tensor:
+            clip = None if plan.clip_norm is None else functools.partial(gradients.clip, plan.clip_norm)
+            return branched(lanes, gradients, clip, source, further)
 
         top = None if hessian is None else hessian.top
         if self._scratch is not None:
@@ -150,6 +164,8 @@ class Run:
             validate=validate,
             validate_at=due,
             curvature=top,
+            repeat=Repeat(together, lanes, streams, repeat_points(plan.steps)) if plan.probes else None,
+            branch=branch if further else None,
         )
 
     def losses_of(self, weights: Mapping[str, Tensor]) -> Tensor:
@@ -186,6 +202,7 @@ def prepare(
     device: str = "cpu",
     curvature: bool | None = None,
     gradient: str = "autograd",
+    probes: bool = False,
 ) -> Run:
     """Check that everything fits, find out how lanes can run, and write down the plan.
 
@@ -198,6 +215,8 @@ def prepare(
         curvature: whether to measure the top of every lane's Hessian along the way; None measures it where it
             costs next to nothing: a tiny model trained on all examples at once.
         gradient: one of `GRADIENTS`.
+        probes: whether to ask about 20 batches again after their update, and to go on a little at a fifth of
+            the rate in the end.
 
     Raises:
         UsageError: too many lanes, no such device, or no such gradient.
@@ -261,6 +280,10 @@ def prepare(
         plan = dataclasses.replace(
             plan, curvature_examples=min(EXAMPLES_AT_MOST, batches.size or batches.batch_size)
         )
+    if probes and not (findings.together and gradient == "autograd"):
+        reason = findings.reason if gradient == "autograd" else "they ask autograd for gradients"
+        raise UsageError(f"probes need lanes in one pass; {reason}: leave out --probes")
+    plan = dataclasses.replace(plan, probes=bool(probes))
     count = len(plan.lanes)
     how = f"{count} lanes in one pass" if count > 1 else "1 lane"
     scratch = None

@@ -28,6 +28,10 @@ class Step:
         rates: gives the learning rate of each lane for the update that follows.
         rounded: gives name -> bool [L, ...], where a measured derivative reads 0 because weight + nudge
             rounds to the weight; nothing where gradients are exact.
+        again: gives name -> [L, ...], the gradients at w_t of the batch of the step before, drawn with the
+            same random numbers; None where they are not wanted. Nothing of training is moved by it.
+        branch: of the last point, gives the losses [n, L] of going on a little at a fifth of the rate; None
+            where that is not wanted. Weights and buffers are put back.
     """
 
     index: int
@@ -39,3 +43,5 @@ class Step:
     rates: Callable[[], list[float]]
     curvature: Callable[[], Curvature] | None = None
     rounded: Callable[[], dict[str, Tensor]] = dict
+    again: Callable[[], dict[str, Tensor]] | None = None
+    branch: Callable[[], Tensor] | None = None

@@ -1,5 +1,6 @@
 """The training loop: a generator of Steps. Recording pulls; nothing is called back."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from lrscope.errors import TrainingError
 from lrscope.training.curvature import Curvature
 from lrscope.training.lanes import Lanes
+from lrscope.training.repeat import Repeat
 from lrscope.training.separate import Separate
 from lrscope.training.step import Step
 
@@ -37,6 +39,8 @@ def train(
     validate: Callable[[], dict[str, Tensor]],
     validate_at: Callable[[int], bool],
     curvature: Callable[[], Curvature] | None = None,
+    repeat: Repeat | None = None,
+    branch: Callable[[Gradients], Tensor] | None = None,
 ) -> Iterator[Step]:
     """Train all lanes, yielding each point before its update and, last, the point after the last update.
 
@@ -52,18 +56,29 @@ def train(
         validate: name -> [L].
         validate_at: whether to validate at a step; at the last it is done anyway.
         curvature: gives the top of each lane's Hessian.
+        repeat: asks batches again after their update.
+        branch: goes on at a fifth of the rate once training is over.
     """
     index = 0
     gradients = ways()
     for batch in batches:
         validation = validate() if validate_at(index) else {}
+        again = repeat.before(index, batch) if repeat is not None else None
         losses_L = gradients(batch)
         if lanes.retired:
             losses_L = losses_L.index_fill(
                 0, torch.tensor(sorted(lanes.retired), device=losses_L.device), torch.nan
             )
         yield Step(
-            index, lanes.keys, losses_L, lanes.weights, lanes.gradients, validation, lanes.rates, curvature
+            index,
+            lanes.keys,
+            losses_L,
+            lanes.weights,
+            lanes.gradients,
+            validation,
+            lanes.rates,
+            curvature,
+            again=again,
         )
         if index % CHECK_EVERY == 0 and not bool(torch.isfinite(losses_L).any()):
             return
@@ -73,7 +88,18 @@ def train(
         index += 1
         if lanes.narrow():
             gradients = ways()
-    yield Step(index, lanes.keys, None, lanes.weights, lanes.gradients, validate(), lanes.rates, curvature)
+    yield Step(
+        index,
+        lanes.keys,
+        None,
+        lanes.weights,
+        lanes.gradients,
+        validate(),
+        lanes.rates,
+        curvature,
+        again=repeat.before(index) if repeat is not None else None,
+        branch=None if branch is None else functools.partial(branch, gradients),
+    )
 
 
 class Surviving:

@@ -1,0 +1,286 @@
+"""Best rate against budget: which rate would have been best, had all lanes ended earlier.
+
+A lane at a constant rate, cut at a step, is the shorter run. Where the best rate falls as runs grow longer,
+a longer run than this study wants a lower rate than this study recommends.
+"""
+
+import math
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.inline import inline, mark_of
+from lrscope.charts.lines import Size
+from lrscope.charts.names import rate_labels
+from lrscope.charts.outcomes import recorded
+from lrscope.charts.panels import haloed, upright
+from lrscope.charts.plate import Words, finished, nothing
+from lrscope.charts.scales import RATE_TICK, STEP_TICK, Span, rate_span
+from lrscope.charts.theme import Theme
+from lrscope.diagnosis.thresholds import DEFAULT
+
+SCHEMA: dict[str, pl.DataType] = {
+    "kind": pl.Utf8(),
+    "steps": pl.Int64(),
+    "seed": pl.Int64(),
+    "rate": pl.Float64(),
+    "label": pl.Utf8(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+    "value": pl.Float64(),
+    "objective": pl.Utf8(),
+    "slope": pl.Float64(),
+    "note": pl.Utf8(),
+}
+
+HORIZONS = 6
+"""Lengths of runs, each half of the next."""
+
+_SIZE = Size(width=560, height=280)
+
+_VALUES = {"lane": pl.Int64, "rate": pl.Float64, "seed": pl.Int64, "steps": pl.Int64, "value": pl.Float64}
+
+
+def frame(study: Readable) -> pl.DataFrame:
+    """The best rate of runs of several lengths. Columns as `SCHEMA`.
+
+    Rows of kind "best": the rate with the lowest mean over seeds after so many steps, and in low .. high the
+    rates beside it that are as good: that miss at most `Thresholds.regret` of what the best one learned. Of
+    kind "seed": the best rate of each seed alone, where there are several. Of kind "fit": the best between
+    the tested rates, as the recommendation has it, with its `slope` of log rate over log steps.
+    """
+    advice = study.recommendation()
+    if recorded(study, "val_loss") and "training" not in advice.objective:
+        early = "best" in advice.objective
+        objective = "best validation loss" if early else "final validation loss"
+        values, start = _validation(study, best=early)
+    else:
+        objective = "final training loss"
+        values, start = _training(study)
+    rates = values["rate"].unique().sort()
+    if not values.height or len(rates) < 2:
+        return pl.DataFrame(schema=SCHEMA)
+    rows = []
+    for (steps,), lanes in values.sort("steps").group_by("steps", maintain_order=True):
+        # A rate of which a seed broke is not the best; one that has lanes of fewer seeds is no equal.
+        whole = lanes.group_by("rate").agg(
+            pl.col("value").mean(), pl.len(), sound=pl.col("value").is_not_null().all()
+        )
+        whole = whole.filter(pl.col("sound") & (pl.col("len") == pl.col("len").max())).sort("rate")
+        best = _best(whole["rate"].to_list(), whole["value"].to_list(), start)
+        if best is None:
+            continue
+        rows.append({"kind": "best", "steps": steps, **best})
+        seeds = lanes.drop_nulls("value").partition_by("seed", as_dict=True)
+        for (seed,), own in seeds.items() if len(seeds) > 1 else ():
+            alone = _best(own["rate"].to_list(), own["value"].to_list(), start)
+            rows += [{"kind": "seed", "steps": steps, "seed": seed, **alone}] if alone else []
+    if not rows:
+        return pl.DataFrame(schema=SCHEMA)
+    # The recommendation knows the best rate between the tested ones; None where that says nothing.
+    told = getattr(advice, "horizon", None)
+    slope = None if told is None else float(told.slope)
+    if told is not None:
+        pairs = zip(told.steps, told.rates, strict=True)
+        rows += [{"kind": "fit", "steps": steps, "rate": rate} for steps, rate in pairs]
+    found = pl.DataFrame(rows, schema={name: SCHEMA[name] for name in SCHEMA if name in _ROW})
+    labels = rate_labels(study.plan.rates)
+    return found.with_columns(
+        label=pl.col("rate").replace_strict(labels, default="", return_dtype=pl.Utf8()),
+        objective=pl.lit(objective),
+        slope=pl.lit(slope),
+        note=pl.lit(_note(found, study)),
+    ).select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+
+
+_ROW = ("kind", "steps", "seed", "rate", "low", "high", "value")
+
+
+def _validation(study: Readable, *, best: bool) -> tuple[pl.DataFrame, float]:
+    """The validation loss of every lane at each horizon, or its best up to there; and before training."""
+    found = study.scalars("val_loss").sort("lane", "step")
+    start = found.filter(pl.col("step") == 0)["value"].median()
+    measured = found.filter(pl.col("step") > 0)
+    if best:
+        measured = measured.with_columns(pl.col("value").cum_min().over("lane"))
+    steps = measured["step"].unique().sort().to_list()
+    last = steps[-1] if steps else 0
+    chosen = {
+        max(step for step in steps if step <= max(last / 2**k, steps[0])) for k in range(HORIZONS) if steps
+    }
+    rows = measured.filter(pl.col("step").is_in(sorted(chosen)))
+    return rows.select("lane", "rate", "seed", steps="step", value="value"), _number(start)
+
+
+def _training(study: Readable) -> tuple[pl.DataFrame, float]:
+    """The mean training loss of every lane over the last tenth before each horizon, an epoch at most."""
+    if not recorded(study, "loss"):
+        return pl.DataFrame(schema=_VALUES), math.nan
+    found = study.scalars("loss")
+    last = int(study.lanes["steps"].max() or 0)  # type: ignore[arg-type]
+    start = _number(found.filter(pl.col("step") == 0)["value"].median())
+    parts = []
+    for horizon in sorted({last // 2**k for k in range(HORIZONS)} - {0}):
+        window = max(1, min(study.plan.steps_per_epoch, horizon // 10))
+        inside = pl.col("step").is_between(horizon - window, horizon, closed="left")
+        there = pl.when(pl.col("value").is_not_null().all() & (pl.len() == window)).then(
+            pl.col("value").mean()
+        )
+        rows = found.filter(inside).group_by("lane", "rate", "seed").agg(value=there)
+        # A lane that stopped before is one without a value, not one that was never there.
+        lanes = study.lanes.select("lane", "rate", "seed").join(
+            rows.select("lane", "value"), on="lane", how="left"
+        )
+        parts.append(lanes.with_columns(steps=pl.lit(horizon)))
+    every = pl.concat(parts) if parts else pl.DataFrame(schema=_VALUES)
+    return every.select(pl.col(name).cast(dtype) for name, dtype in _VALUES.items()), start
+
+
+def _best(rates: list[float], values: list[float], start: float) -> dict[str, float] | None:
+    """The rate with the lowest value, those beside it that are as good; None where nothing was learned."""
+    if not values:
+        return None
+    order = np.argsort(rates)
+    rate_R, value_R = np.array(rates)[order], np.array(values)[order]
+    best = int(np.argmin(value_R))
+    learned = start - float(value_R[best])
+    if not learned > 0:
+        return None
+    as_good = value_R - value_R[best] <= DEFAULT.regret * learned
+    low = high = best
+    while low > 0 and as_good[low - 1]:
+        low -= 1
+    while high < len(rate_R) - 1 and as_good[high + 1]:
+        high += 1
+    return {
+        "rate": float(rate_R[best]),
+        "low": float(rate_R[low]),
+        "high": float(rate_R[high]),
+        "value": float(value_R[best]),
+    }
+
+
+def _note(found: pl.DataFrame, study: Readable) -> str:
+    notes = ["Bars: rates as good."]
+    if (found["kind"] == "fit").any():
+        notes.append("Dashed: fitted to the best between the tested rates (squares).")
+    if (found["kind"] == "seed").any():
+        notes.append("Small circles: each seed alone.")
+    best = found.filter(pl.col("kind") == "best")["rate"]
+    if best.is_in([min(study.plan.rates), max(study.plan.rates)]).any():
+        notes.append("Some are the lowest or the highest rate tested: the best may lie beyond.")
+    if study.plan.schedule:
+        notes.append(
+            f"Cut short, a schedule ({study.plan.schedule}) is not that of a shorter run: take it as a hint."
+        )
+    return " ".join(notes)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
+    """Best rate over steps on log axes, the rates as good as bars, each seed's best, and the fitted line."""
+    why = "Fewer than two rates have learned anything yet."
+    words = Words(HORIZON.title, HORIZON.question, why)
+    if not frame.height:
+        return nothing(theme, words)
+    size = theme.fitted(_SIZE)
+    y = rate_span(np.concatenate([frame[name].drop_nulls().to_numpy() for name in ("rate", "low", "high")]))
+    y = y.with_room(above=0.12, below=0.06)
+    steps = np.unique(frame["steps"].to_numpy()).astype(float)
+    across = Span(float(steps[0]) / 1.25, float(steps[-1]) * 1.25, "log")
+    x_axis = {
+        "values": steps.tolist(),
+        "labelExpr": STEP_TICK,
+        "title": "length of the run, optimiser steps (log)",
+    }
+    x = alt.X("steps:Q", scale=across.scale, axis=x_axis)
+    axis = {**upright("best learning rate (log)", y), "labelExpr": RATE_TICK}
+
+    def up(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", scale=y.scale, axis=axis)
+
+    best = frame.filter(pl.col("kind") == "best").sort("steps")
+    objective = str(frame["objective"][0])
+    rows = [
+        {
+            "steps": row["steps"],
+            "rate": row["rate"],
+            "label": row["label"],
+            # A bar for one rate alone is still long enough to see.
+            "low": row["low"] / 1.04,
+            "high": row["high"] * 1.04,
+            "value": float(f"{row['value']:.4g}"),
+        }
+        for row in best.iter_rows(named=True)
+    ]
+    tooltip = [
+        alt.Tooltip("steps:Q", title="steps"),
+        alt.Tooltip("label:N", title="best rate"),
+        alt.Tooltip("value:Q", title=objective, format=".4~g"),
+    ]
+    bar = mark_of("rule", color=theme.good, strokeWidth=9, opacity=0.25, strokeCap="round")
+    dot = mark_of("point", filled=True, size=80, color=theme.good, stroke=theme.background, strokeWidth=1)
+    layers = [
+        alt.Chart(inline(rows), mark=bar).encode(x=x, y=up("low"), y2="high:Q"),
+        *_seeds(frame, theme, x, up),
+        alt.Chart(inline(rows), mark=mark_of("line", color=theme.text, strokeWidth=1.3)).encode(
+            x=x, y=up("rate")
+        ),
+        *_fit(frame, theme, x, up),
+        alt.Chart(inline(rows), mark=dot).encode(x=x, y=up("rate"), tooltip=tooltip),
+    ]
+    drawing = alt.LayerChart(layer=layers, width=size.width, height=size.height)
+    about = (
+        f"Chart on log axes: the best learning rate by {objective} for runs of {best.height} lengths, "
+        f"{best['steps'][0]} to {best['steps'][-1]} steps: {best['label'][0]} to {best['label'][-1]}."
+    )
+    return finished(drawing, theme, words._replace(about=about, note=str(frame["note"][0])))
+
+
+def _seeds(frame: pl.DataFrame, theme: Theme, x: alt.X, up: Any) -> list[alt.Chart]:
+    rows = frame.filter(pl.col("kind") == "seed").select("steps", "rate", "label", "seed")
+    if not rows.height:
+        return []
+    tooltip = [
+        alt.Tooltip("steps:Q", title="steps"),
+        alt.Tooltip("label:N", title="best rate"),
+        alt.Tooltip("seed:Q", title="seed"),
+    ]
+    ring = mark_of("point", size=28, color=theme.muted, strokeWidth=1, opacity=0.8)
+    return [alt.Chart(inline(rows.to_dicts()), mark=ring).encode(x=x, y=up("rate"), tooltip=tooltip)]
+
+
+def _fit(frame: pl.DataFrame, theme: Theme, x: alt.X, up: Any) -> list[alt.Chart]:
+    """The best between the tested rates at the longest horizons, and the line fitted to it."""
+    points = frame.filter(pl.col("kind") == "fit").sort("steps").select("steps", "rate")
+    slope = frame["slope"][0]
+    if slope is None or not points.height:
+        return []
+    middle = np.log(points["steps"].to_numpy()).mean(), np.log(points["rate"].to_numpy()).mean()
+    ends = [int(points["steps"][0]), int(points["steps"][-1])]
+    rows = [{"steps": end, "rate": math.exp(middle[1] + slope * (math.log(end) - middle[0]))} for end in ends]
+    square = mark_of("point", shape="square", size=45, color=theme.muted, strokeWidth=1.3)
+    line = mark_of("line", color=theme.muted, strokeDash=[5, 4], strokeWidth=1.4)
+    slope = 0.0 if abs(slope) < 0.005 else slope
+    place = {"text": f"slope {slope:.2g}", "align": "right", "baseline": "top", "fontStyle": "italic"}
+    corner: dict[str, Any] = {"x": alt.value("width"), "y": alt.value(2)}
+    return [
+        alt.Chart(inline(rows), mark=line).encode(x=x, y=up("rate")),
+        alt.Chart(inline(points.to_dicts()), mark=square).encode(x=x, y=up("rate")),
+        *haloed(alt.Chart(inline([{}])), theme, theme.muted, place, **corner),
+    ]
+
+
+HORIZON = Chart(
+    "horizon",
+    "Best rate against budget",
+    "Does the best rate change as runs grow longer?",
+    frame,
+    draw,
+)

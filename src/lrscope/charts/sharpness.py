@@ -1,0 +1,123 @@
+"""Sharpness: how far each lane is from its limit of stability, over training."""
+
+import polars as pl
+
+from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.line_panels import Level, draw_lines
+from lrscope.charts.lines import SCHEMA, Size, line_frame
+from lrscope.charts.outcomes import judged_lanes, recorded
+from lrscope.charts.plate import Words, nothing
+from lrscope.charts.theme import Theme
+from lrscope.diagnosis.limits import DIVIDING, large_batch, stability_limit
+from lrscope.plan import Plan
+
+_SIZE = Size(width=760, height=320)
+
+_RATIO = "rate over its limit"
+_PLAIN = "sharpness (largest eigenvalue of the Hessian)"
+
+
+def frame(study: Readable) -> pl.DataFrame:
+    """The rate over the limit that the sharpness of the moment sets, columns as `lines.SCHEMA`.
+
+    The sharpness itself for an optimizer whose limit is not known. What is not positive, a direction that
+    bends down, has no limit and is left out.
+    """
+    plan = study.plan
+    which = "preconditioned_sharpness" if plan.optimizer in DIVIDING else "sharpness"
+    if not recorded(study, which):
+        return pl.DataFrame(schema=SCHEMA)
+    limited = stability_limit(plan.optimizer, plan.optimizer_options, 1.0) is not None
+    points = study.scalars(which).filter(pl.col("value").is_finite())
+    if limited:
+        points = _rates(study, points).with_columns(
+            value=pl.struct("now", "value").map_elements(
+                lambda row: _ratio(plan, row["now"], row["value"]), return_dtype=pl.Float64
+            )
+        )
+    points = points.filter(pl.col("value") > 0).select(
+        "lane",
+        "step",
+        "value",
+        panel=0,
+        panel_title=pl.lit(""),
+        axis=pl.lit(_RATIO if limited else _PLAIN),
+    )
+    note = " ".join(part for part in (_measured(study, which), _meaning(plan, limited)) if part)
+    return line_frame(points, judged_lanes(study), size=_SIZE, note=note)
+
+
+def _ratio(plan: Plan, rate: float, sharpness: float) -> float | None:
+    limit = stability_limit(plan.optimizer, plan.optimizer_options, sharpness)
+    return None if limit is None else rate / limit
+
+
+def _rates(study: Readable, points: pl.DataFrame) -> pl.DataFrame:
+    """Points with the rate of the moment, `now`: that of the lane, or what a schedule made of it last."""
+    if not recorded(study, "learning_rate"):
+        return points.with_columns(now=pl.col("rate"))
+    scheduled = study.scalars("learning_rate").select("lane", "step", now="value").sort("step")
+    joined = points.sort("step").join_asof(scheduled, on="step", by="lane", check_sortedness=False)
+    return joined.with_columns(pl.col("now").fill_null(pl.col("rate")))
+
+
+def _measured(study: Readable, which: str) -> str:
+    """How it was measured, and how well."""
+    stem = "preconditioned" if which.startswith("preconditioned") else which
+    names = (which, f"{stem}_residual", f"{stem}_products")
+    if not all(recorded(study, name) for name in names):
+        return ""
+    columns = [study.scalars(name).select("lane", "step", pl.col("value").alias(name)) for name in names]
+    known = columns[0].join(columns[1], on=("lane", "step")).join(columns[2], on=("lane", "step"))
+    known = known.filter(pl.all_horizontal(pl.col(*names).is_finite()) & (pl.col(which) != 0))
+    if not known.height:
+        return ""
+    shares = (known[names[1]] / known[which].abs()).to_numpy()
+    products = known[names[2]].to_numpy()
+    low, high, examples = int(products.min()), int(products.max()), study.plan.curvature_examples
+    of = f" on {examples:,} examples" if examples else ""
+    taken = str(low) if low == high else f"{low} to {high}"
+    return (
+        f"Lanczos{of}, {known['step'].n_unique()} times, {taken} products each; "
+        f"its residual at most {shares.max():.1%} of the eigenvalue."
+    )
+
+
+def _meaning(plan: Plan, limited: bool) -> str:
+    """What the limit means here, where it is not the plain one."""
+    if not limited:
+        return f"For {plan.optimizer} no limit is known."
+    if not large_batch(plan):
+        return "The limit is that of all examples: in small batches a rate far below it may be too high."
+    if plan.optimizer in DIVIDING:
+        return "Such optimizers sit at the limit at good rates too."
+    return ""
+
+
+def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
+    """One panel, log axis, with a rule at the limit."""
+    why = "No sharpness: it is measured on request, with --curvature or curvature=True."
+    words = Words(SHARPNESS.title, SHARPNESS.question, why)
+    if not frame.height:
+        return nothing(theme, words)
+    lanes, axis = frame["lane"].n_unique(), str(frame["axis"][0])
+    about = f"Line chart: {axis} against optimiser step for {lanes} lanes, coloured by learning rate."
+    return draw_lines(
+        frame,
+        theme,
+        words._replace(about=about),
+        size=_SIZE,
+        step_title="optimiser step",
+        room=30.0,
+        log=True,
+        level=Level(1.0, "limit") if axis == _RATIO else None,
+    )
+
+
+SHARPNESS = Chart(
+    "sharpness",
+    "Sharpness and stability",
+    "How near is each rate to the limit that the curvature of the moment sets?",
+    frame,
+    draw,
+)

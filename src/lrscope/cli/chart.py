@@ -1,0 +1,99 @@
+"""`lrscope chart`: one chart of a study as a figure, for a paper or a slide."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lrscope.cli.destination import check_report
+from lrscope.cli.door import Command
+from lrscope.cli.options import positive
+from lrscope.cli.report import written
+from lrscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from lrscope.charts.chart import Chart  # it loads altair
+
+
+@click.command(
+    "chart",
+    cls=Command,
+    short_help="Save one chart of a study as a figure.",
+    examples=(
+        ("lrscope chart digits.lrscope valley -o valley.pdf --width 84mm", "a figure one column wide"),
+        ("lrscope chart digits.lrscope loss -o loss.png --width 1200px --theme dark", "for a slide"),
+        ("lrscope chart digits.lrscope histogram -o histogram.html", "with its slider"),
+    ),
+)
+@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("name")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The figure: .pdf, .svg, .png, .html or .json (Vega-Lite). [default: STUDY-NAME.pdf]",
+)
+@click.option("--width", metavar="LENGTH", help="Of the whole figure: 84mm, 8.4cm, 3.3in, 900px.")
+@click.option("--height", metavar="LENGTH", help="Of the whole figure. [default: what looks well]")
+@click.option("--theme", type=click.Choice(("light", "dark")), default="light", show_default=True)
+@click.option(
+    "--dpi",
+    callback=positive,
+    metavar="NUMBER",
+    help="Dots per inch of a PNG. [default: 300; where a size is in px, a dot a px]",
+)
+@click.option(
+    "--title/--no-title", default=True, help="With its title and question, or without, for a caption."
+)
+def chart_command(
+    study: Path,
+    name: str,
+    out: Path | None,
+    width: str | None,
+    height: str | None,
+    theme: str,
+    dpi: float | None,
+    title: bool,
+) -> None:
+    """Save the chart NAME of STUDY as a figure of exactly the size asked for, with letters of 7 to 10 points.
+
+    An unknown NAME tells which charts there are.
+    """
+    from lrscope.outlets.figure_file import dots_per_inch, figure_bytes, figure_format, save_figure
+    from lrscope.outlets.lengths import read_length
+
+    wide = None if width is None else read_length(width, "--width")
+    high = None if height is None else read_length(height, "--height")
+    path = study.with_name(f"{study.stem}-{name}.pdf") if out is None else out
+    to = figure_format(path)
+    chosen = _chart(name)
+    check_report("-o", path)
+
+    from lrscope.charts import THEMES
+    from lrscope.charts.snapshot import Snapshot
+    from lrscope.outlets.figure import figure
+    from lrscope.study import open_study
+
+    look = next(one for one in THEMES if one.name == theme)
+    # A px of a PNG is a dot of it; elsewhere it is 1/96 inch.
+    scale = 96 / dots_per_inch(wide, high, dpi) if to == "png" else 1.0
+    sizes = [
+        None if one is None else one.number * scale if one.unit == "px" else one.pixels
+        for one in (wide, high)
+    ]
+    with open_study(study) as opened:
+        frame = chosen.frame(Snapshot(opened))
+    made = figure(chosen, frame, look, width=sizes[0], height=sizes[1], titled=title)
+    save_figure(figure_bytes(made, to, width=wide, height=high, dpi=dpi), path)
+    millimetres = " x ".join(f"{size / 96 * 25.4:.0f}" for size in (made.width, made.height))
+    click.echo(f"{written('figure', path)[:-1]}, {millimetres} mm)", err=True)
+
+
+def _chart(name: str) -> "Chart":
+    from lrscope.charts import CHARTS
+
+    for chart in CHARTS:
+        if chart.name == name:
+            return chart
+    raise UsageError(f"there is no chart {name!r}; there are {', '.join(chart.name for chart in CHARTS)}")

@@ -1,0 +1,134 @@
+"""`lrscope find`: spend a budget of training runs on finding the rate to use."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import click
+
+from lrscope.cli.door import Command
+from lrscope.cli.keeping import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
+from lrscope.cli.options import count, positive
+from lrscope.cli.problem_options import (
+    BATCH_SIZE,
+    CLIP_NORM,
+    DATA,
+    DEVICE,
+    EPOCHS,
+    JSON,
+    OPT,
+    OPTIMIZER,
+    PROBLEM,
+    QUIET,
+    SCHEDULE,
+    read_choice,
+)
+from lrscope.cli.show import print_study
+
+
+@click.command(
+    "find",
+    cls=Command,
+    short_help="Find the rate to use, within a budget of training runs.",
+    examples=(
+        ("lrscope find digits", "the rate, its interval, the margin to the first rate that fails"),
+        ("lrscope find digits --budget 16 --report digits.html", "more certain, and a page of charts"),
+        ("lrscope find mine.py:problem --objective accuracy", "your own problem, by a metric of its own"),
+        ("lrscope find digits --json -q | jq .recommendation.rate", "the rate alone"),
+    ),
+)
+@PROBLEM
+@click.option(
+    "--budget",
+    callback=positive,
+    default="8",
+    show_default=True,
+    metavar="RUNS",
+    help="What it may cost, in full training runs; all lanes are counted.",
+)
+@click.option(
+    "--objective",
+    metavar="NAME",
+    help="val-loss, train-loss or a metric of the problem, at the end of training. "
+    "[default: val-loss where there are validation data]",
+)
+@click.option("--seed", callback=count(0), default="0", show_default=True, metavar="N", help="Of the search.")
+@EPOCHS
+@BATCH_SIZE
+@OPTIMIZER
+@OPT
+@SCHEDULE
+@CLIP_NORM
+@DEVICE
+@DATA
+@OUT
+@OVERWRITE
+@REPORT
+@JSON
+@QUIET
+def find_command(
+    problem: str,
+    budget: float,
+    objective: str | None,
+    seed: int,
+    epochs: int | None,
+    batch_size: int | None,
+    optimizer: str | None,
+    opt: tuple[str, ...],
+    schedule: str | None,
+    clip_norm: float | None,
+    device: str,
+    data: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Find the learning rate to use for PROBLEM, within a budget.
+
+    Lanes first run a short way at rates half a decade apart; the better ones run on, rates around the best
+    are added, and only few run to the end, on more than one seed.
+    """
+    choice = read_choice(
+        problem, data=data, optimizer=optimizer, opt=opt, batch_size=batch_size, clip_norm=clip_norm
+    )
+    check_files(out, report, overwrite=overwrite)
+    before = stamp(out)
+
+    def say(words: str, spent: float) -> None:
+        if not quiet:
+            click.echo(f"{spent:5.2f} of {budget:g} runs spent: {words}", err=True)
+
+    # What a user's model prints goes to standard error: standard output is for results, and may be JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            loaded = choice.load()
+            for note in loaded.notes if not quiet else ():
+                click.echo(note, err=True)
+
+            from lrscope.finding import search
+
+            study = search(
+                loaded,
+                budget,
+                seed,
+                objective=objective,
+                epochs=epochs,
+                schedule=schedule,
+                device=device,
+                path=out,
+                overwrite=overwrite,
+                progress=say,
+            )
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(kept(out, before, "search")) from interrupt
+    with study:
+        try:
+            print_study(study, as_json=as_json)
+            sys.stdout.flush()
+        finally:
+            if report is not None:
+                study.report(report)
+        if not quiet:
+            say_where(study, out, report, problem)

@@ -1,0 +1,136 @@
+"""Which problem: the argument and the options by which every command that trains names one, declared once."""
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lrscope.cli.options import OptionValue, count, positive, read_options
+from lrscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from lrscope.problems.problem import Problem
+
+PROBLEM = click.argument("problem")
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where the data of mnist or fashion are.",
+)
+EPOCHS = click.option(
+    "--epochs", callback=count(1), metavar="N", help="Passes over the data. [default: the problem's]"
+)
+BATCH_SIZE = click.option(
+    "--batch-size",
+    callback=count(0),
+    metavar="N",
+    help="Examples a step; 0 takes all. [default: the problem's]",
+)
+OPTIMIZER = click.option("--optimizer", metavar="NAME", help="A class of torch.optim: sgd, adam, adamw, ...")
+OPT = click.option(
+    "--opt", multiple=True, metavar="KEY=VALUE", help="Option of --optimizer: momentum=0.9. Repeatable."
+)
+SCHEDULE = click.option(
+    "--schedule", metavar="NAME", help="constant, cosine, linear, warmup-cosine, onecycle or step."
+)
+CLIP_NORM = click.option(
+    "--clip-norm", callback=positive, metavar="X", help="Scale every lane's gradient to at most this norm."
+)
+DEVICE = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
+)
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress, only results and errors.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A problem as a command line names it, with what it changes in it.
+
+    Attributes:
+        reference: a built-in name, package.module:name or file.py:name.
+        data: the folder of --data.
+        optimizer: the name of a class of torch.optim in place of the problem's own optimizer.
+        options: of that optimizer.
+        batch_size, clip_norm: in place of the problem's own.
+        opt: the options as they were typed.
+    """
+
+    reference: str
+    data: Path | None = None
+    optimizer: str | None = None
+    options: dict[str, OptionValue] = dataclasses.field(default_factory=dict)
+    batch_size: int | None = None
+    clip_norm: float | None = None
+    opt: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The problem as it would be typed again, in any command that trains: 'mnist --data mnist/'."""
+        words = [self.reference]
+        words += [] if self.data is None else ["--data", str(self.data)]
+        words += [] if self.optimizer is None else ["--optimizer", self.optimizer]
+        for option in self.opt:
+            words += ["--opt", option]
+        words += [] if self.batch_size is None else ["--batch-size", str(self.batch_size)]
+        words += [] if self.clip_norm is None else ["--clip-norm", f"{self.clip_norm:.15g}"]
+        return shlex.join(words)
+
+    def load(self) -> "Problem":
+        """The problem, changed as asked. Loads torch, which takes seconds.
+
+        Raises:
+            UsageError: a batch size for a DataLoader.
+            ProblemError: it cannot be found or put together, or there is no such optimizer or option.
+        """
+        from lrscope.problems.load import load_problem
+
+        problem = load_problem(self.reference, self.data)
+
+        from torch.utils.data import DataLoader
+
+        if self.batch_size is not None and isinstance(problem.train, DataLoader):
+            raise UsageError(
+                f"--batch-size {self.batch_size}: this problem's DataLoader makes its own batches; "
+                "leave it out"
+            )
+        changes: dict[str, Any] = {}
+        if self.optimizer is not None:
+            from lrscope.training.optimizers import optimizer_by_name
+
+            changes["optimizer"] = optimizer_by_name(self.optimizer, self.options)
+        if self.batch_size is not None:
+            changes["batch_size"] = self.batch_size
+        if self.clip_norm is not None:
+            changes["clip_norm"] = self.clip_norm
+        return dataclasses.replace(problem, **changes)
+
+
+def read_choice(
+    reference: str,
+    *,
+    data: Path | None,
+    optimizer: str | None,
+    opt: tuple[str, ...],
+    batch_size: int | None,
+    clip_norm: float | None,
+    rates_come_from: str | None = None,
+) -> Choice:
+    """What the options say, checked as far as that goes without torch.
+
+    Args:
+        reference, data, optimizer, opt, batch_size, clip_norm: as typed.
+        rates_come_from: what to say to `--opt lr=...` where a command has no --rates.
+
+    Raises:
+        UsageError: --opt cannot be read, or came without --optimizer.
+    """
+    options = read_options(opt, rates_come_from)
+    if options and optimizer is None:
+        raise UsageError(
+            f"--opt {opt[0]} came without an optimizer; name its optimizer: --optimizer sgd --opt {opt[0]}"
+        )
+    return Choice(reference, data, optimizer, options, batch_size, clip_norm, opt)

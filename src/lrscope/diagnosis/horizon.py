@@ -1,0 +1,126 @@
+"""Horizon: how the best rate moves with the length of the run, and what that means for a longer one.
+
+A lane at a constant rate, cut at a step, is a shorter run; a schedule that decays has no such shorter runs in it.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lrscope.diagnosis.comparison import compare
+from lrscope.diagnosis.curve import Curve
+from lrscope.diagnosis.evidence import rate_text
+from lrscope.diagnosis.objective import TRAIN_LOSS
+from lrscope.diagnosis.standing import Standing
+from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
+from lrscope.plan import Plan
+
+SHARES = (4, 2, 1)
+"""The lengths compared: T/4, T/2 and T."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Horizon:
+    """The best rate against the length of the run.
+
+    Attributes:
+        steps, rates: the lengths and the best rate at each: the vertex of the parabola of ln loss over ln rate through
+            the best rate and its two neighbours.
+        slope: of ln rate over ln steps, least squares.
+        error: its standard error over seeds; None with one.
+        training_slope: the same by the training loss; None where that has no best rate inside the grid.
+    """
+
+    steps: tuple[int, ...]
+    rates: tuple[float, ...]
+    slope: float
+    error: float | None
+    training_slope: float | None
+
+    def sentence(self, thresholds: Thresholds = DEFAULT) -> str | None:
+        """What it means for a longer run; None where the best rate does not certainly fall."""
+        if self.slope > -thresholds.horizon_slope or self.slope + 2 * (self.error or 0.0) >= 0:
+            return None
+        spread = "" if self.error is None else f" ± {self.error:.2g}"
+        path = ", ".join(
+            f"{rate_text(rate)} at {steps:,} steps" for steps, rate in zip(self.steps, self.rates, strict=True)
+        )
+        told = f"the best rate falls with the length of the run ({path}; slope {self.slope:.2f}{spread})"
+        trained = self.training_slope
+        if self.slope < -thresholds.early_stop_slope and (
+            trained is not None and trained > -thresholds.horizon_slope
+        ):
+            return f"{told}: the validation loss prefers less training, not a smaller rate; stop early instead"
+        longer = self.rates[-1] * 2**self.slope
+        return f"{told}: for a run twice as long {rate_text(longer)}, extrapolated"
+
+
+def horizon(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT) -> Horizon | None:
+    """How the best rate of these lanes moves with the length of the run.
+
+    Longer runs want smaller rates (Bjorck et al. 2024, arXiv 2409.19913); the best rate by the final validation loss
+    of lanes that overfit falls as 1/T, which is early stopping in disguise.
+
+    Args:
+        curves: of all lanes.
+        plan: of the study.
+        thresholds: see `Thresholds`.
+
+    Returns:
+        None where the rates decay by a schedule, or the best rate is not inside the grid at every length.
+    """
+    if plan.schedule not in (None, "constant"):
+        return None
+    found = _vertices(curves, plan, thresholds)
+    if found is None:
+        return None
+    steps, rates = found
+    seeds = sorted({curve.seed for curve in curves if curve.steps >= plan.steps})
+    alone = [
+        _vertices([curve for curve in curves if curve.seed == seed], plan, thresholds) for seed in seeds
+    ]
+    slopes = [_slope(*one) for one in alone if one is not None]
+    error = float(np.std(slopes, ddof=1)) / math.sqrt(len(slopes)) if len(slopes) > 1 else None
+    trained = _vertices(curves, dataclasses.replace(plan, objective=TRAIN_LOSS), thresholds)
+    return Horizon(
+        steps, rates, _slope(steps, rates), error, None if trained is None else _slope(*trained)
+    )
+
+
+def _vertices(
+    curves: Sequence[Curve], plan: Plan, thresholds: Thresholds
+) -> tuple[tuple[int, ...], tuple[float, ...]] | None:
+    """Lengths and best rates, None unless each length has its best rate inside the grid."""
+    steps, rates = [], []
+    for share in SHARES:
+        length = plan.steps // share
+        if length < thresholds.least_steps:
+            return None
+        comparison = compare(curves, plan, thresholds, steps=length, at_end=True)
+        best = None if comparison.best is None else _vertex(comparison.standings, comparison.best)
+        if best is None:
+            return None
+        steps.append(length)
+        rates.append(best)
+    return tuple(steps), tuple(rates)
+
+
+def _vertex(standings: Sequence[Standing], best: Standing) -> float | None:
+    """The minimum of the parabola through the best rate and its neighbours, in the logarithms."""
+    place = standings.index(best)
+    if not 0 < place < len(standings) - 1:
+        return None
+    x = np.log([one.rate for one in standings[place - 1 : place + 2]])
+    y = np.array([one.value for one in standings[place - 1 : place + 2]])
+    if (y > 0).all():
+        y = np.log(y)
+    bend, tilt, _ = np.polyfit(x - x[1], y, 2)
+    if bend <= 0:
+        return best.rate
+    return float(np.exp(np.clip(x[1] - tilt / (2 * bend), x[0], x[2])))
+
+
+def _slope(steps: Sequence[int], rates: Sequence[float]) -> float:
+    return float(np.polyfit(np.log(steps), np.log(rates), 1)[0])

@@ -1,0 +1,193 @@
+"""Figure: one chart as a picture of a given size: plotting areas give way, letters stay as large as they are.
+
+Vega adds axes, names and legends to the size of a plotting area, so the size of a figure is only known once
+it is drawn. It is drawn, measured and drawn again until it fits; the last fraction of a pixel is empty
+margin.
+"""
+
+import dataclasses
+import json
+import math
+import re
+import textwrap
+from typing import Any, NamedTuple
+
+import polars as pl
+import vl_convert
+from altair.utils.schemapi import debug_mode
+
+from lrscope.charts.chart import Chart
+from lrscope.charts.room import Room
+from lrscope.charts.theme import Theme
+from lrscope.errors import UsageError
+
+FONT = (
+    '"Liberation Sans", Arial, Helvetica, '
+    '"Noto Sans CJK SC", "WenQuanYi Micro Hei", "DejaVu Sans", sans-serif'
+)
+"""The first three are of one width: an SVG is measured here and shown there; a wider font is cut off."""
+
+_DRAWINGS = 7
+"""Attempts at a size; two or three do nearly always. Names that come and go with the height make it swing."""
+
+_SLACK = 1.6
+"""Pixels of empty margin that do no harm."""
+
+_LEAST, _LEAST_ROW = 60.0, 9.0
+"""Pixels of a plotting area, and of a row of histograms, in which nothing could be read any more."""
+
+_TITLE, _SUBTITLE, _PADDING = 13.0, 11.0, 3
+_LETTER = {"title": 0.56, "subtitle": 0.5}
+"""The mean width of a letter as a part of the size of its font, bold and regular."""
+
+_KEY = 96.0
+"""Pixels of an entry of a legend."""
+
+_SVG = re.compile(r'<svg ([^>]*?)width="([\d.]+)" height="([\d.]+)" viewBox="0 0 [\d.]+ [\d.]+"')
+_GROUND = re.compile(r'(<rect )width="[\d.]+" height="[\d.]+"( fill="#[0-9a-f]+")')
+
+
+class Figure(NamedTuple):
+    """A chart, drawn.
+
+    Attributes:
+        spec: its Vega-Lite specification.
+        svg: the picture; its user unit is a CSS pixel.
+        width, height: of the picture, in CSS pixels.
+    """
+
+    spec: dict[str, Any]
+    svg: str
+    width: float
+    height: float
+
+
+def figure(
+    chart: Chart,
+    frame: pl.DataFrame,
+    theme: Theme,
+    *,
+    width: float | None = None,
+    height: float | None = None,
+    titled: bool = True,
+) -> Figure:
+    """Draw a chart at a size.
+
+    Args:
+        chart, frame: what is drawn.
+        theme: the look.
+        width, height: of the whole picture in CSS pixels; None for what looks well.
+        titled: with title and question, or without, for a figure that has a caption.
+
+    Raises:
+        UsageError: it is too small for this chart.
+    """
+    if width is None and height is None:
+        return drawn(_specification(chart, frame, theme, titled=titled))
+    if width is None:
+        width = drawn(_specification(chart, frame, theme, titled=titled)).width
+    room = Room(width, max(_LEAST, width - 110), None if height is None else max(_LEAST, height - 120))
+    wrap, best = width, None
+    former: tuple[float, float] | None = None
+    least = _LEAST_ROW if chart.name == "histogram" else _LEAST
+    for _ in range(_DRAWINGS):
+        spec = _specification(chart, frame, dataclasses.replace(theme, room=room), titled=titled, wrap=wrap)
+        made = drawn(spec)
+        over, above = made.width - width, 0.0 if height is None else made.height - height
+        if over <= 0 and above <= 0 and (best is None or made.width > best.width):
+            best = made
+        if -_SLACK <= over <= 0 and (height is None or -_SLACK <= above <= 0):
+            break
+        if over > 0 and room.width <= _LEAST:
+            # It is not the plotting area that is too wide: titles and legends take more lines.
+            wrap = max(60.0, wrap - over)
+        # So many rows of panels there are, as far as can be seen.
+        rows = 1.0
+        if room.height is not None and former is not None and abs(room.height - former[0]) > 1:
+            rows = max(1.0, (made.height - former[1]) / (room.height - former[0]))
+        former = None if room.height is None else (room.height, made.height)
+        room = room._replace(
+            width=max(_LEAST, room.width - over),
+            height=None if room.height is None else max(least, room.height - above / rows),
+        )
+    if best is None:
+        sizes = [("--width", width, made.width), ("--height", height, made.height)]
+        short = [
+            f"{name} {math.ceil(it / 96 * 25.4)}mm"
+            for name, asked, it in sizes
+            if asked is not None and it > asked
+        ]
+        free = "any height" if height is None else _millimetres(height)
+        raise UsageError(
+            f"{chart.name} has no room in {_millimetres(width)} x {free}; it needs about {' '.join(short)}"
+        )
+    return _grown(best, width, best.height if height is None else height)
+
+
+def drawn(spec: dict[str, Any]) -> Figure:
+    """A specification as a picture of the size that it has."""
+    svg = vl_convert.vegalite_to_svg(json.dumps(spec, allow_nan=False))
+    found = _SVG.search(svg)
+    if found is None:
+        raise RuntimeError("the picture says no size")
+    return Figure(spec, svg, float(found[2]), float(found[3]))
+
+
+def for_print(spec: dict[str, Any]) -> dict[str, Any]:
+    """The same with a font that is as wide wherever the picture is shown."""
+    return {**spec, "config": {**spec["config"], "font": FONT}}
+
+
+def _specification(
+    chart: Chart, frame: pl.DataFrame, theme: Theme, *, titled: bool, wrap: float | None = None
+) -> dict[str, Any]:
+    """A chart as Vega-Lite; with `wrap`, its title and its legends are no wider than so many pixels."""
+    with debug_mode(False):
+        spec = for_print(chart.draw(frame, theme).to_dict(validate=False))
+    if not titled:
+        del spec["title"]
+    if wrap is None:
+        return spec
+    config = {**spec["config"], "padding": _PADDING}
+    # Two legends stand below each other: beside each other they would be as wide as both.
+    config["legend"] = {
+        **config["legend"],
+        "columns": max(1, min(6, int(wrap // _KEY))),
+        "layout": {"bottom": {"direction": "vertical"}},
+    }
+    config["title"] = {**config["title"], "fontSize": _TITLE, "subtitleFontSize": _SUBTITLE, "offset": 12}
+    if titled:
+        words = spec["title"]
+        lines = [part for line in words["subtitle"] for part in _lines(line, wrap, "subtitle", _SUBTITLE)]
+        spec["title"] = {**words, "text": _lines(words["text"], wrap, "title", _TITLE), "subtitle": lines}
+    return {**spec, "config": config}
+
+
+def _lines(text: str, width: float, kind: str, size: float) -> list[str]:
+    return textwrap.wrap(text, max(8, int(width / (_LETTER[kind] * size)))) or [""]
+
+
+def _grown(made: Figure, width: float, height: float) -> Figure:
+    """The same picture with empty margin to the right and below, up to exactly this size."""
+    svg = _SVG.sub(
+        lambda found: (
+            f'<svg {found[1]}width="{width:.10g}" height="{height:.10g}" '
+            f'viewBox="0 0 {width:.10g} {height:.10g}"'
+        ),
+        made.svg,
+        count=1,
+    )
+    svg = _GROUND.sub(rf'\g<1>width="{width:.10g}" height="{height:.10g}"\g<2>', svg, count=1)
+    return Figure(made.spec, svg, width, height)
+
+
+def sized(made: Figure, width: str, height: str) -> str:
+    """Its SVG with another width and height in the root element, "84mm" or a number; the user unit stays."""
+    view = f'viewBox="0 0 {made.width:.10g} {made.height:.10g}"'
+    return _SVG.sub(
+        lambda found: f'<svg {found[1]}width="{width}" height="{height}" {view}', made.svg, count=1
+    )
+
+
+def _millimetres(pixels: float) -> str:
+    return f"{pixels / 96 * 25.4:.0f}mm"

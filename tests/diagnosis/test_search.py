@@ -1,0 +1,150 @@
+"""Search: how a budget is spent, on lanes whose losses are given by a formula."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from lrscope.diagnosis.curve import Curve, Track
+from lrscope.diagnosis.judge import judge
+from lrscope.diagnosis.recommend import Recommendation, recommend
+from lrscope.diagnosis.search import Search, place_of, rate_at
+from lrscope.plan import Plan
+
+STEPS = 800
+SEEDS = (0, 100, 200, 300)
+
+
+class FormulaLab:
+    """Lanes whose loss after t updates is `loss(rate, t)`, times noise of the lane; NaN where it is above `cliff`."""
+
+    def __init__(
+        self,
+        loss: Callable[[float, float], float],
+        cliff: float = math.inf,
+        noise: float = 0.0,
+        suggestion: float | None = 1e-2,
+    ) -> None:
+        self.plan = Plan("formula", (), (), 8, STEPS // 8, 10, val_size=500, chosen=())
+        self.loss, self.cliff, self.noise, self.suggestion = loss, cliff, noise, suggestion
+        self.done: dict[tuple[float, int], int] = {}
+        self.asked: list[tuple[int, tuple[float, ...]]] = []
+
+    @property
+    def open(self) -> frozenset[tuple[float, int]]:
+        return frozenset(self.done)
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        return tuple(
+            self._curve(number, rate, seed, until)
+            for number, ((rate, seed), until) in enumerate(self.done.items())
+        )
+
+    def _curve(self, number: int, rate: float, seed: int, until: int) -> Curve:
+        luck = math.exp(self.noise * np.random.default_rng([seed, place_of(rate) + 1000]).normal())
+        values = np.array([2.0] + [self.loss(rate, t) * luck for t in range(1, until + 1)])
+        stopped = 30 if rate >= self.cliff else None
+        if stopped is not None:
+            return Curve(number, rate, seed, values[:stopped], stopped_step=stopped)
+        steps = np.array([t for t in (0, 50, *range(100, STEPS + 1, 100)) if t <= until])
+        return Curve(number, rate, seed, values[:until], val=Track(steps, values[steps]))
+
+    def scout(self, steps: int) -> float | None:
+        return self.suggestion
+
+    def train(self, lanes: Sequence[tuple[float, int]], until: int) -> None:
+        self.asked.append((until, tuple(rate for rate, _ in lanes)))
+        for lane in lanes:
+            self.done[lane] = max(until, self.done.get(lane, 0))
+        self.plan = dataclasses.replace(
+            self.plan,
+            chosen=tuple(self.done),
+            rates=tuple(sorted({rate for rate, _ in self.done})),
+            seeds=tuple(dict.fromkeys(seed for _, seed in self.done)),
+        )
+
+
+def valley(best: float, drift: float = 0.0) -> Callable[[float, float], float]:
+    """Slower below `best` (after a full run; it falls with t as t^-drift), worse above it."""
+
+    def loss(rate: float, t: float) -> float:
+        x = math.log10(rate / (best * (STEPS / t) ** drift))
+        left = 1 + 1.2 * (1 - math.exp(-0.25 * x * x)) if x < 0 else 1 + 0.5 * x * x
+        return min(2.0, 0.2 * left + 1.7 * math.exp(-4 * t * rate / best / 100) + 0.2 * (1 - t / STEPS))
+
+    return loss
+
+
+def found(lab: FormulaLab, budget: float = 8.0) -> tuple[Search, Recommendation]:
+    search = Search(lab, budget, SEEDS)
+    search.run()
+    return search, recommend(lab.curves, judge(lab.curves, lab.plan), lab.plan)
+
+
+@pytest.mark.parametrize("best", [3e-6, 1e-3, 2e-2, 5.0])
+@pytest.mark.parametrize("suggestion", [None, 1e-2, 1e-4])
+def test_it_finds_the_bottom_of_a_valley_wherever_it_begins(best: float, suggestion: float | None) -> None:
+    search, advised = found(FormulaLab(valley(best), suggestion=suggestion))
+    assert advised.rate is not None
+    assert abs(math.log10(advised.rate / best)) <= 0.3
+    assert advised.low <= best * 1.05
+    assert advised.high >= best * 0.95
+    assert search.spent <= 8.05
+
+
+@pytest.mark.parametrize("budget", [1.0, 2.0, 4.0, 8.0, 16.0])
+def test_a_budget_is_kept_and_most_of_it_used(budget: float) -> None:
+    search, advised = found(FormulaLab(valley(1e-2), noise=0.02), budget)
+    assert search.spent <= budget + 0.06
+    assert search.spent >= 0.5 * budget
+    assert advised.spent == pytest.approx(search.spent)
+    assert advised.rate is not None
+    assert abs(math.log10(advised.rate / 1e-2)) <= 0.5
+
+
+def test_a_best_rate_that_falls_with_the_length_of_the_run_is_followed_down() -> None:
+    lab = FormulaLab(valley(1e-3, drift=0.8))
+    _, advised = found(lab)
+    assert advised.rate is not None
+    assert abs(math.log10(advised.rate / 1e-3)) <= 0.3
+
+
+def test_a_cliff_above_the_best_rate_is_known_and_kept_away_from() -> None:
+    _, advised = found(FormulaLab(valley(1e-2), cliff=2.5e-2))
+    assert advised.first_failing == pytest.approx(3.16e-2)
+    assert advised.rate is not None
+    assert advised.rate < 2.5e-2
+    assert advised.margin == pytest.approx(advised.first_failing / advised.rate)
+
+
+def test_where_nothing_learns_there_is_no_rate() -> None:
+    _, advised = found(FormulaLab(lambda rate, t: 2.0))
+    assert advised.rate is None
+    assert "no signal" in advised.cannot_tell
+
+
+def test_where_everything_diverges_it_goes_down_until_it_may_not() -> None:
+    lab = FormulaLab(valley(1e-2), cliff=1e-30)
+    search, advised = found(lab)
+    assert advised.rate is None
+    assert "every rate diverged" in advised.cannot_tell
+    assert min(rate for rate, _ in lab.done) < 1e-6
+    assert search.spent < 8
+
+
+def test_more_seeds_go_to_the_rates_that_may_be_the_best() -> None:
+    lab = FormulaLab(valley(1e-2), noise=0.03)
+    found(lab)
+    again = {rate for rate, seed in lab.done if seed != SEEDS[0]}
+    assert again
+    assert all(abs(math.log10(rate / 1e-2)) <= 1.0 for rate in again)
+
+
+@pytest.mark.parametrize("place", [-40, -3, 0, 7, 12])
+def test_places_and_rates(place: int) -> None:
+    assert place_of(rate_at(place)) == place
+    assert rate_at(0) == 1.0
+    assert rate_at(-4) == pytest.approx(10**-0.5, rel=1e-2)
