@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lrscope.diagnosis.range_rules import (
-    RULES,
-    Suggestion,
-    centre,
-    end_of,
-    geometric_mean,
-    read_rules,
-    smoothed,
-    stop_of,
-)
+from lrscope.diagnosis.range_curve import end_of, smoothed, stop_of
+from lrscope.diagnosis.range_rules import RULES, Suggestion, centre, geometric_mean, read_rules
 
 RATES = 1e-7 * np.exp(np.linspace(0, math.log(1e8), 100))
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -78,8 +70,8 @@ def test_valley_lies_halfway_into_a_fall_without_gaps() -> None:
     """100 points, the first 10 and last 5 left out: 40 points that rise a little, then a fall to the end."""
     losses = np.concatenate([np.linspace(1.0, 1.001, 50), np.linspace(0.9, 0.0, 50)])
     rate = BY_NAME["valley"].suggest(RATES, losses)
-    # Of the 85 points seen, 10 to 94, the longest fall ends at the last and is 46 long: it begins 46 before the
-    # last, and a third and half a third of it, in whole points, are passed.
+    # Of the 85 points seen, 10 to 94, the longest fall ends at the last and is 46 long: it begins 46 before
+    # that, and a third and half a third of it, in whole points, are passed.
     assert rate == pytest.approx(RATES[10 + (84 - 46) + 15 + 7])
 
 

@@ -18,9 +18,10 @@ import io
 import os
 import re
 import shlex
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +129,23 @@ def run(snippet: Snippet, names: dict[str, Any]) -> Shown:
     for words in commands(snippet.source):
         if words[0] != "lrscope":
             continue
+        if words[1] == "live":
+            _serve(words[1:])
+            continue
         result = CliRunner().invoke(main, words[1:], env={"COLUMNS": str(WIDTH), "LINES": None})
         assert result.exit_code == 0, f"{shlex.join(words)}\n{result.output}"
         output, terminal = output + result.stdout, terminal + result.output
     return Shown(output, terminal)
+
+
+def _serve(words: Sequence[str]) -> None:
+    """Run a command that serves a page until it has said where."""
+    command = [sys.executable, "-m", "lrscope", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        process.kill()
+    assert said.startswith("http://127.0.0.1:"), shlex.join(words)
 
 
 def commands(line: str) -> list[list[str]]:

@@ -27,11 +27,19 @@ SMALLEST = 9.0
 _read: dict[str, Snapshot] = {}
 
 
+_made: dict[tuple[str, str], Figure] = {}
+
+
 def made(chart: Chart, name: str = "seeds", **settings: Any) -> Figure:
     if name not in _read:
         _read[name] = Snapshot(STUDIES[name]())
-    settings.setdefault("width", COLUMN.pixels)
-    return figure(chart, chart.frame(_read[name]), settings.pop("theme", LIGHT), **settings)
+    if not settings and (chart.name, name) in _made:
+        return _made[chart.name, name]
+    asked = {"width": COLUMN.pixels, **settings}
+    found = figure(chart, chart.frame(_read[name]), asked.pop("theme", LIGHT), **asked)
+    if not settings:
+        _made[chart.name, name] = found
+    return found
 
 
 def named(name: str) -> Chart:
@@ -61,7 +69,7 @@ def boxes(svg: str) -> tuple[float, float]:
 
 
 @EVERY
-@pytest.mark.parametrize("name", ["seeds", "hostile", "ringing", "empty"])
+@pytest.mark.parametrize("name", ["seeds", "hostile", "empty"])
 def test_every_chart_fits_a_column_of_a_paper(chart: Chart, name: str) -> None:
     found = made(chart, name)
     assert found.width == COLUMN.pixels
@@ -69,7 +77,8 @@ def test_every_chart_fits_a_column_of_a_paper(chart: Chart, name: str) -> None:
     # What Vega drew, axes, names and legends included, is no wider than that, and fills it.
     inside = drawn(found.spec)
     assert inside.width <= found.width
-    assert name == "empty" or inside.width > 0.9 * found.width
+    frame = chart.frame(_read[name])
+    assert not frame.height or inside.width > 0.9 * found.width
     assert inside.height == found.height
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from lrscope.charts.chart import Drawing
 from lrscope.charts.envelope import corners
 from lrscope.charts.inline import inline, mark_of
-from lrscope.charts.lines import Size
+from lrscope.charts.lines import Level, Size
 from lrscope.charts.looks import CALM, Look, look, looks_of, verdict_channels
 from lrscope.charts.panels import beside, haloed, upright
 from lrscope.charts.places import name_early, name_right
@@ -37,7 +37,7 @@ def draw_lines(
     step_title: str,
     room: float = 10.0,
     log: bool | None = None,
-    level: "Level | None" = None,
+    level: Level | None = None,
 ) -> Drawing:
     """One layered panel or several side by side, each with its own y axis, finished with their words.
 
@@ -74,13 +74,6 @@ def draw_lines(
     drawing = beside(panels, size.columns, [_hover([f"lanes_{i}" for i in range(len(panels))])])
     notes = [str(frame["note"][0]), _CUT if cut else ""]
     return finished(drawing, theme, words._replace(note=" ".join(note for note in notes if note)))
-
-
-class Level(NamedTuple):
-    """A value that lanes are to be held against, and its name."""
-
-    value: float
-    name: str
 
 
 class _Key(NamedTuple):

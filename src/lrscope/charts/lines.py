@@ -42,6 +42,13 @@ class Size(NamedTuple):
     columns: int = 1
 
 
+class Level(NamedTuple):
+    """A value that lanes are to be held against, and its name."""
+
+    value: float
+    name: str
+
+
 def line_frame(
     points: pl.DataFrame, lanes: pl.DataFrame, *, size: Size, note: str = "", noisy: bool = False
 ) -> pl.DataFrame:

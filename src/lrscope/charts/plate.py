@@ -1,5 +1,6 @@
 """What every finished chart carries, and what one shows while there is nothing to draw."""
 
+import textwrap
 from typing import NamedTuple, TypeVar
 
 import altair as alt
@@ -10,6 +11,10 @@ from lrscope.charts.theme import Theme
 
 _ACTIONS = {"export": True, "source": False, "compiled": False, "editor": False}
 """The menu of a chart in a notebook: "Open in Vega Editor" would send the study to another machine."""
+
+_PLATE = 720
+_LETTER = 8
+"""Pixels: of an empty plate, and of a letter on it, at most."""
 
 Drawn = TypeVar("Drawn", bound=Drawing)
 
@@ -44,9 +49,14 @@ def finished(drawing: Drawn, theme: Theme, words: Words) -> Drawn:
 
 def nothing(theme: Theme, words: Words) -> alt.LayerChart:
     """An empty plate with its title and, in a sentence (`about`), why it is empty."""
+    width = _PLATE if theme.room is None else max(60, round(theme.room.width))
+    lines = textwrap.wrap(words.about, width // _LETTER)
     why = (
-        alt.Chart(inline([{"why": words.about}]))
-        .mark_text(align="left", baseline="top", fontSize=13, color=theme.muted, limit=720)
+        alt.Chart(inline([{"why": "\n".join(lines)}]))
+        .mark_text(
+            align="left", baseline="top", fontSize=13, color=theme.muted, limit=width, lineBreak="\n", lineHeight=17
+        )
         .encode(x=alt.value(0), y=alt.value(8), text="why:N")
     )
-    return finished(alt.LayerChart(layer=[why], width=720, height=40), theme, words)
+    height = 23 + 17 * len(lines)
+    return finished(alt.LayerChart(layer=[why], width=width, height=height), theme, words)

@@ -3,8 +3,8 @@
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
-from lrscope.charts.line_panels import Level, draw_lines
-from lrscope.charts.lines import SCHEMA, Size, line_frame
+from lrscope.charts.line_panels import draw_lines
+from lrscope.charts.lines import SCHEMA, Level, Size, line_frame
 from lrscope.charts.outcomes import judged_lanes, recorded
 from lrscope.charts.plate import Words, nothing
 from lrscope.charts.theme import Theme

@@ -103,7 +103,7 @@ def _open(address: str) -> None:
 def _step_back() -> None:
     """Take what training leaves of the processors."""
     if sys.platform != "win32":
-        os.nice(10)
+        os.nice(5)
 
 
 def _input_ended() -> None:

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,7 +19,8 @@ from lrscope.outlets.printable import printable
 if TYPE_CHECKING:
     from lrscope.outlets.progress import View
 
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 0.5
+_TICK_SECONDS = 0.2
 
 _FEW = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
 """The page takes a core at most, and that at low priority: the rest is for training."""
@@ -85,7 +87,9 @@ class LivePage:
             return
         click.echo("the live page stays until Ctrl-C", err=True)
         try:
-            self._process.wait()
+            # Not one long wait: a signal that another thread of a library takes does not end it.
+            while self._process.poll() is None:
+                time.sleep(_TICK_SECONDS)
         except KeyboardInterrupt:
             if sys.stderr.isatty():
                 click.echo(err=True)  # the terminal has echoed ^C

@@ -86,6 +86,11 @@ DEFAULT_RATES = "1e-5:1:16"
     default=None,
     help="Measure the sharpness of every lane, 21 times over the run. [default: only for tiny models]",
 )
+@click.option(
+    "--probes",
+    is_flag=True,
+    help="Ask 20 batches again after their update, and try a fifth of every rate in the end.",
+)
 @DEVICE
 @click.option(
     "--track",
@@ -115,6 +120,7 @@ def sweep_command(
     clip_norm: float | None,
     gradient: str,
     curvature: bool | None,
+    probes: bool,
     device: str,
     track: tuple[str, ...],
     data: Path | None,
@@ -161,6 +167,7 @@ def sweep_command(
             schedule=schedule,
             gradient=gradient,
             curvature=curvature,
+            probes=probes,
             device=device,
             overwrite=overwrite,
             track=track or None,

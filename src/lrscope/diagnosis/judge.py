@@ -90,12 +90,17 @@ def _limit(known: Standing) -> Finding:
     shown = {
         "ratio": f"{known.ratio:.4g}" if 0.95 < known.ratio < 1.05 else f"{known.ratio:.2g}",
         "limit": f"{known.limit:.4g}",
-        "sharpness": f"{known.sharpness:.4g}",
+        "sharpness": _sharpness(known),
     }
     shown["step"] = str(known.step)
     if known.ratio > 1:
         return Finding("limit.above" if known.late else "limit.above.early", shown)
     return Finding("limit" if known.late else "limit.early", shown)
+
+
+def _sharpness(known: Standing) -> str:
+    """Four digits, and none after a full stop that says nothing: 16.7, 0.763, 11,740."""
+    return f"{known.sharpness:.4g}" if abs(known.sharpness) < 1e4 else f"{known.sharpness:,.0f}"
 
 
 def _at_edge(facts: Facts, known: Standing) -> Finding:
@@ -104,7 +109,7 @@ def _at_edge(facts: Facts, known: Standing) -> Finding:
     if known.residual is not None and known.products is not None:
         examples = f" on {facts.plan.curvature_examples:,} examples" if facts.plan.curvature_examples else ""
         shown["known"] = (
-            f" (sharpness {known.sharpness:.4g} ± {known.residual:.1g}, {known.products} products{examples})"
+            f" (sharpness {_sharpness(known)} ± {known.residual:.1g}, {known.products} products{examples})"
         )
     shown["limit"] = f"{facts.curve.rate * known.sharpness / known.ratio:.4g}"
     return Finding("edge.preconditioned" if known.preconditioned else "edge", shown)

@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lrscope.diagnosis.range_rules import SMOOTHING, Suggestion, centre, end_of, read_rules, smoothed
+from lrscope.diagnosis.range_curve import SMOOTHING, end_of, smoothed
+from lrscope.diagnosis.range_rules import Suggestion, centre, read_rules
 from lrscope.rates import format_rate
 
 

@@ -2,7 +2,8 @@
 
 A rule gets what a ramp measured: the rates of n steps and the losses of one seed, NaN after it broke. Each is
 written from the description of its source, with the defaults of that source, and reads this ramp, whatever
-ramp its source runs. Every one finds nothing (None) where its source would raise or has too few points.
+ramp its source runs. Every one finds nothing (None) where its source would raise or has too few points, and
+valley where nothing falls.
 
 Letters: n steps of the ramp, S seeds.
 """
@@ -10,18 +11,10 @@ Letters: n steps of the ramp, S seeds.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[np.float64]
-
-SMOOTHING = 0.98
-"""Weight of the past in fastai's and Lightning's moving mean of the losses."""
-
-STOP = 4.0
-"""A ramp is over where the smoothed loss exceeds this multiple of its lowest (fastai, Lightning)."""
+from lrscope.diagnosis.range_curve import Array, end_of, smoothed, stop_of
 
 SKIP_LAST = 5
 """Points at the end that fastai and torch-lr-finder leave out."""
@@ -42,29 +35,6 @@ class Rule:
     suggest: Callable[[Array, Array], float | None]
     words: str
     source: str
-
-
-def smoothed(losses: Array, weight: float = SMOOTHING, ahead: int = 0) -> Array:
-    """The debiased exponential moving mean: m_t / (1 - b^(t + 1)) with m_t = b m_{t-1} + (1 - b) loss_t.
-
-    Args:
-        losses: [n].
-        weight: b, that of the past.
-        ahead: steps by which the correction counts too far.
-    """
-    mean = 0.0
-    means = np.empty(len(losses))
-    for step, loss in enumerate(losses):
-        mean = weight * mean + (1 - weight) * loss
-        means[step] = mean / (1 - weight ** (step + 1 + ahead))
-    return means
-
-
-def stop_of(means: Array, multiple: float = STOP) -> int | None:
-    """The first step whose smoothed loss exceeds `multiple` times the lowest so far; None where none does."""
-    with np.errstate(invalid="ignore"):
-        over = np.flatnonzero(means > multiple * np.fmin.accumulate(means))
-    return int(over[0]) if len(over) else None
 
 
 def _fastai(rates: Array, losses: Array) -> tuple[Array, Array]:
@@ -94,7 +64,7 @@ def _steepest(rates: Array, losses: Array) -> float | None:
 
 
 def _valley(rates: Array, losses: Array) -> float | None:
-    """Halfway into the longest fall: the middle of its middle third.
+    """Halfway into the longest fall, in thirds of whole points.
 
     The longest falling subsequence need not be without gaps; the source takes it to begin as many points
     before its end as it is long, and so does this.
@@ -151,17 +121,12 @@ def _lightning_steepest(rates: Array, losses: Array) -> float | None:
     seen, means = _lightning(rates, losses)
     if len(means) < 2:
         return None
-    return float(seen[_uneven_slopes(seen, means).argmin()])
+    return float(seen[np.gradient(means, seen).argmin()])
 
 
 def _lightning_older(rates: Array, losses: Array) -> float | None:
     seen, means = _lightning(rates, losses)
     return float(seen[np.gradient(means).argmin()]) if len(means) >= 2 else None
-
-
-def _uneven_slopes(places: Array, values: Array) -> Array:
-    """d value / d place of second order at uneven places, one-sided at the ends."""
-    return np.asarray(np.gradient(values, places, edge_order=1), dtype=np.float64)
 
 
 def _torch_lr_finder(
@@ -190,24 +155,6 @@ def _divergence(rates: Array, losses: Array) -> float | None:
     """A tenth of the rate at which the ramp is over; None for a ramp that never diverges."""
     stop = end_of(losses)
     return None if stop == len(losses) else float(rates[stop]) / 10
-
-
-def end_of(losses: Array) -> int:
-    """How many steps of a lane belong to its ramp: up to where it breaks, or n.
-
-    It breaks at its first loss that is not finite, or where the smoothed loss has risen, above its lowest, by
-    3 times what it has at stake: for a positive loss with a lowest of L, at 4 L, as in fastai. Where losses
-    are not all positive, what is at stake is the first smoothed loss above the lowest.
-    """
-    broken = np.flatnonzero(~np.isfinite(losses))
-    end = int(broken[0]) if len(broken) else len(losses)
-    means = smoothed(losses[:end])
-    if not end:
-        return 0
-    lowest = np.minimum.accumulate(means)
-    stake = lowest if lowest[-1] > 0 else np.maximum(means[0] - lowest, 1e-12 + abs(means[0]))
-    over = np.flatnonzero(means > lowest + (STOP - 1) * stake)
-    return int(over[0]) if len(over) else end
 
 
 _FASTAI = "fastai, callback/schedule.py"

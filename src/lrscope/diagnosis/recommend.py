@@ -1,6 +1,7 @@
 """Recommend: the rate to use, the interval as good, the distance to the cliff; or why it cannot be told."""
 
 import dataclasses
+import html
 import itertools
 import math
 from collections.abc import Sequence
@@ -84,6 +85,11 @@ class Recommendation:
         if self.objective != FINAL_VALIDATION.name:
             parts.append(f" Judged by the {self.objective}.")
         return "".join(parts) + f" Confidence {self.confidence}: {self.because}."
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """The sentence, as a notebook shows it."""
+        sentence = self.sentence()
+        return {"text/plain": sentence, "text/html": f"<p><b>{html.escape(sentence)}</b></p>"}
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a loss of 1e300 has no variance

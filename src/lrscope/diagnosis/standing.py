@@ -133,7 +133,8 @@ def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thres
 def _at_best(values_RS: Floats, plain: Paired, best: int) -> Floats:
     """What the best rate reached, or would have reached, on every seed, [S]."""
     expected_S = plain.means_R[best] + plain.seeds_S
-    return np.where(np.isfinite(values_RS[best]), values_RS[best], expected_S)
+    reached_S: Floats = np.where(np.isfinite(values_RS[best]), values_RS[best], expected_S)
+    return reached_S
 
 
 def _beats_constant(

@@ -87,28 +87,28 @@ def figure(
     if width is None:
         width = drawn(_specification(chart, frame, theme, titled=titled)).width
     room = Room(width, max(_LEAST, width - 110), None if height is None else max(_LEAST, height - 120))
-    wrap, best = width, None
+    wrap, best, rows = width, None, 1.0
     former: tuple[float, float] | None = None
     least = _LEAST_ROW if chart.name == "histogram" else _LEAST
     for _ in range(_DRAWINGS):
         spec = _specification(chart, frame, dataclasses.replace(theme, room=room), titled=titled, wrap=wrap)
         made = drawn(spec)
         over, above = made.width - width, 0.0 if height is None else made.height - height
-        if over <= 0 and above <= 0 and (best is None or made.width > best.width):
-            best = made
-        if -_SLACK <= over <= 0 and (height is None or -_SLACK <= above <= 0):
+        larger = best is None or made.width + made.height > best.width + best.height
+        best = made if over <= 0 and above <= 0 and larger else best
+        # So many rows of panels there are, as far as can be seen.
+        if room.height is not None and former is not None and abs(room.height - former[0]) > 1:
+            rows = max(1.0, (made.height - former[1]) / (room.height - former[0]))
+        # Plotting areas are whole pixels high: what is left is less than one for each row.
+        if -_SLACK <= over <= 0 and (height is None or -_SLACK - rows <= above <= 0):
             break
         if over > 0 and room.width <= _LEAST:
             # It is not the plotting area that is too wide: titles and legends take more lines.
             wrap = max(60.0, wrap - over)
-        # So many rows of panels there are, as far as can be seen.
-        rows = 1.0
-        if room.height is not None and former is not None and abs(room.height - former[0]) > 1:
-            rows = max(1.0, (made.height - former[1]) / (room.height - former[0]))
         former = None if room.height is None else (room.height, made.height)
         room = room._replace(
-            width=max(_LEAST, room.width - over),
-            height=None if room.height is None else max(least, room.height - above / rows),
+            width=max(_LEAST, room.width - math.ceil(over)),
+            height=None if room.height is None else max(least, room.height - math.ceil(above / rows)),
         )
     if best is None:
         sizes = [("--width", width, made.width), ("--height", height, made.height)]

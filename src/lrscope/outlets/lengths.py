@@ -9,7 +9,7 @@ from lrscope.errors import UsageError
 _PER_INCH = {"mm": 25.4, "cm": 2.54, "in": 1.0, "pt": 72.0, "px": 96.0}
 """How many of each are an inch; px as CSS has it."""
 
-_LENGTH = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
+_LENGTH = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE | re.ASCII)
 
 _LONGEST = 100.0
 """Inches: more is a slip of the unit."""

@@ -136,14 +136,6 @@ def shown_study(study: Readable, summary: str) -> Bundle:
     }
 
 
-def shown_sentence(sentence: str) -> Bundle:
-    """A sentence for a notebook."""
-    return {
-        "text/html": f"<style>{_STYLE}</style>{element('p', sentence, class_='lrscope')}",
-        "text/plain": sentence,
-    }
-
-
 def _png(svg: str) -> str:
     """Two dots a pixel: sharp on most screens."""
     return base64.b64encode(vl_convert.svg_to_png(svg, scale=2.0)).decode("ascii")

@@ -37,11 +37,7 @@ _INK = """() => [...document.querySelectorAll('.plot canvas')].map((canvas) => {
 TRAINING = """
 import sys, time
 from lrscope.sweeping import sweep
-class Slow:
-    seen = 0
-    def __call__(self, progress):
-        time.sleep(0.02)
-sweep("line", "0.01,0.1,1", epochs=200_000, path=sys.argv[1], progress=Slow())
+sweep("line", "0.01,0.1,1", epochs=200_000, path=sys.argv[1], progress=lambda _: time.sleep(0.02))
 """
 
 
@@ -203,23 +199,23 @@ def test_it_follows_a_study_that_another_process_trains(
     with subprocess.Popen(
         [sys.executable, "-c", TRAINING, folder / "new.lrscope"], env=environment
     ) as process:
-        page.tab.get_by_role("link", name="new.lrscope").click(timeout=60_000)
-        page.drawn()
-        state = page.tab.locator(".state")
-        seen = {state.inner_text()}
-        figure = page.tab.locator(".plot canvas")
-        pictures = {figure.screenshot()}
-        for _ in range(200):
-            page.tab.wait_for_timeout(100)
-            seen.add(state.inner_text())
-            pictures.add(figure.screenshot())
-            if len(seen) > 2 and len(pictures) > 1:
-                break
-        assert len(seen) > 2
-        assert len(pictures) > 1
-        assert all("still running, at step" in text for text in seen)
-        assert re.match(r"\d+% line", page.tab.title())
-        process.terminate()
+        try:
+            page.tab.get_by_role("link", name="new.lrscope").click(timeout=60_000)
+            page.drawn()
+            seen, pictures = set(), set()
+            for _ in range(600):
+                seen.add(page.tab.locator(".state").inner_text())
+                pictures.add(page.tab.evaluate("document.querySelector('.plot canvas').toDataURL()"))
+                if len(seen) > 2 and len(pictures) > 1:
+                    break
+                page.tab.wait_for_timeout(100)
+            title = page.tab.title()
+        finally:
+            process.kill()
+    assert len(seen) > 2
+    assert len(pictures) > 1
+    assert all("still running, at step" in text for text in seen)
+    assert re.match(r"\d+% line", title)
     page.close()
 
 

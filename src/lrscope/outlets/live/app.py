@@ -10,6 +10,7 @@
 What is asked again and again carries an ETag, and is answered with 304 while it is the same.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable
 from string import Template
@@ -23,7 +24,8 @@ from starlette.types import ASGIApp
 
 from lrscope.charts import CHARTS
 from lrscope.errors import StudyError
-from lrscope.outlets.assets import asset, bundle, script
+from lrscope.outlets.assets import asset, script
+from lrscope.outlets.live.bundling import Bundling
 from lrscope.outlets.live.edition import Edition, Editions, Read, as_json
 from lrscope.outlets.live.guard import Guard
 from lrscope.outlets.live.shelf import Shelf
@@ -49,7 +51,8 @@ class Page:
         self._editions = Editions(shelf, read, self._words)
         self._looking = Worker("lrscope-look")
         self._drawing = Worker("lrscope-draw")
-        self._bundling = Worker("lrscope-bundle")
+        self._bundler = Worker("lrscope-bundle")
+        self._bundling = Bundling()
         texts = {
             "/report.css": ("text/css", lambda: asset("report.css")),
             "/live.css": ("text/css", lambda: asset("live/live.css")),
@@ -67,13 +70,15 @@ class Page:
 
     def stop(self, seconds: float) -> bool:
         """End all work. Whether it ended within so many seconds."""
-        workers = (self._looking, self._drawing, self._bundling)
+        self._bundling.stop()
+        workers = (self._looking, self._drawing, self._bundler)
         ended = [worker.stop(seconds / len(workers)) for worker in workers]
         return all(ended)
 
     async def warm_up(self) -> None:
-        """Make the bundle of Vega before anybody asks for it."""
-        await self._bundling.do(bundle)
+        """Make the bundle of Vega before anybody asks for it; whoever asks is told what went wrong."""
+        with contextlib.suppress(OSError):
+            await self._bundler.do(self._bundling.bundle)
 
     async def _html(self, request: Request) -> Response:
         charts = [[chart.name, self._words.get(f"chart {chart.name}", chart.title)] for chart in CHARTS]
@@ -84,7 +89,7 @@ class Page:
         return Response(text, media_type="text/html")
 
     async def _vega(self, request: Request) -> Response:
-        return Response(await self._bundling.do(bundle), media_type="text/javascript")
+        return Response(await self._bundler.do(self._bundling.bundle), media_type="text/javascript")
 
     async def _studies(self, request: Request) -> Response:
         listed = await self._looking.do(self._shelf.listed)
