@@ -215,13 +215,21 @@ def main() -> int:
     for name in asked.families or FAMILIES:
         began = time.monotonic()
         lanes += FAMILIES[name](asked.amount)
+        if asked.json:  # what is done is kept, should the rest be cut short
+            _write(asked.json, lanes, seconds)
         seconds[name] = round(time.monotonic() - began, 1)
         print(f"{name}: {len(lanes)} lanes so far, {seconds[name]:.0f} s", file=sys.stderr)
     table, found, wrong = matrix(lanes), scores(lanes), mistakes(lanes)
     _print(table, found, wrong)
     if asked.json:
-        asked.json.write_text(json.dumps(_document(table, found, wrong, seconds), indent=1) + "\n")
+        _write(asked.json, lanes, seconds)
     return 1 if any(score.met is False for score in found) else 0
+
+
+def _write(path: Path, lanes: Sequence[Judged], seconds: dict[str, float]) -> None:
+    path.write_text(
+        json.dumps(_document(matrix(lanes), scores(lanes), mistakes(lanes), seconds), indent=1) + "\n"
+    )
 
 
 def _document(

@@ -21,7 +21,7 @@ import lrscope
 
 from .judged import Judged, Truth, judged
 
-CLASSES, EACH, FEATURES = 8, 24, 16
+CLASSES, EACH, FEATURES, STEPS = 8, 12, 16, 200
 GOOD = (0.003, 0.01, 0.03)
 
 
@@ -56,13 +56,16 @@ def constant_answers(amount: float) -> Iterator[Judged]:
             loss=nn.CrossEntropyLoss(),
             optimizer=torch.optim.Adam,
             batch_size=0,
-            epochs=300,
+            epochs=STEPS,
             metrics={"spread": spread},
         )
         study = lrscope.sweep(problem, rates, seeds=4)
         with study:
             losses, spreads = (
-                study.scalars(name).filter(study.scalars(name)["step"] == 300).sort("lane")["value"].to_list()
+                study.scalars(name)
+                .filter(study.scalars(name)["step"] == STEPS)
+                .sort("lane")["value"]
+                .to_list()
                 for name in ("val_loss", "spread")
             )
             keys = study.plan.lanes

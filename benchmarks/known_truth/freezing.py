@@ -21,7 +21,7 @@ import lrscope
 
 from .judged import Judged, Truth, judged
 
-STEPS = 240
+STEPS = 160
 SHARE, DOUBT = 0.9, 0.05
 CONVERGED = 0.01
 

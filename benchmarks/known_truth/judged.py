@@ -11,9 +11,9 @@ class Truth(NamedTuple):
 
     Attributes:
         kind: diverged, frozen, good, slow, high, failed, collapsed, unstable; "stable", "moving", "steady"
-            and "otherwise" where it is only known that it is not diverged, frozen, unstable or collapsed; "any"
-            where the truth is about an attribute; "between" where it is too near to a boundary to be called
-            either side.
+            and "otherwise" where it is only known that it is not diverged, frozen, unstable or collapsed;
+            "any" where the truth is about an attribute; "between" where it is too near to a boundary to be
+            called either side.
         edge: whether its rate is 0.9 to 1 of the exact limit; None where there is none.
         overfitting: whether the exact validation loss rose while the training loss fell; None if unknown.
         about: where it came from, for the list of mistakes.

@@ -150,16 +150,17 @@ def _stable(index: int, losses: list[NDArray[np.float64]], unmoved: float, about
 
 
 def noisy_quadratics(amount: float, seed: int = 11) -> Iterator[Judged]:
-    """160 bowls of 15 rates whose minimum jumps from batch to batch, times `amount`.
+    """80 bowls of 15 rates whose minimum jumps from batch to batch, times `amount`.
 
     Truth: the expected loss of an AR(1) process a direction.
     """
     rng = np.random.default_rng(seed)
-    for number in range(math.ceil(160 * amount)):
+    for number in range(math.ceil(80 * amount)):
         curvatures, start = spectrum(rng, 10, 2.5), rng.normal(size=10)
         steps, jump = int(rng.choice([300, 1000])), 10 ** rng.uniform(-1.3, 0)
         most = 2 / float(curvatures.max())
-        rates = [most * 10 ** (power + rng.uniform(-0.05, 0.05)) for power in np.arange(-4, 0.9, 1 / 3)]
+        powers = (-4, -3.3, -2.6, -2, *np.linspace(-1.5, -0.05, 8), 0.1, 0.4, 0.8)
+        rates = [most * 10 ** (power + rng.uniform(-0.04, 0.04)) for power in powers]
         rates = [rate for rate in rates if not 0.97 < rate / most < 1.03]
         bends = torch.tensor(curvatures, dtype=torch.float32)
         problem = lrscope.Problem(

@@ -418,3 +418,100 @@ def test_the_order_of_the_lanes_does_not_matter():
     plan = plan_for([1e-3, 0.01, 0.1, 1.0], 300, SHAPES)
     curves = train(line(), np.zeros(2, np.float32), plan, sgd())
     assert judge(curves[::-1], plan) == judge(curves, plan)[::-1]
+
+
+# what the sentences say
+
+
+def test_a_frozen_lane_is_told_the_rate_that_would_move_it():
+    """Gradients of 100 to 1,000 on weights of 1,000: an update of eps = 1.2e-7 of the weights."""
+    curves, plan = far_start([1e-9])
+    (verdict,) = judge(curves, plan)
+    ratio = 1e-9 * math.sqrt(1 + 0.25 + 0.09 + 0.01) / 2
+    assert f"a rate of about {1e-9 * 2.0**-23 / ratio:.2g}".replace("e-0", "e-") in verdict.evidence
+    assert "float32" in verdict.evidence
+
+
+def test_rounding_that_swallows_part_of_the_steps_is_said_beside_too_slow():
+    steps = np.arange(0, 400, 4)
+    shares = {"unchanged_share": Track(steps, np.full((100, 1), 0.7))}
+    plan = plan_for([0.01, 0.1], 400, [(10,)], dtype="bfloat16")
+    slow, good = judge([lane(0, 0.01, falling(0.8), tensors=shares), lane(1, 0.1, falling(0.1))], plan)
+    assert (slow.kind, good.kind) == ("too_slow", "good")
+    assert "70% of the weights came out of an update bitwise unchanged (bfloat16)" in slow.evidence
+
+
+def test_a_converged_lane_that_hardly_had_to_move_is_not_frozen():
+    """A start next to the minimum: all of the loss is gone, and the weights moved by a thousandth."""
+    steps = np.arange(0, 401, 4)
+    tensors = {
+        "unchanged_share": Track(steps[:-1], np.where(steps[:-1] < 100, 0.0, 1.0)[:, None]),
+        "weight_norm": Track(steps, np.full((101, 1), 100.0)),
+        "distance": Track(steps, np.linspace(0, 0.1, 101)[:, None]),
+    }
+    plan = plan_for([0.1], 400, [(10,)])
+    (verdict,) = judge([lane(0, 0.1, np.geomspace(1, 1e-12, 400), tensors=tensors)], plan)
+    assert verdict.kind == "good"
+
+
+def test_a_collapse_gives_its_four_numbers():
+    inputs, targets = blobs(10, 20, 32, 1)
+    batch, start, shapes, constant = relu_network(np.abs(inputs), targets, 48, 1)
+    plan = plan_for([1e-3, 0.1], 300, shapes, constant_loss=constant, optimizer="Adam")
+    _, verdict = judge(train(batch, start, plan, adam()), plan)
+    assert verdict.kind == "collapsed"
+    for words in ("that of a constant answer", "times the norm they had", "first size", "of its first norm"):
+        assert words in verdict.evidence
+
+
+def branch(loss):
+    at = np.array([400])
+    return {"branch_loss": Track(at, np.array([loss])), "branch_error": Track(at, np.array([0.005]))}
+
+
+@pytest.mark.parametrize(("loss", "words"), [(0.6, "noise of its own steps"), (0.99, "did not lower it")])
+def test_a_level_loss_at_too_high_a_rate_is_explained_by_its_branch(loss, words):
+    level = 1 + 0.02 * np.random.default_rng(0).normal(size=400)
+    level[:20] = np.linspace(2.3, 1, 20)
+    plan = noisy_plan([0.1, 1.0])
+    found = judge([lane(0, 0.1, falling(0.1)), lane(1, 1.0, level, probes=branch(loss))], plan)
+    assert [verdict.kind for verdict in found] == ["good", "too_high"]
+    assert words in found[1].evidence
+
+
+def test_a_loss_that_still_falls_is_not_called_level():
+    plan = noisy_plan([0.1, 1.0])
+    high = lane(1, 1.0, falling(0.3, pace=3.0), probes=branch(0.2))
+    found = judge([lane(0, 0.1, falling(0.1)), high], plan)
+    assert found[1].kind == "too_high"
+    assert "level" not in found[1].evidence
+
+
+def asked(cosine):
+    at = np.linspace(0, 399, 20).round().astype(np.int64)
+    return {"same_batch_cosine": Track(at, np.full(20, cosine))}
+
+
+@pytest.mark.parametrize(("cosine", "edge"), [(-0.97, True), (0.9, False)])
+def test_gradients_that_turn_back_are_the_edge_of_full_batches(cosine, edge):
+    plan = plan_for([0.1], 400, [(10,)])
+    (verdict,) = judge([lane(0, 0.1, falling(0.0), probes=asked(cosine))], plan)
+    assert ("edge" in verdict.attributes) == edge
+
+
+def test_a_growing_update_that_turns_back_is_diverging_where_no_tracked_scalar_swings():
+    """The tracked scalars are dead; the sizes of the updates and the cosine tell."""
+    steps = np.arange(0, 400, 4)
+    growing = 1e-3 * 1.02**steps
+    tensors = {
+        "weight_norm": Track(steps, np.ones((100, 1))),
+        "update_ratio": Track(steps, growing[:, None]),
+    }
+    loss = 0.5 * np.exp(-np.arange(400) / 20) + 1e-6 * 1.04 ** np.arange(400)
+    plan = plan_for([0.05, 0.1], 400, [(10,)])
+    calm = lane(0, 0.05, 0.5 * np.exp(-np.arange(400) / 30))
+    for cosine, kind in ((-0.97, "diverging"), (0.9, "failed")):
+        swinging = lane(1, 0.1, loss, tensors=tensors, probes=asked(cosine))
+        found = judge([calm, swinging], plan)
+        assert found[1].kind == kind
+        assert ("each swing 1.02 times the one before" in found[1].evidence) == (kind == "diverging")

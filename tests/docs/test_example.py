@@ -70,7 +70,9 @@ def test_charts_are_drawn_in_a_browser_without_a_network(run: Any, tmp_path: Pat
     complaints: list[str] = []
     requests: list[str] = []
     with driver.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--headless", "--no-sandbox", "--disable-gpu"])
+        browser = started.chromium.launch(
+            executable_path=path, args=["--headless", "--no-sandbox", "--disable-gpu"]
+        )
         context = browser.new_context(offline=True, viewport={"width": 1100, "height": 1200})
         tab = context.new_page()
         tab.on("console", lambda message: complaints.append(message.text))

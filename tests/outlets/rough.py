@@ -60,7 +60,9 @@ def rough() -> Study:
         writer.write(Record("trajectory", np.arange(9), lanes, np.resize(np.array(EXACT), (9, 4, 3))))
         for epoch in (0, 2):
             edges = tuple(np.linspace(-1 / 3, 0.1 + epoch, 3 + i) for i in range(len(TENSORS)))
-            counts = tuple(np.arange(4 * (2 + i), dtype=np.uint32).reshape(4, -1) for i in range(len(TENSORS)))
+            counts = tuple(
+                np.arange(4 * (2 + i), dtype=np.uint32).reshape(4, -1) for i in range(len(TENSORS))
+            )
             nonfinite = tuple(np.array([0, 4_000_000_000, 1, 0], np.uint32) for _ in TENSORS)
             writer.write(HistogramRecord(epoch, lanes, edges, counts, nonfinite))
     return Study(writer.study_file())

@@ -74,7 +74,9 @@ def test_its_reader_finds_every_scalar_and_histogram(name: str, tmp_path: Path) 
                 assert list(event.histogram_value.bucket_limit) == row["edges"]
                 assert list(event.histogram_value.bucket) == [0, *row["counts"]]
                 assert event.histogram_value.num == sum(row["counts"])
-            left_out = {row["epoch"]: row["nonfinite"] for row in rows.iter_rows(named=True) if row["nonfinite"]}
+            left_out = {
+                row["epoch"]: row["nonfinite"] for row in rows.iter_rows(named=True) if row["nonfinite"]
+            }
             tag = f"nonfinite/{tensor}"
             written = points(found.Scalars(tag)) if tag in found.Tags()["scalars"] else []
             assert written == [

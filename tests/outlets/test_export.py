@@ -96,7 +96,9 @@ def test_no_name_leaves_the_folder_or_takes_anothers_file(to: str, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     names = [path.name for path in folder.iterdir()]
     assert len(names) == len({name.lower() for name in names}) == len(METRICS) + 8
-    assert all(name.isascii() and name == Path(name).name and not name.startswith((".", "con.")) for name in names)
+    assert all(
+        name.isascii() and name == Path(name).name and not name.startswith((".", "con.")) for name in names
+    )
     assert sorted(names) == sorted([*(listed(folder) or []), MANIFEST])
 
 

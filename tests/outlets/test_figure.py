@@ -168,20 +168,31 @@ def test_titles_are_broken_into_lines_not_cut() -> None:
 
 def test_a_size_without_room_is_told_with_one_that_has() -> None:
     for settings in ({"width": 60.0}, {"height": 40.0}, {"width": 20.0, "height": 20.0}):
-        with pytest.raises(UsageError, match=r"valley has no room in .*; it needs about --\w+ \d+mm") as caught:
+        with pytest.raises(
+            UsageError, match=r"valley has no room in .*; it needs about --\w+ \d+mm"
+        ) as caught:
             made(named("valley"), **settings)
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("text", "pixels"),
-    [("84mm", 317.48), ("8.4cm", 317.48), ("3.5in", 336.0), ("72pt", 96.0), ("900px", 900.0), (" .5 IN ", 48.0)],
+    [
+        ("84mm", 317.48),
+        ("8.4cm", 317.48),
+        ("3.5in", 336.0),
+        ("72pt", 96.0),
+        ("900px", 900.0),
+        (" .5 IN ", 48.0),
+    ],
 )
 def test_lengths_are_read_as_people_write_them(text: str, pixels: float) -> None:
     assert read_length(text, "--width").pixels == pytest.approx(pixels, abs=0.01)
 
 
-@pytest.mark.parametrize("text", ["84", "", "mm", "-3mm", "1e3mm", "0mm", "nanmm", "infcm", "84 mm mm", "5ft", "９mm", "3m"])
+@pytest.mark.parametrize(
+    "text", ["84", "", "mm", "-3mm", "1e3mm", "0mm", "nanmm", "infcm", "84 mm mm", "5ft", "９mm", "3m"]
+)
 def test_other_lengths_are_refused_with_what_to_type(text: str) -> None:
     with pytest.raises(UsageError, match=r"^--width wants a") as caught:
         read_length(text, "--width")

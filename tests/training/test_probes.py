@@ -106,7 +106,7 @@ def test_a_small_batch_at_the_edge_of_its_own_stability_is_said_to_be_there():
     """Of mean squared error on one example of norm 1 the curvature along the update is 2, at every step."""
     angles = torch.linspace(0, 6, 20, dtype=torch.float64)
     inputs = torch.stack([angles.cos(), angles.sin()], dim=1)
-    targets = inputs @ torch.ones(2, 1, dtype=torch.float64) + 0.1 * angles.sin().unsqueeze(1)
+    targets = inputs @ torch.ones(2, 1, dtype=torch.float64) + 0.1 * (5 * angles).cos().unsqueeze(1)
 
     def squared(model, batch):
         return (model(batch[0]) - batch[1]).square().mean()

@@ -54,7 +54,13 @@ def nothing(theme: Theme, words: Words) -> alt.LayerChart:
     why = (
         alt.Chart(inline([{"why": "\n".join(lines)}]))
         .mark_text(
-            align="left", baseline="top", fontSize=13, color=theme.muted, limit=width, lineBreak="\n", lineHeight=17
+            align="left",
+            baseline="top",
+            fontSize=13,
+            color=theme.muted,
+            limit=width,
+            lineBreak="\n",
+            lineHeight=17,
         )
         .encode(x=alt.value(0), y=alt.value(8), text="why:N")
     )

@@ -4,12 +4,12 @@ import dataclasses
 import html
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from lrscope.diagnosis import experiment
-from lrscope.diagnosis.comparison import Comparison, compare, decades
+from lrscope.diagnosis.comparison import Comparison, compare, decades, horizons
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import rate_text, times_text
 from lrscope.diagnosis.horizon import Horizon, horizon
@@ -105,7 +105,7 @@ def recommend(
         thresholds: see `Thresholds`.
     """
     broken = {verdict.rate for verdict in verdicts if verdict.kind in FAILING}
-    comparison = compare(curves, plan, thresholds, failing=broken, at_end=True)
+    comparison = _longest(curves, plan, thresholds, broken)
     near = comparison.near_optimal
     failing = sorted({one.rate for one in verdicts if _fails(one, near)})
     first_failing = next((rate for rate in failing if not near or rate > near[-1]), None)
@@ -152,6 +152,18 @@ def recommend(
     told = dataclasses.replace(told, horizon=horizon(curves, plan, thresholds))
     ahead = experiment.to_know_more(rate, interval, first_failing if at_cliff else None, comparison, failing)
     return dataclasses.replace(told, next_experiment=ahead)
+
+
+def _longest(
+    curves: Sequence[Curve], plan: Plan, thresholds: Thresholds, broken: Collection[float]
+) -> Comparison:
+    """The lanes after as many steps as possible; of a search, after as many as two rates at least were trained."""
+    comparison = compare(curves, plan, thresholds, failing=broken, at_end=True)
+    for steps in reversed(horizons(curves, thresholds)[:-1]) if plan.chosen is not None else ():
+        if len(comparison.standings) > 1:
+            break
+        comparison = compare(curves, plan, thresholds, steps, broken, at_end=True)
+    return comparison
 
 
 def _fails(verdict: Verdict, near: Sequence[float]) -> bool:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lrscope.diagnosis.comparison import Comparison, compare
 from lrscope.diagnosis.curve import Curve
+from lrscope.diagnosis.thresholds import DEFAULT
 from lrscope.plan import Plan
 
 PER_DECADE = 8
@@ -30,7 +31,7 @@ FULL_LENGTH_FROM = 4.0
 """Full training runs a budget must have for lanes to be trained to the end."""
 
 SHORTEST = 40
-"""Steps of the first look: before, a good lane may be above its start (2 of 350 lanes at step 43, measured)."""
+"""Steps of the first look, unless a fifth of the run is less: before, a good lane may be above its start (2 of 350 lanes at step 43, measured)."""
 
 SCOUT_SHARE, SCOUT_MOST = 1 / 64, 100
 """Of the budget that goes into each seed of the range test; and its steps at most."""
@@ -83,7 +84,8 @@ class Search:
         steps = lab.plan.steps
         # What does not pay for three lanes to the end of a run looks at a shorter one.
         self.full = max(1, round(steps * min(1.0, budget / FULL_LENGTH_FROM)))
-        self.short = min(self.full, max(SHORTEST, self.full // 16))
+        least = min(SHORTEST, max(DEFAULT.least_steps, self.full // 5))
+        self.short = min(self.full, max(least, self.full // 16))
         self.middle = max(self.short, self.full // 4)
         self.rungs = (self.short, self.middle, steps // 4, steps // 2, self.full)
 

@@ -1,7 +1,6 @@
 """A command that serves a page, in a process of its own."""
 
 import contextlib
-import os
 import queue
 import re
 import signal
@@ -97,12 +96,3 @@ def serving(
             assert stream is not None
             with contextlib.suppress(OSError, ValueError):
                 stream.close()
-
-
-def is_there(pid: int) -> bool:
-    """Whether a process runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -266,7 +266,7 @@ def test_hostile_names_are_shown_and_do_nothing(
     page.close()
 
 
-def test_another_site_can_neither_frame_nor_read_it(browser: Any, live: Serving) -> None:
+def test_another_site_cannot_read_it(browser: Any, live: Serving) -> None:
     page = Opened(browser, live, "?study=line.lrscope")
     page.drawn()
     foreign = page.window.new_page()
@@ -281,6 +281,4 @@ def test_another_site_can_neither_frame_nor_read_it(browser: Any, live: Serving)
         }}"""
     )
     assert said == "refused"
-    answer = foreign.goto(f"{live.base}studies", referer="http://evil.example/")
-    assert answer.status in (200, 403)
     page.close()

@@ -49,7 +49,9 @@ def tables(study: "Exportable") -> list[Table]:
     taken = {"lanes", "verdicts", "trajectories", "histograms"}
     for one in study.series:
         if one.kind == "trajectory":
-            ends.insert(0, Table("trajectories", one.kind, one.name, one.unit, one.source, study.trajectories))
+            ends.insert(
+                0, Table("trajectories", one.kind, one.name, one.unit, one.source, study.trajectories)
+            )
             continue
         # A metric may be called "lanes".
         name = one.name if one.name not in taken else f"{one.name}_series"
