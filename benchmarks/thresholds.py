@@ -6,7 +6,7 @@ next character of the texts in Python's own `pydoc_data.topics`. A lane is good 
 a mean of the last 5% of steps, misses at most 2% of what the best rate of its seed learned; high or low
 otherwise, above or below the good rates; failed where it learned less than 2%.
 
-    python benchmarks/thresholds.py [--steps 250] [--seeds 2] [--json FILE]
+    python benchmarks/thresholds.py [--steps 250] [--seeds 3] [--json FILE]
 
 Prints one table in Markdown. About 10 minutes of one core.
 
@@ -115,10 +115,28 @@ def tasks(steps: int) -> dict[str, Task]:
 
     digits, text = (images, labels), characters()
     return {
-        "CNN, momentum": task("cnn", ConvNet, digits, momentum, 32, "1e-4:3:14"),
-        "CNN, Adam": task("cnn", ConvNet, digits, torch.optim.Adam, 32, "1e-5:1:14"),
-        "transformer, momentum": task("text", Transformer, text, momentum, 16, "3e-3:3:9"),
-        "transformer, Adam": task("text", Transformer, text, torch.optim.Adam, 16, "1e-5:0.3:9"),
+        "CNN, momentum": task(
+            "cnn",
+            ConvNet,
+            digits,
+            momentum,
+            32,
+            "1e-4,1e-3,0.01,0.02,0.03,0.045,0.06,0.08,0.1,0.13,0.17,0.25,0.5,2",
+        ),
+        "CNN, Adam": task(
+            "cnn",
+            ConvNet,
+            digits,
+            torch.optim.Adam,
+            32,
+            "1e-5,1e-4,1e-3,2e-3,3e-3,4e-3,6e-3,8e-3,0.011,0.015,0.02,0.03,0.1,0.5",
+        ),
+        "transformer, momentum": task(
+            "text", Transformer, text, momentum, 16, "3e-3,0.03,0.1,0.15,0.2,0.27,0.35,0.6,2"
+        ),
+        "transformer, Adam": task(
+            "text", Transformer, text, torch.optim.Adam, 16, "1e-4,3e-3,0.01,0.014,0.018,0.023,0.03,0.05,0.2"
+        ),
     }
 
 
@@ -258,7 +276,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args()
     torch.set_num_threads(1)

@@ -30,7 +30,8 @@ class Plan:
         optimizer: its class name, "Adam"; optimizer_options: what differs from its defaults, for people.
         schedule: the schedule's name, None for a constant rate.
         clip_norm: the largest gradient norm of a lane, None for no clipping.
-        loss: the loss's name; constant_loss: the loss of the best constant predictor, None where unknown.
+        loss: the loss's name; constant_loss: the loss of the best constant predictor, None where unknown;
+            constant_val_loss: its loss on the validation data.
         dtype: of the parameters, "float32"; device: "cpu", "cuda:0".
         tensors, shapes: name and shape of each parameter tensor, in the order of
             `named_parameters`.
@@ -61,6 +62,7 @@ class Plan:
     clip_norm: float | None = None
     loss: str = ""
     constant_loss: float | None = None
+    constant_val_loss: float | None = None
     dtype: str = "float32"
     device: str = "cpu"
     tensors: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ RATES = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
 def drifting(seeds: int = 1, broken: int | None = None, schedule: str | None = None) -> Study:
-    """32 epochs; the best rate at epoch e is 0.1 up to 4, then 0.01 up to 16, then 1e-3: known by construction."""
+    """32 epochs; by construction the best rate is 0.1 up to epoch 4, 0.01 up to 16, then 1e-3."""
     epochs = 32
     plan = Plan(
         problem="drift",

@@ -1,4 +1,4 @@
-"""`lrscope chart` and `lrscope export`: files of the size and content asked for; everything wrong in one line."""
+"""`lrscope chart` and `lrscope export`: files of the size and content asked for; all wrong ones in a line."""
 
 import struct
 from pathlib import Path

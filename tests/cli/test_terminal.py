@@ -214,3 +214,37 @@ def test_a_terminal_that_says_zero_columns_is_not_believed(monkeypatch: pytest.M
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((0, 0)))
     assert terminal_width() == 120
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "coloured"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+        (False, {}, False),
+        (False, {"CI": "true", "GITHUB_ACTIONS": "true"}, False),
+    ],
+)
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_colour_is_for_terminals_that_want_it_and_changes_no_word(
+    monkeypatch: pytest.MonkeyPatch, width: int, terminal: bool, environment: dict[str, str], coloured: bool
+) -> None:
+    class Stream(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return terminal
+
+    for name in ("NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    file = Stream(io.BytesIO(), encoding="utf-8", write_through=True)
+    show(document(), file, width)
+    assert isinstance(file.buffer, io.BytesIO)
+    text = file.buffer.getvalue().decode()
+    colours = re.findall(r"\x1b\[[\d;]*3\d[\d;]*m", text)
+    assert bool(colours) == coloured
+    plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert max(len(line.rstrip()) for line in plain.splitlines()) <= width
+    assert plain.split() == shown(document(), width).split()

@@ -1,7 +1,7 @@
 """The example notebook: run as a reader runs it, and written back with what it shows.
 
-`python tests/docs/example.py` runs docs/example.ipynb and writes its outputs into it: of what is shown in several
-ways the picture only, which every viewer of notebooks shows.
+`python tests/docs/example.py` runs docs/example.ipynb and writes its outputs into it: of what is shown in
+several ways the picture only, which every viewer of notebooks shows.
 """
 
 import os

@@ -18,7 +18,7 @@ from example import NOTEBOOK, executed
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with warnings.catch_warnings():
-        # Of the client and the kernel's transport, not of lrscope, whose own become errors in the kernel's cells.
+        # Of the client and of its transport to the kernel: what lrscope says stands in the cells.
         warnings.simplefilter("ignore")
         return executed(tmp_path_factory.mktemp("reader"))
 

@@ -1,5 +1,4 @@
-"""A small study with everything in it that an export could lose: limits of floats, gaps, names as nobody should
-choose them."""
+"""A small study with everything that an export could lose: limits of floats, gaps, names nobody chooses."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""TensorBoard's own reader reads what was written for it: scalars, histograms, verdicts, a folder for each lane."""
+"""TensorBoard's own reader reads what was written for it: scalars, histograms, verdicts, lane by lane."""
 
 import json
 import math

@@ -81,7 +81,8 @@ def test_every_chart_is_drawn_without_an_error_or_a_request(opened: Opened, file
     assert opened.requests == [file.as_uri()]
     ink = opened.ink()
     assert len(ink) == len(CHARTS)
-    assert min(ink) > 3_000
+    # A study without curvature has a chart that is one sentence.
+    assert min(ink) > 1_000
 
 
 def test_the_first_chart_is_painted_within_a_second_or_so(browser: Any, file: Path) -> None:
@@ -138,7 +139,7 @@ def test_the_theme_follows_the_system_and_the_button(browser: Any, file: Path) -
     button.click()
     page.drawn("light")
     assert page.tab.evaluate(background) == "rgb(255, 255, 255)"
-    assert min(page.ink()) > 3_000
+    assert min(page.ink()) > 1_000
     page.tab.emulate_media(color_scheme="dark", media="print")
     assert page.tab.evaluate(background) == "rgb(255, 255, 255)"
     assert page.complaints == []

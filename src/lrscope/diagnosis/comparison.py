@@ -71,10 +71,11 @@ class Comparison:
     @property
     def beats_constant(self) -> bool:
         """Whether the best rate's loss is below that of a constant answer, as far as that is known."""
-        constant = next((one.plan.constant_loss for one in self.facts.values()), None)
-        if self.best is None or constant is None or constant <= 0 or not self.objective.is_loss:
+        if self.best is None:
             return True
-        return self.best.value < self.thresholds.no_progress * constant
+        row = [one for one in self.facts.values() if one.curve.rate == self.best.rate]
+        constant, reached = _beside_constant(row, self.objective)
+        return constant is None or reached < self.thresholds.no_progress * constant
 
     @property
     def depth(self) -> int:
@@ -239,17 +240,26 @@ def _hindrance(
     value = float(np.mean([objective.value(one) for one in row]))
     if start - value <= thresholds.least_descent * abs(start):
         return "nothing"
-    constant = row[0].plan.constant_loss
-    if constant is not None and constant > 0:
-        # What training lowers by fitting shuffled targets does not count. What it lowered from far above a
-        # constant answer makes no rate good, but still tells a better one from a worse.
-        ends = [objective.value(one) if objective.is_loss else one.end for one in row]
-        near = not at_end or start <= thresholds.far_above_constant * constant
-        if near and float(np.mean(ends)) >= thresholds.no_progress * constant:
-            return "constant"
+    constant, reached = _beside_constant(row, objective)
+    # What a rate lowered from far above a constant answer makes it no good one, but better than a worse one.
+    near = constant is not None and (not at_end or start <= thresholds.far_above_constant * constant)
+    if constant is not None and near and reached >= thresholds.no_progress * constant:
+        return "constant"
     if tested == 1 and not (min(start, value) >= 0 and value <= thresholds.regret * start):
         return "one_rate"
     return None
+
+
+def _beside_constant(row: Sequence[Facts], objective: Objective) -> tuple[float | None, float]:
+    """The loss of a constant answer, None where it is not known, and that of a rate's lanes beside it.
+
+    On the validation data where lanes are compared there: targets that cannot be learned can be fitted.
+    """
+    plan = row[0].plan
+    if objective.is_validation and plan.constant_val_loss is not None and plan.constant_val_loss > 0:
+        return plan.constant_val_loss, float(np.mean([objective.value(one) for one in row]))
+    known = plan.constant_loss is not None and plan.constant_loss > 0
+    return plan.constant_loss if known else None, float(np.mean([one.end for one in row]))
 
 
 def _around(best: float, rates: Sequence[float], standings: Sequence[Standing]) -> tuple[float, ...]:

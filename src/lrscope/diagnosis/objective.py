@@ -19,13 +19,13 @@ class Objective(NamedTuple):
         name: for people: "final validation loss".
         value: a lane's value.
         start: the value before training.
-        is_loss: whether it is the loss that is trained, and may be compared with that of a constant answer.
+        is_validation: whether it is a loss on the validation data.
     """
 
     name: str
     value: Callable[[Facts], float]
     start: Callable[[Facts], float]
-    is_loss: bool = True
+    is_validation: bool = False
 
 
 def _last_validation(facts: Facts) -> float:
@@ -42,8 +42,8 @@ def _first_validation(facts: Facts) -> float:
     return float(values[0]) if len(values) else math.nan
 
 
-FINAL_VALIDATION = Objective("final validation loss", _last_validation, _first_validation)
-EARLY_STOPPED = Objective("best validation loss", _best_validation, _first_validation)
+FINAL_VALIDATION = Objective("final validation loss", _last_validation, _first_validation, True)
+EARLY_STOPPED = Objective("best validation loss", _best_validation, _first_validation, True)
 FINAL_TRAINING = Objective("final training loss", lambda facts: facts.end, lambda facts: facts.baseline.start)
 
 
@@ -95,7 +95,7 @@ def _final_metric(name: str, lanes: Sequence[Facts]) -> Objective:
 
         return value
 
-    return Objective(f"final {name} ({'higher' if higher else 'lower'} is better)", at(-1), at(0), is_loss=False)
+    return Objective(f"final {name} ({'higher' if higher else 'lower'} is better)", at(-1), at(0))
 
 
 def _validated(curve: Curve, like: Curve) -> bool:

@@ -1,13 +1,12 @@
-"""Quantity and Change: what is measured of all lanes, at a point or across an update."""
+"""Quantity and Change: what is measured of every tensor of all lanes, at a point or across an update."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
 
 from torch import Tensor
 
+from lrscope.quantities.look import Look, Move
 from lrscope.record import Series
-from lrscope.training.step import Step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,33 +15,18 @@ class Quantity:
 
     Attributes:
         name, unit, source: as in `Series`.
-        measure: Step -> [L, tensors], in the order of the step's weights.
+        measure: a tensor of L lanes -> [L].
     """
 
     name: str
     unit: str
     source: str
-    measure: Callable[[Step], Tensor]
+    measure: Callable[[Look], Tensor]
 
     @property
     def series(self) -> Series:
         """How the store announces it."""
         return Series(self.name, self.unit, "tensor", self.source)
-
-
-class Before(NamedTuple):
-    """What is kept of a point so that the update that follows can be measured.
-
-    Attributes:
-        step: t.
-        weights: name -> [L, ...], copies.
-        moving: name -> bool [L, ...], where the gradient is not zero, or would not be but for rounding; the
-            trained tensors only.
-    """
-
-    step: int
-    weights: Mapping[str, Tensor]
-    moving: Mapping[str, Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +35,13 @@ class Change:
 
     Attributes:
         name, unit, source: as in `Series`.
-        measure: (w_t kept, w_{t+1}) -> [L, tensors]; recorded under t.
+        measure: a tensor of L lanes before and after -> [L]; recorded under the step before.
     """
 
     name: str
     unit: str
     source: str
-    measure: Callable[[Before, Mapping[str, Tensor]], Tensor]
+    measure: Callable[[Move], Tensor]
 
     @property
     def series(self) -> Series:

@@ -21,6 +21,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from lrscope.training.random_state import RandomState
+from lrscope.training.shorten import shortened
 
 Call = Callable[[dict[str, Tensor], dict[str, Tensor], Any], tuple[dict[str, Tensor], Tensor]]
 
@@ -39,10 +40,15 @@ class Captured:
 
     Args:
         call: (trained, constants, batch) -> (gradients, losses); may change constants in place.
+        tell: given a sentence when capturing is given up.
+
+    Attributes:
+        dropped: why it was; "" as long as it is not.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, tell: Callable[[str], None] | None = None) -> None:
         self._call = call
+        self._tell = tell
         self._lists: dict[Any, Callable[..., Any]] = {}
         self._calls: Counter[Any] = Counter()
         self._replays = 0
@@ -67,7 +73,7 @@ class Captured:
             self._lists[key] = operations
         self._replays += 1
         if self._replays in COMPARED and not self._equal(operations, trained, constants, leaves, spec):
-            self.dropped = f"captured and ordinary steps differ at call {self._replays}"
+            self._drop(f"captured and ordinary steps differ at call {self._replays}")
             return self._call(trained, constants, batch)
         with torch.no_grad():
             *gradients, losses = operations(*trained.values(), *constants.values(), *leaves)
@@ -90,14 +96,20 @@ class Captured:
             with RandomState.now().kept():
                 graph = make_fx(flat)(*trained.values(), *copies, *leaves)
         except Exception as error:
-            self.dropped = f"the step cannot be captured ({type(error).__name__})"
+            self._drop(f"the step cannot be captured ({type(error).__name__})")
             return None
         _without_detach(graph)
-        operations: Callable[..., Any] = graph.forward
-        if not self._equal(operations, trained, constants, leaves, spec):
-            self.dropped = "captured and ordinary steps differ at once"
-            return None
-        return operations
+        for short in (True, False):
+            operations: Callable[..., Any] = (shortened(graph) if short else graph).forward
+            if self._equal(operations, trained, constants, leaves, spec):
+                return operations
+        self._drop("captured and ordinary steps differ at once")
+        return None
+
+    def _drop(self, why: str) -> None:
+        self.dropped = why
+        if self._tell is not None:
+            self._tell(f"steps are no longer captured, and slower: {why}")
 
     def _equal(
         self,

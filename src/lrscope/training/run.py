@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from lrscope.errors import ProblemError, UsageError
 from lrscope.plan import GRADIENTS, LaneKey, Plan
-from lrscope.problems.constant_loss import constant_loss
+from lrscope.problems.constant_loss import constant_loss, constant_val_loss
 from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, validation_batches
 from lrscope.training.branch import branch_steps, branched
@@ -252,6 +252,7 @@ def prepare(
         clip_norm=problem.clip_norm,
         loss=_loss_name(problem),
         constant_loss=constant_loss(problem),
+        constant_val_loss=constant_val_loss(problem),
         dtype=str(next(first.parameters()).dtype).removeprefix("torch."),
         device=str(where),
         tensors=tuple(name for name, _ in first.named_parameters()),

@@ -1,0 +1,160 @@
+"""Budget: when tensors and histograms are measured, so that recording stays within a share of the time.
+
+What a measurement costs, and how long training takes, is found out on the way. Which points are measured
+therefore depends a little on the machine; what is measured at a point does not.
+"""
+
+import bisect
+import functools
+import itertools
+import statistics
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from lrscope.plan import Plan
+
+RECORD_BUDGET = 0.05
+"""Recording takes at most so much of the time that training takes, where the fewest points allow it."""
+
+
+class Detail(NamedTuple):
+    """How much is measured over a whole run, at most.
+
+    Attributes:
+        points: steps at which tensors are measured.
+        epochs: epochs with histograms, the one before training counted.
+    """
+
+    points: int
+    epochs: int
+
+
+DETAILS = tuple(
+    itertools.starmap(
+        Detail,
+        ((125, 200), (100, 200), (80, 100), (80, 50), (80, 21), (60, 21), (45, 21), (35, 21), (25, 21)),
+    )
+)
+"""From the most to the fewest; the verdicts read at least 80 points where the budget has room for them."""
+
+REVIEW_EVERY = 32
+"""Steps between two reviews of what can be afforded."""
+
+FEW = 9
+"""Measurements whose median is taken for the cost of the next one."""
+
+
+@functools.cache
+def points(steps: int, count: int = DETAILS[0].points) -> tuple[int, ...]:
+    """About `count` steps at which tensors are measured, and at least so many where the run has them.
+
+    Evenly over the run, and at logarithmic distance from its start; 0 and the last are among them.
+    """
+    if steps < count:
+        return tuple(range(steps + 1))
+    early = np.geomspace(1, steps, round(0.3 * count)).round()
+    even = round(0.7 * count)
+    while True:
+        found = np.unique(np.concatenate([np.linspace(0, steps, even).round(), early]))
+        if len(found) >= count:
+            return tuple(found.astype(int).tolist())
+        even += 1
+
+
+@functools.cache
+def histogram_epochs(epochs: int, count: int = DETAILS[0].epochs) -> tuple[int, ...]:
+    """The epochs with histograms, all or `count` of them; 0 is before training and the last is among them."""
+    return tuple(np.linspace(0, epochs, min(count, epochs + 1)).round().astype(int).tolist())
+
+
+class Budget:
+    """Says what is due, from what was spent so far.
+
+    Args:
+        plan: how long the run is.
+        share: of the training time; 0 measures no tensors and no histograms at all, infinity everything.
+
+    Attributes:
+        trained, spent: seconds of training and of recording.
+        measured, counted: steps and epochs measured so far.
+    """
+
+    def __init__(self, plan: Plan, share: float) -> None:
+        self._plan = plan
+        self._share = share
+        self._detail: Detail | None = DETAILS[-1] if share else None
+        self.trained = self.spent = 0.0
+        self.measured = self.counted = 0
+        self._point_costs: deque[float] = deque(maxlen=FEW)
+        self._histogram_costs: deque[float] = deque(maxlen=FEW)
+        self._on_both = 0.0
+        self._marks: deque[tuple[int, float]] = deque([(0, 0.0)], maxlen=4)
+        self._next_point = self._next_epoch = 0 if share else plan.steps + plan.epochs + 1
+
+    def point_due(self, step: int) -> bool:
+        """Whether tensors are to be measured at a step."""
+        return step >= self._next_point
+
+    def histogram_due(self, epoch: int) -> bool:
+        """Whether histograms are to be counted at an epoch."""
+        return epoch >= self._next_epoch
+
+    def point(self, seconds: float) -> None:
+        """Tensors were measured; it took so long, the change that follows included."""
+        self.measured += 1
+        self._on_both += seconds
+        self._point_costs.append(seconds)
+
+    def histogram(self, seconds: float) -> None:
+        """Histograms were counted; it took so long."""
+        self.counted += 1
+        self._on_both += seconds
+        self._histogram_costs.append(seconds)
+
+    def review(self, step: int) -> None:
+        """See what can be afforded from here on; what was due at this step is done."""
+        if self._detail is None:
+            return
+        if step >= self._marks[-1][0] + REVIEW_EVERY:
+            self._marks.append((step, self.trained))
+        self._detail = self._affordable(step)
+        steps, epochs = self._left(self._detail, step)
+        self._next_point = steps[0] if steps else self._plan.steps + 1
+        self._next_epoch = epochs[0] if epochs else self._plan.epochs + 1
+
+    def _left(self, detail: Detail, step: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The steps and the epochs after a step that a detail measures."""
+        steps = points(self._plan.steps, detail.points)
+        epochs = histogram_epochs(self._plan.epochs, detail.epochs)
+        return (
+            steps[bisect.bisect_right(steps, step) :],
+            epochs[bisect.bisect_right(epochs, step // self._plan.steps_per_epoch) :],
+        )
+
+    def _affordable(self, step: int) -> Detail:
+        first, then = self._marks[0]
+        to_go = self._plan.steps - step
+        total = self.trained + to_go * (self.trained - then) / max(1, step - first)
+        always = (self.spent - self._on_both) * to_go / max(1, step)
+        free = self._share * total - self.spent - always
+        of_point = statistics.median(self._point_costs) if self._point_costs else 0.0
+        of_histogram = statistics.median(self._histogram_costs) if self._histogram_costs else 0.0
+        for detail in DETAILS:
+            steps, epochs = self._left(detail, step)
+            if len(steps) * of_point + len(epochs) * of_histogram <= free:
+                return detail
+        return DETAILS[-1]
+
+    def account(self) -> str:
+        """What was measured, in words."""
+        took = f"it took {100 * self.spent / self.trained:.1f}%" if self.trained > 0 else ""
+        if self._detail is None:
+            return "losses, validation and trajectories only" + (f"; {took} of the time" if took else "")
+        steps, epochs = self._plan.steps, self._plan.epochs
+        done = f"tensor statistics at {self.measured:,} of {steps + 1:,} points, "
+        done += f"histograms at {self.counted:,} of {epochs + 1:,} epochs"
+        if self.measured < min(DETAILS[0].points, steps + 1) or self.counted < min(200, epochs + 1):
+            done += f", to keep recording within {100 * self._share:g}% of the time"
+        return f"{done} ({took})" if took else done
