@@ -179,3 +179,12 @@ def test_a_scheduled_problem_is_searched_at_its_own_length() -> None:
     found = lrscope.find(wine(schedule=cosine, epochs=20), budget=4.0)
     assert found.rate is not None
     assert found.horizon is None
+
+
+def test_a_finished_sweep_is_read_by_any_objective() -> None:
+    study = lrscope.sweep(wine(epochs=10), rates="1e-3:10:5")
+    assert study.recommendation().objective == "final validation loss"
+    assert study.recommendation("train-loss").objective == "final training loss"
+    assert study.recommendation("accuracy").objective == "final accuracy (higher is better)"
+    with pytest.raises(UsageError, match="objective= wants one of val-loss, train-loss, accuracy; got 'f1'"):
+        study.recommendation("f1")

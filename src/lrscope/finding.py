@@ -115,7 +115,9 @@ def search(
     if objective is not None and objective not in wanted:
         raise UsageError(f"objective= wants one of {', '.join(wanted)}; got {objective!r}")
     if objective not in (None, TRAIN_LOSS) and problem.val is None:
-        raise UsageError(f"objective={objective!r} wants validation data and {problem.name} has none: give val=")
+        raise UsageError(
+            f"objective={objective!r} wants validation data and {problem.name} has none: give val="
+        )
     if path is not None:
         check_target(path, overwrite=overwrite)
     seeds = [seed + SEED_STRIDE * number for number in range(max(2, min(SEEDS_AT_MOST, int(budget / 2))))]

@@ -42,8 +42,8 @@ class Plan:
         chosen: the lanes as (rate, seed), in the order in which they began, where they are not every rate for
             every seed.
         scouted: updates of a range test that came before the lanes.
-        objective: what rates are compared by: "val-loss" (at the end of training), "train-loss" or the name of a
-            metric; None for the validation loss where there is one.
+        objective: what rates are compared by: "val-loss" (at the end of training), "train-loss" or the name
+            of a metric; None for the validation loss where there is one.
         curvature_examples: examples the Hessian of the loss is taken on; None where no curvature is measured.
         probes: whether batches are asked again after their update, and a fifth of the rate tried in the end.
     """

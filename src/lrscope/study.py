@@ -1,5 +1,6 @@
 """Study: what a user holds, a thin facade over all that reads: frames, verdicts, charts, report."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import polars as pl
 from lrscope.diagnosis.conclusions import Conclusion, conclusions
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.judge import judge
+from lrscope.diagnosis.objective import TRAIN_LOSS, VAL_LOSS
 from lrscope.diagnosis.recommend import Recommendation, recommend
 from lrscope.diagnosis.verdict import Verdict
+from lrscope.errors import UsageError
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store.study_file import StudyFile
@@ -111,10 +114,24 @@ class Study:
             },
         )
 
-    def recommendation(self) -> Recommendation:
-        """The rate to take, its interval and margin; or why that cannot be told."""
+    def recommendation(self, objective: str | None = None) -> Recommendation:
+        """The rate to take, its interval and margin; or why that cannot be told.
+
+        Args:
+            objective: "val-loss" (at the end of training), "train-loss" or the name of a metric; None for what the
+                study was made for, or else the validation loss where there is one.
+
+        Raises:
+            UsageError: the study has no such objective.
+        """
         curves, verdicts = self._judge()
-        return recommend(curves, verdicts, self.plan)
+        plan = self.plan
+        if objective is not None:
+            known = [TRAIN_LOSS] if plan.val_size is None else [VAL_LOSS, TRAIN_LOSS, *plan.metrics]
+            if objective not in known:
+                raise UsageError(f"objective= wants one of {', '.join(known)}; got {objective!r}")
+            plan = dataclasses.replace(plan, objective=objective)
+        return recommend(curves, verdicts, plan)
 
     def conclusions(self) -> tuple[Conclusion, ...]:
         """What it says of the three common sayings: too high, medium, and too low a rate; each in figures."""

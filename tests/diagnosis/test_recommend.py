@@ -51,7 +51,8 @@ def test_the_middle_of_the_rates_as_good_with_interval_and_margin():
     assert advised.margin == pytest.approx(10)
     assert (advised.confidence, advised.cannot_tell) == ("low", None)
     assert advised.sentence() == (
-        f"Use 0.01 (the best is between {rate_text(advised.low)} and {rate_text(advised.high)}); the first rate that fails is 0.1, 10x higher. "
+        f"Use 0.01 (the best is between {rate_text(advised.low)} and {rate_text(advised.high)}); "
+        "the first rate that fails is 0.1, 10x higher. "
         "Judged by the final training loss. Confidence low: one seed."
     )
 

@@ -18,7 +18,7 @@ SEEDS = (0, 100, 200, 300)
 
 
 class FormulaLab:
-    """Lanes whose loss after t updates is `loss(rate, t)`, times noise of the lane; NaN where it is above `cliff`."""
+    """Lanes whose loss after t updates is `loss(rate, t)`, times noise of the lane; NaN above `cliff`."""
 
     def __init__(
         self,

@@ -64,7 +64,9 @@ def prepared(problem: lrscope.Problem, seeds: int) -> Run:
     return prepare(problem, RATES, seeds)
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam, torch.optim.RMSprop, torch.optim.NAdam])
+@pytest.mark.parametrize(
+    "optimizer", [torch.optim.SGD, torch.optim.Adam, torch.optim.RMSprop, torch.optim.NAdam]
+)
 @pytest.mark.parametrize(("seeds", "dropout"), [(1, 0.3), (2, 0.3), (2, 0.0)])
 def test_a_course_that_is_thinned_out_goes_on_as_it_would_have(
     optimizer: type[torch.optim.Optimizer], seeds: int, dropout: float

@@ -99,8 +99,8 @@ class Readable(Protocol):
     def verdicts(self) -> pl.DataFrame:
         """Columns lane, rate, seed, verdict, attributes, step, evidence."""
 
-    def recommendation(self) -> Advice:
-        """The rate to take, or why it cannot be told."""
+    def recommendation(self, objective: str | None = None) -> Advice:
+        """The rate to take by an objective, or why it cannot be told."""
 
     def conclusions(self) -> Sequence[Conclusion]:
         """What the study says of too high, medium and too low a rate."""

@@ -74,9 +74,9 @@ class Snapshot:
         """Columns lane, rate, seed, verdict, attributes, step, evidence."""
         return self._verdicts
 
-    def recommendation(self) -> Advice:
-        """The rate to take, or why it cannot be told."""
-        return self._recommendation
+    def recommendation(self, objective: str | None = None) -> Advice:
+        """The rate to take by an objective, or why it cannot be told."""
+        return self._recommendation if objective is None else self._study.recommendation(objective)
 
     def conclusions(self) -> Sequence[Conclusion]:
         """What the study says of too high, medium and too low a rate."""

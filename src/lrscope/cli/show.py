@@ -24,11 +24,17 @@ if TYPE_CHECKING:
             "lrscope show digits.lrscope --json | jq .recommendation.rate",
             "the recommended rate alone",
         ),
+        ("lrscope show digits.lrscope --objective accuracy", "the best rate by a metric"),
     ),
 )
 @click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--objective",
+    metavar="NAME",
+    help="Recommend a rate by val-loss, train-loss or a metric, at the end of training.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def show_command(study: Path, as_json: bool) -> None:
+def show_command(study: Path, objective: str | None, as_json: bool) -> None:
     """Show the lanes of STUDY, what became of each and why, and the recommended rate.
 
     STUDY is a file that `lrscope sweep --out` wrote. One that is still being written shows how far it is.
@@ -36,14 +42,14 @@ def show_command(study: Path, as_json: bool) -> None:
     from lrscope.study import open_study
 
     with open_study(study) as opened:
-        print_study(opened, as_json=as_json)
+        print_study(opened, as_json=as_json, objective=objective)
 
 
-def print_study(study: "Study", *, as_json: bool) -> None:
+def print_study(study: "Study", *, as_json: bool, objective: str | None = None) -> None:
     """Print a study on standard output, for people or as one strict JSON document."""
     from lrscope.outlets.document import document
 
-    content = document(study)
+    content = document(study, objective)
     if as_json:
         click.echo(json.dumps(content, allow_nan=False, indent=2))
     else:

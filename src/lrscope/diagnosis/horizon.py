@@ -1,6 +1,7 @@
 """Horizon: how the best rate moves with the length of the run, and what that means for a longer one.
 
-A lane at a constant rate, cut at a step, is a shorter run; a schedule that decays has no such shorter runs in it.
+A lane at a constant rate, cut at a step, is a shorter run; a schedule that decays has no such shorter runs
+in it.
 """
 
 import dataclasses
@@ -26,7 +27,8 @@ class Horizon:
     """The best rate against the length of the run.
 
     Attributes:
-        steps, rates: the lengths and the best rate at each: the vertex of the parabola of ln loss over ln rate through
+        steps, rates: the lengths and the best rate at each: the vertex of the parabola of ln loss
+            over ln rate through
             the best rate and its two neighbours.
         slope: of ln rate over ln steps, least squares.
         error: its standard error over seeds; None with one.
@@ -45,14 +47,17 @@ class Horizon:
             return None
         spread = "" if self.error is None else f" ± {self.error:.2g}"
         path = ", ".join(
-            f"{rate_text(rate)} at {steps:,} steps" for steps, rate in zip(self.steps, self.rates, strict=True)
+            f"{rate_text(rate)} at {steps:,} steps"
+            for steps, rate in zip(self.steps, self.rates, strict=True)
         )
         told = f"the best rate falls with the length of the run ({path}; slope {self.slope:.2f}{spread})"
         trained = self.training_slope
         if self.slope < -thresholds.early_stop_slope and (
             trained is not None and trained > -thresholds.horizon_slope
         ):
-            return f"{told}: the validation loss prefers less training, not a smaller rate; stop early instead"
+            return (
+                f"{told}: the validation loss prefers less training, not a smaller rate; stop early instead"
+            )
         longer = self.rates[-1] * 2**self.slope
         return f"{told}: for a run twice as long {rate_text(longer)}, extrapolated"
 
@@ -60,7 +65,8 @@ class Horizon:
 def horizon(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT) -> Horizon | None:
     """How the best rate of these lanes moves with the length of the run.
 
-    Longer runs want smaller rates (Bjorck et al. 2024, arXiv 2409.19913); the best rate by the final validation loss
+    Longer runs want smaller rates (Bjorck et al. 2024, arXiv 2409.19913); the best rate by the final
+    validation loss
     of lanes that overfit falls as 1/T, which is early stopping in disguise.
 
     Args:
@@ -78,15 +84,11 @@ def horizon(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAUL
         return None
     steps, rates = found
     seeds = sorted({curve.seed for curve in curves if curve.steps >= plan.steps})
-    alone = [
-        _vertices([curve for curve in curves if curve.seed == seed], plan, thresholds) for seed in seeds
-    ]
+    alone = [_vertices([curve for curve in curves if curve.seed == seed], plan, thresholds) for seed in seeds]
     slopes = [_slope(*one) for one in alone if one is not None]
     error = float(np.std(slopes, ddof=1)) / math.sqrt(len(slopes)) if len(slopes) > 1 else None
     trained = _vertices(curves, dataclasses.replace(plan, objective=TRAIN_LOSS), thresholds)
-    return Horizon(
-        steps, rates, _slope(steps, rates), error, None if trained is None else _slope(*trained)
-    )
+    return Horizon(steps, rates, _slope(steps, rates), error, None if trained is None else _slope(*trained))
 
 
 def _vertices(

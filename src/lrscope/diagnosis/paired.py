@@ -19,14 +19,14 @@ class Paired:
     """Rates and seeds, told apart.
 
     Attributes:
-        means_R: of every rate, over all seeds, also those it was not trained on.
-        seeds_S: what a seed adds; these sum to 0.
-        residuals_RS: what is left, NaN where a rate was not trained on a seed.
+        means: [R], of every rate, over all seeds, also those it was not trained on.
+        of_seeds: [S], what a seed adds; these sum to 0.
+        residuals: [R, S], what is left, NaN where a rate was not trained on a seed.
     """
 
-    means_R: Floats
-    seeds_S: Floats
-    residuals_RS: Floats
+    means: Floats
+    of_seeds: Floats
+    residuals: Floats
 
     def errors(self, best: int, window_R: NDArray[np.bool_]) -> Floats | None:
         """Standard error over sqrt 2 of every rate's difference to the best one, [R].
@@ -37,13 +37,13 @@ class Paired:
             best: the row compared with.
             window_R: the rates from which the noise is estimated.
         """
-        known_RS = np.isfinite(self.residuals_RS)
+        known_RS = np.isfinite(self.residuals)
         inside_RS = known_RS & window_R[:, None]
         rates, seeds = int(inside_RS.any(axis=1).sum()), int(inside_RS.any(axis=0).sum())
         freedom = int(inside_RS.sum()) - rates - seeds + 1
         if freedom < 1:
             return None
-        variance = float((self.residuals_RS[inside_RS] ** 2).sum()) / freedom
+        variance = float((self.residuals[inside_RS] ** 2).sum()) / freedom
         design, _ = _design(known_RS)
         covariance = np.linalg.pinv(design.T @ design)[: len(known_RS), : len(known_RS)]
         spread_R = np.diag(covariance) + covariance[best, best] - 2 * covariance[best]
@@ -57,14 +57,14 @@ def paired(values_RS: Floats) -> Paired:
     """Fit values that are NaN where a rate was not trained on a seed; every rate has one at least."""
     known_RS = np.isfinite(values_RS)
     if known_RS.all():
-        means_R, seeds_S = values_RS.mean(axis=1), values_RS.mean(axis=0) - values_RS.mean()
+        means, of_seeds = values_RS.mean(axis=1), values_RS.mean(axis=0) - values_RS.mean()
     else:
         design, (rates, _) = _design(known_RS)
         # Values that are not finite (the logarithm of 0) are rows without a value.
         solution = np.linalg.lstsq(design, values_RS[known_RS], rcond=None)[0]
-        means_R, seeds_S = solution[:rates], solution[rates:]
-        means_R, seeds_S = means_R + seeds_S.mean(), seeds_S - seeds_S.mean()
-    return Paired(means_R, seeds_S, values_RS - means_R[:, None] - seeds_S)
+        means, of_seeds = solution[:rates], solution[rates:]
+        means, of_seeds = means + of_seeds.mean(), of_seeds - of_seeds.mean()
+    return Paired(means, of_seeds, values_RS - means[:, None] - of_seeds)
 
 
 def _design(known_RS: NDArray[np.bool_]) -> tuple[Floats, tuple[int, int]]:

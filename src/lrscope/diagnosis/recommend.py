@@ -26,7 +26,8 @@ class Recommendation:
 
     Attributes:
         rate: the centre of the rates as good as the best; None when it cannot be told.
-        low, high: the interval the best rate is in: the rates as good as the best, and half a lane on each side.
+        low, high: the interval the best rate is in: the rates as good as the best, and half a lane
+            on each side.
         first_failing: the lowest rate above them at which a seed failed; None where none did.
         margin: first_failing / rate.
         confidence: "high", "medium" or "low".
@@ -157,7 +158,7 @@ def recommend(
 def _longest(
     curves: Sequence[Curve], plan: Plan, thresholds: Thresholds, broken: Collection[float]
 ) -> Comparison:
-    """The lanes after as many steps as possible; of a search, after as many as two rates at least were trained."""
+    """The lanes after as many steps as possible; of a search, as many as two rates at least have."""
     comparison = compare(curves, plan, thresholds, failing=broken, at_end=True)
     for steps in reversed(horizons(curves, thresholds)[:-1]) if plan.chosen is not None else ():
         if len(comparison.standings) > 1:
@@ -172,9 +173,7 @@ def _fails(verdict: Verdict, near: Sequence[float]) -> bool:
     return verdict.kind in FAILING or (verdict.kind in ("frozen", "unstable") and above)
 
 
-def _cannot_tell(
-    comparison: Comparison, verdicts: Sequence[Verdict], tried: Sequence[float]
-) -> str | None:
+def _cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict], tried: Sequence[float]) -> str | None:
     """Why no rate can be recommended, None where one can; `tried` are all rates, also of shorter lanes."""
     best, rates = comparison.best, comparison.rates
     kinds = {verdict.kind for verdict in verdicts}
@@ -224,6 +223,7 @@ def _choose(
     The best of a few noisy lanes stands too near to the cliff too often: on other seeds than it was chosen by
     it lost 21.7% of the loss where the middle lost 6.6% (measured on 10 small tasks, two seeds).
     """
+
     def at_cliff(rate: float) -> bool:
         standing = comparison.standing(rate)
         trusted = standing is not None and standing.seeds >= thresholds.cliff_seeds

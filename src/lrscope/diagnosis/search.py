@@ -31,7 +31,8 @@ FULL_LENGTH_FROM = 4.0
 """Full training runs a budget must have for lanes to be trained to the end."""
 
 SHORTEST = 40
-"""Steps of the first look, unless a fifth of the run is less: before, a good lane may be above its start (2 of 350 lanes at step 43, measured)."""
+"""Steps of the first look, unless a fifth of the run is less: before, a good lane may be above its start (2
+of 350 lanes at step 43, measured)."""
 
 SCOUT_SHARE, SCOUT_MOST = 1 / 64, 100
 """Of the budget that goes into each seed of the range test; and its steps at most."""
@@ -138,7 +139,9 @@ class Search:
 
     def _cost(self, places: Sequence[int], steps: int, seed: int) -> float:
         done = {place_of(one.rate): one.steps for one in self.lab.curves if one.seed == seed}
-        missing = (max(0, steps - (done.get(place, 0) if self._goes_on(place, seed) else 0)) for place in places)
+        missing = (
+            max(0, steps - (done.get(place, 0) if self._goes_on(place, seed) else 0)) for place in places
+        )
         return sum(missing) / self.lab.plan.steps
 
     def _goes_on(self, place: int, seed: int) -> bool:
@@ -162,7 +165,7 @@ class Search:
                 best = place_of(comparison.best.rate)
             else:  # nothing learned yet: too slow, unless the highest rate is too high
                 best = tried[0] if self._broke(tried[-1]) else tried[-1]
-            if best <= tried[1] and LOWEST < rate_at(tried[0]):
+            if best <= tried[1] and rate_at(tried[0]) > LOWEST:
                 more = [tried[0] - 2 * HALF, tried[0] - HALF]
             elif best >= tried[-1] and rate_at(tried[-1]) < HIGHEST:
                 more = [tried[-1] + HALF, tried[-1] + 2 * HALF]
@@ -184,10 +187,9 @@ class Search:
         """The best rates to the end, and more of them until the best has a worse one on each side."""
         steps, known = self.full, self._values(self.middle)
         places = [best]
-        for side in (best - HALF, best + HALF):
-            # A neighbour that already lost everything brackets the best as well as any.
-            if side in known or side not in self._tried(self.short):
-                places.append(side)
+        # A neighbour that already lost everything brackets the best as well as any.
+        lost = self._tried(self.short) - set(known)
+        places += [side for side in (best - HALF, best + HALF) if side not in lost]
         places.sort(key=lambda place: known.get(place, math.inf))
         while len(places) > 1 and not self._affords(places, steps, self._first):
             places.pop()
@@ -216,7 +218,7 @@ class Search:
             self._train(contenders, steps, seed)
 
     def _between(self) -> int | None:
-        """A quarter of a decade beside the best, on the better side, where half a decade makes a difference."""
+        """A quarter of a decade beside the best, on the better side, where half a decade matters."""
         comparison = self._at(self.full)
         if comparison.best is None:
             return None

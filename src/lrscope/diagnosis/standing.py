@@ -75,26 +75,31 @@ def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thres
     """
     if not lanes_RS:
         return Ranking((), None, False)
-    values_RS = np.array([[math.nan if one is None else objective.value(one) for one in row] for row in lanes_RS])
+    values_RS = np.array(
+        [[math.nan if one is None else objective.value(one) for one in row] for row in lanes_RS]
+    )
     known_RS = np.isfinite(values_RS)
     starts_S = np.array(
-        [objective.start(next(one for one in column if one is not None)) for column in zip(*lanes_RS, strict=True)]
+        [
+            objective.start(next(one for one in column if one is not None))
+            for column in zip(*lanes_RS, strict=True)
+        ]
     )
     nonnegative = bool((values_RS[known_RS] >= 0).all() and (starts_S > 0).all())
     with np.errstate(divide="ignore", invalid="ignore"):
         logs_RS = np.log(np.maximum(values_RS, np.finfo(np.float64).tiny) if nonnegative else values_RS)
     plain = paired(values_RS)
-    means_R = np.exp(paired(logs_RS).means_R) if nonnegative else plain.means_R
+    means_R = np.exp(paired(logs_RS).means) if nonnegative else plain.means
     near_zero = nonnegative and bool(means_R.min() <= thresholds.interpolating * starts_S.mean())
     if near_zero:
-        means_R = plain.means_R
+        means_R = plain.means
     best = int(np.argmin(means_R))
-    descent = max(float(starts_S.mean() - plain.means_R[best]), 0.0)
+    descent = max(float(starts_S.mean() - plain.means[best]), 0.0)
     decades_R = np.log10([next(one for one in row if one is not None).curve.rate for row in lanes_RS])
     neighbours_R = np.abs(np.arange(len(lanes_RS)) - best) <= 1
     window_R = neighbours_R | (np.abs(decades_R - decades_R[best]) <= thresholds.noise_window)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        regrets_R = np.nan_to_num((plain.means_R - plain.means_R[best]) / descent)
+        regrets_R = np.nan_to_num((plain.means - plain.means[best]) / descent)
         worst_R = np.nan_to_num((values_RS - _at_best(values_RS, plain, best)) / descent)
         worst_R = np.where(known_RS, worst_R, -np.inf).max(axis=1)
         errors_R = plain.errors(best, window_R)
@@ -102,7 +107,7 @@ def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thres
             errors_R = np.nan_to_num(errors_R / descent)
     if nonnegative and not near_zero:
         logs = paired(logs_RS)
-        excess_R, tolerance = logs.means_R - logs.means_R[best], thresholds.tolerance
+        excess_R, tolerance = logs.means - logs.means[best], thresholds.tolerance
         log_errors_R = logs.errors(best, window_R)
         slack_R = 0.0 if log_errors_R is None else thresholds.errors * log_errors_R
     else:
@@ -132,14 +137,12 @@ def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thres
 
 def _at_best(values_RS: Floats, plain: Paired, best: int) -> Floats:
     """What the best rate reached, or would have reached, on every seed, [S]."""
-    expected_S = plain.means_R[best] + plain.seeds_S
+    expected_S = plain.means[best] + plain.of_seeds
     reached_S: Floats = np.where(np.isfinite(values_RS[best]), values_RS[best], expected_S)
     return reached_S
 
 
-def _beats_constant(
-    lanes_RS: Sequence[Sequence[Facts | None]], thresholds: Thresholds
-) -> NDArray[np.bool_]:
+def _beats_constant(lanes_RS: Sequence[Sequence[Facts | None]], thresholds: Thresholds) -> NDArray[np.bool_]:
     """Whether a rate beats a constant answer, [R]: a start far above that makes every regret small."""
     rows = [[one for one in row if one is not None] for row in lanes_RS]
     constant = rows[0][0].plan.constant_loss

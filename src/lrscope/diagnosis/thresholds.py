@@ -233,8 +233,8 @@ class Thresholds:
     # recommendation
 
     centring: float = 8.0
-    """Weight exp(-8 e) of a rate e above the best, the border of good being 1. On 19 tasks and 2 seeds the mean regret
-    was 0.0055 so, 0.006 with equal weights and 0.005 with the best rate alone (measured)."""
+    """Weight exp(-8 e) of a rate e above the best, the border of good being 1. On 19 tasks and 2 seeds the
+    mean regret was 0.0055 so, 0.006 with equal weights and 0.005 with the best rate alone (measured)."""
 
     safe_regret: float = 0.05
     """The largest rate below it on every seed is called safe."""
@@ -251,11 +251,11 @@ class Thresholds:
     times the best (measured), and half a decade is 3.16."""
 
     horizon_slope: float = 0.25
-    """A fall of ln rate over ln steps by less is within a quarter of a decade over the factor of 4 looked at."""
+    """A fall of ln rate over ln steps by less is within 0.15 decades over the factor of 4 looked at."""
 
     early_stop_slope: float = 0.7
-    """The best rate by the final validation loss of lanes that overfit fell with slopes of 0.86, 0.98 and 1.35
-    (measured on 3 small tasks): early stopping in disguise."""
+    """The best rate by the final validation loss of lanes that overfit fell with slopes of 0.86, 0.98
+    and 1.35 (measured on 3 small tasks): early stopping in disguise."""
 
     cliff_seeds: int = 3
     """So many seeds must have passed at the cliff before a lane there is recommended: one seed's best rate

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def document(study: "Readable") -> dict[str, Any]:
+def document(study: "Readable", objective: str | None = None) -> dict[str, Any]:
     """What `--json` prints.
 
     Args:
         study: finished or not.
+        objective: what the rate is recommended by; see `Study.recommendation`.
 
     Returns:
         Dicts with str keys, lists, str, int, finite floats, bool and None: strict JSON.
@@ -46,7 +47,7 @@ def document(study: "Readable") -> dict[str, Any]:
         "seconds": study.note("seconds"),
         "state": study.state,
         "lanes": _lanes(study),
-        "recommendation": _recommendation(study.recommendation()),
+        "recommendation": _recommendation(study.recommendation(objective)),
         "conclusions": [_conclusion(one) for one in study.conclusions()],
     }
     return {key: strict(value) for key, value in content.items()}

@@ -22,7 +22,7 @@ def constant_loss(problem: Problem) -> float | None:
 
 
 def constant_val_loss(problem: Problem) -> float | None:
-    """The validation loss of the predictor that is the best constant one on the training data; None as above."""
+    """The validation loss of the constant that is best on the training data; None as above."""
     return None if problem.val is None else _constant_on(problem, problem.val)
 
 

@@ -10,8 +10,8 @@ from lrscope.training.step import Step
 class Course:
     """Lanes that began together and are at the same step.
 
-    Several courses of one run may be under way at a time: each seed's starts, batches and random draws are the
-    same in all of them, so a lane that began later sees what the others saw.
+    Several courses of one run may be under way at a time: each seed's starts, batches and random draws are
+    the same in all of them, so a lane that began later sees what the others saw.
 
     Args:
         lanes: the lanes.
