@@ -117,7 +117,7 @@ def scores(lanes: Sequence[Judged]) -> list[Score]:
                 (truth, *(one for one in JUDGED if one != "failed"), "otherwise", "stable"), kinds
             )
         if truth == "unstable":  # elsewhere a lane may be unstable besides
-            told_so = count((truth, "steady", "stable", "good", "slow", "high"), kinds)
+            told_so = count((truth, "steady", "good", "slow", "high"), kinds)
         found.append(Score(f"{truth}: precision", right, told_so, precision))
         found.append(Score(f"{truth}: recall", right, of(truth), recall))
     for name, about in (("edge", "edge"), ("overfitting", "overfitting")):

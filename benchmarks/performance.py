@@ -32,11 +32,11 @@ from typing import NamedTuple
 import altair as alt
 import numpy as np
 import torch
-from speed_cases import CASES
 
 import lrscope
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import prepare
+from speed_cases import CASES
 
 LOWEST, HIGHEST = 1e-5, 1e-1
 DEFAULT_THREADS = torch.get_num_threads()

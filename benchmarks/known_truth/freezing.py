@@ -76,9 +76,9 @@ def count(problem: lrscope.Problem, rate: float, seed: int) -> Count:
 
 
 def freezing(amount: float) -> Iterator[Judged]:
-    """Bowls and a small network: 2 dtypes, 3 optimizers, 14 rates, several starts each; 588 lanes times
+    """Bowls and a small network: 2 dtypes, 3 optimizers, 14 rates, several starts each; 756 lanes times
     `amount`."""
-    for number, dtype in itertools.product(range(math.ceil(7 * amount)), (torch.bfloat16, torch.float32)):
+    for number, dtype in itertools.product(range(math.ceil(9 * amount)), (torch.bfloat16, torch.float32)):
         for name, optimizer in OPTIMIZERS.items():
             network = number % 3 == 2
             problem = _network(optimizer, dtype, number) if network else _bowl(optimizer, dtype, number)

@@ -150,12 +150,12 @@ def _stable(index: int, losses: list[NDArray[np.float64]], unmoved: float, about
 
 
 def noisy_quadratics(amount: float, seed: int = 11) -> Iterator[Judged]:
-    """80 bowls of 15 rates whose minimum jumps from batch to batch, times `amount`.
+    """120 bowls of 15 rates whose minimum jumps from batch to batch, times `amount`.
 
     Truth: the expected loss of an AR(1) process a direction.
     """
     rng = np.random.default_rng(seed)
-    for number in range(math.ceil(80 * amount)):
+    for number in range(math.ceil(120 * amount)):
         curvatures, start = spectrum(rng, 10, 2.5), rng.normal(size=10)
         steps, jump = int(rng.choice([300, 1000])), 10 ** rng.uniform(-1.3, 0)
         most = 2 / float(curvatures.max())

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from lrscope.errors import UsageError
 from lrscope.plan import Plan
 from lrscope.problems.load import load_problem
 from lrscope.problems.problem import Problem
+from lrscope.quantities.budget import RECORD_BUDGET
 from lrscope.quantities.landscape import landscape
 from lrscope.quantities.observe import Observer, series
 from lrscope.quantities.trajectory import TRAJECTORY, default_tracked, read_tracked
@@ -32,7 +34,7 @@ class Epoch(NamedTuple):
     Attributes:
         epoch: its number, 0 before training.
         scalar: the first scalar that is tracked, "0.weight[0,0]".
-        values: what it is in every lane.
+        values: what it is in every lane; NaN for one that has left.
     """
 
     epoch: int
@@ -76,6 +78,7 @@ def sweep(
     curvature: bool | None = None,
     gradient: str = "autograd",
     probes: bool = False,
+    record_budget: float = RECORD_BUDGET,
     progress: Callable[[Progress], None] | None = None,
 ) -> Study:
     """Train a problem at every rate, from the same start and on the same batches, and record it.
@@ -100,8 +103,13 @@ def sweep(
             "central-difference", which measure every derivative with NumPy alone, for a Sequential of Linear
             layers trained by plain gradient descent.
         probes: whether to ask 20 batches for their gradient once more after the update, which tells steps
-            that overshoot, and to go on in the end for a twentieth of the run at a fifth of the rate, which tells
+            that overshoot, and to go on in the end for a twentieth of the run at a fifth of the
+            rate, which tells
             a loss held up by its own noise. Neither changes what is trained.
+        record_budget: of the time that training takes, the share that recording may take: it sets how often
+            tensors and histograms are measured, 25 to 125 times and 21 to 200 times over a run, whatever the
+            share. 0 keeps losses, validation and trajectories only, float("inf") measures as often as can
+            be. Curvature and probes come on top.
         progress: called a few times a second.
 
     Returns:
@@ -113,6 +121,7 @@ def sweep(
         StoreError: the study could not be written any further.
     """
     taken = read_rates(rates)
+    _check_budget(record_budget)
     if isinstance(problem, str):
         problem = load_problem(problem)
     problem = shortened(problem, epochs, batch_size)
@@ -128,6 +137,7 @@ def sweep(
             curvature=curvature,
             gradient=gradient,
             probes=probes,
+            recorded=record_budget > 0,
         )
         plan = run.plan
         shapes = dict(zip(plan.tensors, plan.shapes, strict=True))
@@ -140,21 +150,30 @@ def sweep(
         with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
             recorder.note("how", run.how)
             recorder.note("notes", run.notes)
+            recorder.note("memory", run.memory)
             recorder.commit()
             began = time.monotonic()
+            observer = Observer(plan, record_budget)
             try:
-                observer = Observer(plan)
                 for record in _reported(observer.records(run.steps()), run, progress):
                     recorder.write(record)
                 # Where curvature is measured the model is small enough, or the user asked for such things.
                 if plan.curvature_examples is not None and len(chosen) > 1 and observer.last is not None:
                     recorder.commit()  # a file's reader sees nothing else
                     _, paths = recorder.study_file().array(TRAJECTORY.name)
-                    recorder.note("landscape", landscape(run.losses_of, observer.last.weights, chosen, paths))
+                    there = [key.lane for key in observer.last.keys]
+                    ends = observer.last.weights
+                    recorder.note("landscape", landscape(run.losses_of, ends, chosen, paths[:, there]))
             finally:
                 recorder.note("notes", run.notes)
+                recorder.note("recording", observer.budget.account())
                 recorder.note("seconds", round(time.monotonic() - began, 3))
         return Study(recorder.study_file())
+
+
+def _check_budget(share: float) -> None:
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not share >= 0:
+        raise UsageError(f"record_budget= wants a share of the time from 0, such as 0.05; got {share!r}")
 
 
 def shortened(problem: Problem, epochs: int | None, batch_size: int | None) -> Problem:
@@ -181,9 +200,14 @@ def _reported(
         if record.quantity == TRAJECTORY.name:
             epochs += _epochs(record, run.plan)
         if record.quantity == "loss":
-            alive &= np.isfinite(record.values).all(axis=0)
+            # Lanes that have left do not come any more.
+            gone = np.ones(len(alive), dtype=bool)
+            gone[record.lanes] = ~np.isfinite(record.values).all(axis=0)
+            alive &= ~gone
             step = int(record.steps[-1]) + 1
-            latest = tuple(float(value) for value in record.values[-1])
+            losses = np.full(len(alive), np.nan)
+            losses[record.lanes] = record.values[-1]
+            latest = tuple(losses.tolist())
             seconds = time.monotonic() - began
             living = tuple(map(bool, alive))
             told = Progress(step, run.plan.steps, living, latest, seconds, run.how, tuple(epochs))
@@ -200,10 +224,13 @@ def _epochs(trajectory: Record, plan: Plan) -> Iterator[Epoch]:
     for step, values in zip(trajectory.steps.tolist(), trajectory.values[..., 0], strict=True):
         epoch, rest = divmod(step, plan.steps_per_epoch)
         if not rest:
-            yield Epoch(epoch, scalar, tuple(values.tolist()))
+            of_lanes = np.full(len(plan.lanes), np.nan)
+            of_lanes[trajectory.lanes] = values
+            yield Epoch(epoch, scalar, tuple(of_lanes.tolist()))
 
 
 def about() -> dict[str, Any]:
+    """Versions and machine, as a study keeps them."""
     packages = ("lrscope", "torch", "numpy")
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},

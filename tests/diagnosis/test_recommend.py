@@ -68,7 +68,7 @@ def test_a_lane_next_to_one_that_fails_is_left_out_with_one_seed():
     curves, plan = ends([1.0, 0.5, 0.201, 0.2, None])
     advised = advice(curves, plan)
     assert advised.rate == plan.rates[2]
-    assert advised.high == pytest.approx(math.sqrt(plan.rates[3] * plan.rates[4]))
+    assert advised.high == pytest.approx(plan.rates[3] * (plan.rates[4] / plan.rates[3]) ** 0.75)
     assert advised.caution is None
     assert "warmup" in advised.next_experiment
 

@@ -148,3 +148,15 @@ def test_places_and_rates(place: int) -> None:
     assert place_of(rate_at(place)) == place
     assert rate_at(0) == 1.0
     assert rate_at(-4) == pytest.approx(10**-0.5, rel=1e-2)
+
+
+def test_a_start_in_which_nothing_learns_yet_is_waited_out() -> None:
+    """A plateau of a fifth of the run, in which rates differ by noise alone; then only those near 0.3 learn."""
+    bottom = valley(0.3)
+
+    def loss(rate: float, t: float) -> float:
+        return 2.0 if t < 0.2 * STEPS else bottom(rate, t)
+
+    _, advised = found(FormulaLab(loss, noise=1e-4, suggestion=1e-2))
+    assert advised.rate is not None
+    assert abs(math.log10(advised.rate / 0.3)) <= 0.3

@@ -11,7 +11,7 @@ from lrscope.errors import ProblemError
 from lrscope.problems.problem import Problem
 from lrscope.quantities import observe
 from lrscope.quantities.histogram import BINS, histograms
-from lrscope.quantities.observe import Observer, histogram_epochs, points, series
+from lrscope.quantities.observe import Observer, series
 from lrscope.quantities.trajectory import default_tracked, read_tracked
 from lrscope.record import HistogramRecord, Record
 from lrscope.training.random_state import undisturbed
@@ -210,23 +210,6 @@ def test_histograms_of_awkward_tensors(values: Tensor) -> None:
         finite = values[lane][torch.isfinite(values[lane])].numpy()
         assert counts[lane].sum() == len(finite)
         assert nonfinite[lane] == values.shape[1] - len(finite)
-
-
-@pytest.mark.parametrize("steps", [1, 10, 79, 80, 1000, 123_457])
-def test_points_cover_the_run(steps: int) -> None:
-    chosen = sorted(points(steps))
-    assert chosen[0] == 0
-    assert chosen[-1] == steps
-    assert len(chosen) >= min(80, steps + 1)
-    assert len(chosen) <= 135
-    assert max(np.diff(chosen)) <= max(1, steps / 80)
-
-
-def test_histogram_epochs_are_all_or_two_hundred() -> None:
-    assert histogram_epochs(20) == frozenset(range(21))
-    many = histogram_epochs(1000)
-    assert len(many) == 200
-    assert {0, 1000} <= many
 
 
 def test_chunks_do_not_change_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,14 @@ DEFAULT_RATES = "1e-5:1:16"
     is_flag=True,
     help="Ask 20 batches again after their update, and try a fifth of every rate in the end.",
 )
+@click.option(
+    "--record-budget",
+    type=float,
+    default=0.05,
+    show_default=True,
+    metavar="SHARE",
+    help="Of the training time, the share for recording. 0: losses, validation and trajectories only.",
+)
 @DEVICE
 @click.option(
     "--track",
@@ -121,6 +129,7 @@ def sweep_command(
     gradient: str,
     curvature: bool | None,
     probes: bool,
+    record_budget: float,
     device: str,
     track: tuple[str, ...],
     data: Path | None,
@@ -168,6 +177,7 @@ def sweep_command(
             gradient=gradient,
             curvature=curvature,
             probes=probes,
+            record_budget=record_budget,
             device=device,
             overwrite=overwrite,
             track=track or None,

@@ -105,6 +105,7 @@ def recommend(
         plan: of the study.
         thresholds: see `Thresholds`.
     """
+    verdicts = _lasting(curves, verdicts, plan)
     broken = {verdict.rate for verdict in verdicts if verdict.kind in FAILING}
     comparison = _longest(curves, plan, thresholds, broken)
     near = comparison.near_optimal
@@ -155,16 +156,26 @@ def recommend(
     return dataclasses.replace(told, next_experiment=ahead)
 
 
+def _lasting(curves: Sequence[Curve], verdicts: Sequence[Verdict], plan: Plan) -> tuple[Verdict, ...]:
+    """The verdicts without those of a search's short lanes: what had not learned by then might have later."""
+    if plan.chosen is None:
+        return tuple(verdicts)
+    longest = max((curve.steps for curve in curves), default=0)
+    ended = {curve.lane for curve in curves if curve.steps >= longest or curve.stopped_step is not None}
+    lasting = tuple(one for one in verdicts if one.lane in ended or one.kind in ("diverged", "diverging"))
+    return lasting or tuple(verdicts)
+
+
 def _longest(
     curves: Sequence[Curve], plan: Plan, thresholds: Thresholds, broken: Collection[float]
 ) -> Comparison:
-    """The lanes after as many steps as possible; of a search, as many as two rates at least have."""
-    comparison = compare(curves, plan, thresholds, failing=broken, at_end=True)
-    for steps in reversed(horizons(curves, thresholds)[:-1]) if plan.chosen is not None else ():
-        if len(comparison.standings) > 1:
-            break
-        comparison = compare(curves, plan, thresholds, steps, broken, at_end=True)
-    return comparison
+    """The lanes after as many steps as possible; of a search, as many as tell a best rate."""
+    longest = compare(curves, plan, thresholds, failing=broken, at_end=True)
+    if plan.chosen is None or longest.best is not None:
+        return longest
+    shorter = reversed(horizons(curves, thresholds)[:-1])
+    tried = (compare(curves, plan, thresholds, steps, broken, at_end=True) for steps in shorter)
+    return next((one for one in tried if one.best is not None), longest)
 
 
 def _fails(verdict: Verdict, near: Sequence[float]) -> bool:
@@ -284,11 +295,12 @@ def _widened(
 def _border(good: float, beside: float, comparison: Comparison) -> float:
     """Where, between a good rate and the next one, which is not, a parabola crosses the border.
 
-    Half way where nothing is known of the next one but that it failed, or was given up.
+    Three quarters of the way where nothing is known of the next one but that it failed, or was given up: the
+    best rate of plain gradient descent stands a factor of 1.4 to 2.1 below the first that fails (measured).
     """
     inside, outside = comparison.standing(good), comparison.standing(beside)
     if inside is None or outside is None or outside.excess <= 1:
-        return math.sqrt(good * beside)
+        return float(good * (beside / good) ** 0.75)
     near, far = math.sqrt(min(inside.excess, 1.0)), math.sqrt(outside.excess)
     share = min(max((1 - near) / (far - near), 1 / 4), 3 / 4)
     return float(good * (beside / good) ** share)

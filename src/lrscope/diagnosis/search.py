@@ -19,8 +19,8 @@ PER_DECADE = 8
 HALF, QUARTER = PER_DECADE // 2, PER_DECADE // 4
 """Half and quarter of a decade, in places."""
 
-LOWEST, HIGHEST = 1e-10, 1e4
-"""Rates that are never left behind."""
+LOWEST, HIGHEST, USUAL = 1e-10, 1e4, 10.0
+"""Rates at which widening ends; above the usual ones only where it has led to something so far."""
 
 BELOW, ABOVE = 5, 3
 """Half decades below and above the range test's suggestion that are tried at first. More below: the best
@@ -99,13 +99,16 @@ class Search:
     def run(self) -> None:
         """Spend the budget."""
         self._coarse()
-        best = self._best(self.short)
-        if best is None:
-            return
-        if self.middle > self.short:
-            best = self._on(best)
-        self._to_the_end(best)
-        self._settle()
+        if self._at(self.short).best is None:
+            self._wait(self.middle, keep=self.budget / 2)
+        elif self.middle > self.short:
+            self._on()
+        if self._at(self.middle).best is None:
+            self._wait(self.full, keep=0.0)
+        best = self._best(self.middle)
+        if best is not None:
+            self._to_the_end(best)
+            self._settle()
 
     # What is known
 
@@ -123,6 +126,18 @@ class Search:
             for curve in self.lab.curves
             if curve.steps >= steps or curve.stopped_step is not None
         }
+
+    def _wait(self, until: int, keep: float) -> None:
+        """Nothing has learned yet, so which is the best is chance: go on with all that the budget allows.
+
+        The lowest are left out first: how long a start in which nothing learns takes goes with 1 / rate.
+        """
+        tried = sorted({place_of(curve.rate) for curve in self.lab.curves})
+        places = [place for place in tried if not self._broke(place)]
+        while len(places) > 1 and not self._affords(places, until, self._first, keep):
+            places.pop(0)
+        if places and self._affords(places, until, self._first):
+            self._train(places, until, self._first)
 
     def _broke(self, place: int) -> bool:
         """Whether a lane at this rate stopped, or ended above where it began."""
@@ -163,25 +178,28 @@ class Search:
             comparison, tried = self._at(self.short), sorted(self._tried(self.short))
             if comparison.best is not None:
                 best = place_of(comparison.best.rate)
-            else:  # nothing learned yet: too slow, unless the highest rate is too high
-                best = tried[0] if self._broke(tried[-1]) else tried[-1]
+            elif self._broke(tried[0]):
+                best = tried[0]
+            elif not self._broke(tried[-1]):
+                best = tried[-1]
+            else:  # nothing has learned yet, and rates that are too high are known
+                return
             if best <= tried[1] and rate_at(tried[0]) > LOWEST:
                 more = [tried[0] - 2 * HALF, tried[0] - HALF]
-            elif best >= tried[-1] and rate_at(tried[-1]) < HIGHEST:
+            elif best >= tried[-1] and rate_at(tried[-1]) < (HIGHEST if comparison.best else USUAL):
                 more = [tried[-1] + HALF, tried[-1] + 2 * HALF]
             else:
                 return
             self._train(more, self.short, self._first)
 
-    def _on(self, best: int) -> int:
+    def _on(self) -> None:
         """The best and its neighbours to a quarter of the way, lower ones more: the best rate falls."""
         sound = self._values(self.short)
+        best = min(sound, key=sound.__getitem__)
         places = [place for place in range(best - 3 * HALF, best + HALF + 1, HALF) if place in sound]
         while len(places) > 2 and not self._affords(places, self.middle, self._first, keep=self.budget / 2):
             places.pop(0)
         self._train(places, self.middle, self._first)
-        found = self._best(self.middle)
-        return best if found is None else found
 
     def _to_the_end(self, best: int) -> None:
         """The best rates to the end, and more of them until the best has a worse one on each side."""

@@ -116,7 +116,9 @@ def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thres
     plainly_R = (regrets_R <= thresholds.regret) | (excess_R <= tolerance)
     beats_R = _beats_constant(lanes_RS, thresholds)
     allowed_R = (regrets_R <= thresholds.regret_most) & (beats_R | ~beats_R[best])
-    border_R = np.minimum(excess_R / (tolerance + slack_R), regrets_R / thresholds.regret)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        border_R = np.minimum(excess_R / (tolerance + slack_R), regrets_R / thresholds.regret)
+        border_R = np.nan_to_num(border_R, nan=np.inf)
     near_R = (plainly_R | (excess_R <= tolerance + slack_R)) & allowed_R
     standings = tuple(
         Standing(

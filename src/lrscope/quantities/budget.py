@@ -120,18 +120,19 @@ class Budget:
         if step >= self._marks[-1][0] + REVIEW_EVERY:
             self._marks.append((step, self.trained))
         self._detail = self._affordable(step)
-        steps, epochs = self._left(self._detail, step)
-        self._next_point = steps[0] if steps else self._plan.steps + 1
-        self._next_epoch = epochs[0] if epochs else self._plan.epochs + 1
+        steps, epochs = self._all(self._detail)
+        at, epoch_at = self._done(steps, epochs, step)
+        self._next_point = steps[at] if at < len(steps) else self._plan.steps + 1
+        self._next_epoch = epochs[epoch_at] if epoch_at < len(epochs) else self._plan.epochs + 1
 
-    def _left(self, detail: Detail, step: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The steps and the epochs after a step that a detail measures."""
-        steps = points(self._plan.steps, detail.points)
-        epochs = histogram_epochs(self._plan.epochs, detail.epochs)
-        return (
-            steps[bisect.bisect_right(steps, step) :],
-            epochs[bisect.bisect_right(epochs, step // self._plan.steps_per_epoch) :],
-        )
+    def _all(self, detail: Detail) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The steps and the epochs that a detail measures."""
+        return points(self._plan.steps, detail.points), histogram_epochs(self._plan.epochs, detail.epochs)
+
+    def _done(self, steps: tuple[int, ...], epochs: tuple[int, ...], step: int) -> tuple[int, int]:
+        """How many of them are over once a step is."""
+        epoch = step // self._plan.steps_per_epoch
+        return bisect.bisect_right(steps, step), bisect.bisect_right(epochs, epoch)
 
     def _affordable(self, step: int) -> Detail:
         first, then = self._marks[0]
@@ -142,8 +143,9 @@ class Budget:
         of_point = statistics.median(self._point_costs) if self._point_costs else 0.0
         of_histogram = statistics.median(self._histogram_costs) if self._histogram_costs else 0.0
         for detail in DETAILS:
-            steps, epochs = self._left(detail, step)
-            if len(steps) * of_point + len(epochs) * of_histogram <= free:
+            steps, epochs = self._all(detail)
+            at, epoch_at = self._done(steps, epochs, step)
+            if (len(steps) - at) * of_point + (len(epochs) - epoch_at) * of_histogram <= free:
                 return detail
         return DETAILS[-1]
 

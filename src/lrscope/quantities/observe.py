@@ -5,30 +5,35 @@ once. What is measured when:
 
 - the loss and the trajectories at every step;
 - validation loss and metrics at every epoch and before training;
-- histograms at every epoch and before training, or at 200 of them;
+- statistics of every tensor at 25 to 125 points of a run, 0 and the last among them, close together at the
+  beginning; at every step of a shorter run;
+- histograms at 21 to 200 epochs, the one before training and the last among them; or at all of fewer;
 - sharpness, where it is wanted, at 21 points;
-- where probes are wanted, the batches of 20 steps once more after their update;
-- statistics of every tensor at about 120 points, close together at the beginning, or at every step of a
-  shorter run.
+- where probes are wanted, the batches of 20 steps once more after their update.
+
+How many points and epochs, `Budget` says: as many as keep recording within a share of the time.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lrscope.errors import ProblemError
 from lrscope.plan import LaneKey, Plan
+from lrscope.quantities.budget import RECORD_BUDGET, REVIEW_EVERY, Budget, points
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
+from lrscope.quantities.look import Look, Move, rows
 from lrscope.quantities.probe import BEND, BRANCH, COSINE, Asked, answers, branch
-from lrscope.quantities.quantity import Before, Quantity
 from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
 from lrscope.quantities.trajectory import TRAJECTORY, values, views
-from lrscope.quantities.weights import CHANGES, WEIGHTS, way_from
+from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.record import HistogramRecord, Record, Series
 from lrscope.training.repeat import repeat_points
 from lrscope.training.step import Step
@@ -38,26 +43,6 @@ CHUNK_STEPS = 512
 
 CHUNK_SECONDS = 0.25
 """Seconds they wait, at most: a study is at most so far behind."""
-
-POINTS_EVEN, POINTS_EARLY = 90, 40
-"""Points at which tensors are measured: evenly over the run, and at logarithmic distance from its start."""
-
-HISTOGRAM_EPOCHS = 200
-"""Epochs with histograms, at most; the first and the last are among them."""
-
-
-def points(steps: int) -> frozenset[int]:
-    """The steps at which tensors are measured; 0 and the last are among them."""
-    even = np.linspace(0, steps, min(POINTS_EVEN, steps + 1)).round()
-    early = np.geomspace(1, max(steps, 1), POINTS_EARLY).round()
-    return frozenset(int(step) for step in np.concatenate([even, early]) if step <= steps)
-
-
-def histogram_epochs(epochs: int) -> frozenset[int]:
-    """The epochs with histograms; 0 is before training."""
-    return frozenset(
-        int(epoch) for epoch in np.linspace(0, epochs, min(HISTOGRAM_EPOCHS, epochs + 1)).round()
-    )
 
 
 def series(plan: Plan) -> tuple[Series, ...]:
@@ -78,9 +63,8 @@ def series(plan: Plan) -> tuple[Series, ...]:
     if plan.probes:
         scalars += [COSINE, BEND]
         scalars += BRANCH if plan.schedule is None else ()
-    way = [quantity.series for quantity in way_from({})]
-    tensors = [quantity.series for quantity in (*WEIGHTS, *GRADIENTS)]
-    own = (*scalars, *tensors, *way, *(change.series for change in CHANGES), TRAJECTORY)
+    tensors = [quantity.series for quantity in (*WEIGHTS, *GRADIENTS, *CHANGES)]
+    own = (*scalars, *tensors, TRAJECTORY)
     counted = Counter(one.name for one in own)
     twice = [name for name in plan.metrics if counted[name] > 1]
     if twice:
@@ -90,58 +74,82 @@ def series(plan: Plan) -> tuple[Series, ...]:
     return own
 
 
+class Before(NamedTuple):
+    """What is kept of a point so that the update that follows can be measured.
+
+    Attributes:
+        step: t.
+        weights: name -> [L, N], copies.
+        moving: name -> [L, N], 1 where the gradient is not zero, or would not be but for rounding, 0
+            elsewhere; the trained tensors only.
+    """
+
+    step: int
+    weights: Mapping[str, Tensor]
+    moving: Mapping[str, Tensor]
+
+
 class Observer:
     """Turns the steps of one run into records.
 
     Args:
         plan: says how long the run is and which scalars are tracked.
+        share: of the training time that recording may take: see `Budget`.
 
     Attributes:
+        budget: what recording took so far, and what it measures.
         last: the step observed last; its weights are those after training once training is over.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, share: float = RECORD_BUDGET) -> None:
         self._plan = plan
-        self._points = points(plan.steps)
+        self.budget = Budget(plan, share)
+        self._rate_points = frozenset(points(plan.steps) if plan.schedule is not None else ())
         self._sharpness_points = sharpness_points(plan.steps)
-        self._histogram_epochs = histogram_epochs(plan.epochs)
+        self._repeat_points = repeat_points(plan.steps) if plan.probes else frozenset()
         self._pending: dict[str, list[tuple[int, Tensor]]] = {}
-        self._quantities: tuple[Quantity, ...] = WEIGHTS
+        self._pending_tensors: dict[tuple[str, ...], list[tuple[int, Tensor]]] = {}
         self._tracked_views: list[Tensor] = []
         self._before: Before | None = None
         self._asked: Asked | None = None
-        self._repeat_points = repeat_points(plan.steps) if plan.probes else frozenset()
         self._start: dict[str, Tensor] = {}
+        self._look_seconds = 0.0
+        # Of what was asked for beside the budget, and of waiting for the device.
+        self._aside_seconds = 0.0
         self.last: Step | None = None
         self._keys: tuple[LaneKey, ...] = ()
 
     def records(self, steps: Iterable[Step]) -> Iterator[Record | HistogramRecord]:
         """Measure every step and give the records, a chunk of steps at a time."""
-        flushed = time.monotonic()
+        budget = self.budget
+        flushed = asked = time.perf_counter()
         for step in steps:
+            came, aside = time.perf_counter(), self._aside_seconds
+            budget.trained += came - asked
             if step.index == 0:
                 self._begin(step)
             elif step.keys != self._keys:
                 yield from self._flush()
                 self._narrow(step)
             self.last = step
-            histogram = self._measure(step)
-            now = time.monotonic()
-            if (
-                histogram is not None
-                or now - flushed > CHUNK_SECONDS
-                or len(self._pending.get("loss", ())) >= CHUNK_STEPS
-            ):
-                yield from self._flush()
-                flushed = now
+            measured = self._measure(step)
+            histogram = self._histogram(step)
             if histogram is not None:
                 yield histogram
+            if came - flushed > CHUNK_SECONDS or len(self._pending.get("loss", ())) >= CHUNK_STEPS:
+                yield from self._flush()
+                flushed = came
+            asked = time.perf_counter()
+            budget.spent += asked - came - (self._aside_seconds - aside)
+            if measured or histogram is not None or step.index % REVIEW_EVERY == 0:
+                budget.review(step.index)
+        came, aside = time.perf_counter(), self._aside_seconds
         yield from self._flush()
+        budget.spent += time.perf_counter() - came - (self._aside_seconds - aside)
 
     def _begin(self, step: Step) -> None:
         self._keys = step.keys
-        self._start = {name: tensor.detach().clone() for name, tensor in step.weights.items()}
-        self._quantities = (*WEIGHTS, *way_from(self._start))
+        self._start = {name: rows(tensor).clone() for name, tensor in step.weights.items()}
         self._tracked_views = views(step.weights, self._plan.tracked)
 
     def _narrow(self, step: Step) -> None:
@@ -153,44 +161,84 @@ class Observer:
 
         self._keys = step.keys
         self._start = staying(self._start)
-        self._quantities = (*WEIGHTS, *way_from(self._start))
         self._tracked_views = views(step.weights, self._plan.tracked)
         if self._before is not None:
             before = self._before
             self._before = Before(before.step, staying(before.weights), staying(before.moving))
 
-    def _measure(self, step: Step) -> HistogramRecord | None:
-        """Measure what is due at this step; histograms come back by themselves."""
+    def _measure(self, step: Step) -> bool:
+        """Measure what is due at this step, but for histograms; whether tensors were."""
         t = step.index
-        if self._before is not None:
-            for change in CHANGES:
-                self._keep(change.name, self._before.step, change.measure(self._before, step.weights))
-            self._before = None
         if self._tracked_views:
             self._keep(TRAJECTORY.name, t, values(self._tracked_views))
         if step.losses is not None:
             self._keep("loss", t, step.losses)
-        if t in self._points:
-            for quantity in self._quantities:
-                self._keep(quantity.name, t, quantity.measure(step))
-            if step.losses is not None:
-                for quantity in GRADIENTS:
-                    self._keep(quantity.name, t, quantity.measure(step))
-                self._before = Before(
-                    t,
-                    {name: tensor.detach().clone() for name, tensor in step.weights.items()},
-                    _moving(step),
-                )
-                if self._plan.schedule is not None:
-                    self._keep("learning_rate", t, torch.tensor(step.rates(), dtype=torch.float64))
-        if t in self._sharpness_points:
-            for name, value in sharpness(step).items():
+        due = self.budget.point_due(t)
+        if self._before is not None:
+            began = self._settled()
+            self._change(self._before, step.weights)
+            self._before = None
+            self.budget.point(self._look_seconds + self._settled() - began)
+        if due:
+            began = self._settled()
+            self._look(step)
+            self._look_seconds = self._settled() - began
+            if self._before is None:
+                self.budget.point(self._look_seconds)
+        if t in self._rate_points and step.losses is not None:
+            self._keep("learning_rate", t, torch.tensor(step.rates(), dtype=torch.float64))
+        if t in self._sharpness_points or self._plan.probes:
+            began = self._settled()
+            for name, value in sharpness(step).items() if t in self._sharpness_points else ():
                 self._keep(name, t, value)
-        self._probe(step)
+            self._probe(step)
+            self._aside_seconds += self._settled() - began
         for name, value in step.validation.items():
             self._keep(name, t, value)
-        epoch, rest = divmod(t, self._plan.steps_per_epoch)
-        return histograms(step, epoch) if not rest and epoch in self._histogram_epochs else None
+        return due
+
+    def _look(self, step: Step) -> None:
+        """Measure every tensor, and keep what the change that follows is compared with."""
+        found = step.gradients() if step.losses is not None else {}
+        gradients = {name: rows(gradient) for name, gradient in found.items()}
+        looks = [
+            Look(rows(tensor), self._start[name], gradients.get(name))
+            for name, tensor in step.weights.items()
+        ]
+        quantities = WEIGHTS if step.losses is None else (*WEIGHTS, *GRADIENTS)
+        self._keep_tensors(
+            tuple(quantity.name for quantity in quantities),
+            step.index,
+            [quantity.measure(look) for look in looks for quantity in quantities],
+        )
+        if step.losses is None:
+            return
+        moving = {name: torch.ne(g, 0, out=torch.empty_like(g)) for name, g in gradients.items()}
+        for name, rounded in step.rounded().items():
+            moving[name].logical_or_(rows(rounded))
+        before = {name: look.weights_LN.clone() for name, look in zip(step.weights, looks, strict=True)}
+        self._before = Before(step.index, before, moving)
+
+    def _change(self, before: Before, weights: Mapping[str, Tensor]) -> None:
+        """Measure the update since the point before."""
+        moves = [
+            Move(old, before.moving.get(name), rows(weights[name])) for name, old in before.weights.items()
+        ]
+        self._keep_tensors(
+            tuple(change.name for change in CHANGES),
+            before.step,
+            [change.measure(move) for move in moves for change in CHANGES],
+        )
+
+    def _histogram(self, step: Step) -> HistogramRecord | None:
+        """The histograms, where they are due."""
+        epoch, rest = divmod(step.index, self._plan.steps_per_epoch)
+        if rest or not self.budget.histogram_due(epoch):
+            return None
+        began = self._settled()
+        counted = histograms(step, epoch)
+        self.budget.histogram(self._settled() - began)
+        return counted
 
     def _probe(self, step: Step) -> None:
         """Ask the last step's batch again, and keep what the answer to this one will be compared with."""
@@ -207,24 +255,47 @@ class Observer:
             for name, value in branch(step.branch()).items():
                 self._keep(name, step.index, value)
 
+    def _settled(self) -> float:
+        """The time, once the device has done what it was told: until here that counts as training."""
+        device = next(iter(self._start.values())).device
+        if device.type == "cuda":
+            began = time.perf_counter()
+            torch.cuda.synchronize(device)
+            waited = time.perf_counter() - began
+            self._aside_seconds += waited
+            self.budget.trained += waited
+        return time.perf_counter()
+
     def _keep(self, name: str, step: int, value: Tensor) -> None:
         self._pending.setdefault(name, []).append((step, value.detach()))
+
+    def _keep_tensors(self, names: tuple[str, ...], step: int, values_tL: list[Tensor]) -> None:
+        """Keep quantities of every tensor: [L] each, tensor by tensor."""
+        self._pending_tensors.setdefault(names, []).append((step, torch.stack(values_tL)))
 
     def _flush(self) -> Iterator[Record]:
         """Copy what is pending to the host, one copy a quantity."""
         pending, self._pending = self._pending, {}
+        tensors, self._pending_tensors = self._pending_tensors, {}
         lanes = np.array([key.lane for key in self._keys], dtype=np.int32)
+        self._settled()
         for name, kept in pending.items():
-            stacked = torch.stack([value for _, value in kept])
-            if stacked.dtype not in (torch.float32, torch.float64):
-                stacked = stacked.float()
-            steps = np.array([step for step, _ in kept], dtype=np.int64)
-            yield Record(name, steps, lanes, stacked.cpu().numpy())
+            values_n = _on_host(kept)
+            if name == TRAJECTORY.name:
+                values_n = np.moveaxis(values_n.reshape(len(kept), -1, len(lanes)), 1, 2)
+            yield Record(name, _steps(kept), lanes, values_n)
+        for names, kept in tensors.items():
+            values_nkqL = _on_host(kept).reshape(len(kept), -1, len(names), len(lanes))
+            for place, name in enumerate(names):
+                yield Record(name, _steps(kept), lanes, np.moveaxis(values_nkqL[:, :, place], 1, 2))
 
 
-def _moving(step: Step) -> dict[str, Tensor]:
-    """name -> bool [L, ...]: where the gradient is not zero, or only reads so for a nudge rounded away."""
-    moving = {name: gradient != 0 for name, gradient in step.gradients().items()}
-    for name, rounded in step.rounded().items():
-        moving[name] |= rounded
-    return moving
+def _on_host(kept: Sequence[tuple[int, Tensor]]) -> NDArray[Any]:
+    stacked = torch.stack([value for _, value in kept])
+    if stacked.dtype not in (torch.float32, torch.float64):
+        stacked = stacked.float()
+    return stacked.cpu().numpy()
+
+
+def _steps(kept: Sequence[tuple[int, Tensor]]) -> NDArray[np.int64]:
+    return np.array([step for step, _ in kept], dtype=np.int64)

@@ -65,5 +65,5 @@ def views(weights: Mapping[str, Tensor], tracked: Tracked) -> list[Tensor]:
 
 
 def values(tracked_views: Sequence[Tensor]) -> Tensor:
-    """The scalars now: [L, tracked]."""
-    return torch.stack(list(tracked_views), dim=1)
+    """The scalars now, one after the other, all lanes of each: [tracked * L]."""
+    return torch.cat(list(tracked_views))

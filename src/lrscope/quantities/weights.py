@@ -32,7 +32,7 @@ def _unchanged_share(move: Move) -> Tensor:
         return move.old_LN.new_zeros(len(move.old_LN))
     # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
     stayed_LN = torch.eq(move.new_LN, move.old_LN, out=torch.empty_like(move.old_LN))
-    counted_L: Tensor = torch.linalg.vecdot(stayed_LN, move.moving_LN)
+    counted_L: Tensor = torch.linalg.vecdot(stayed_LN, move.moving_LN.to(stayed_LN.dtype))
     return counted_L / move.moving_LN.sum(dim=1).clamp(min=1)
 
 

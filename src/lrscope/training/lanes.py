@@ -78,8 +78,16 @@ class Lanes:
         }
         self.retired: set[int] = set()
         self._leaving: frozenset[int] = frozenset()
-        self._optimizers = LaneOptimizers(
-            [lane.optimizer for lane in self.lanes], [lane.scheduler for lane in self.lanes]
+        self._stacked: dict[str, Tensor] | None = None
+        self._handed_out = True
+        self._optimizers = self._lane_optimizers()
+
+    def _lane_optimizers(self) -> LaneOptimizers:
+        return LaneOptimizers(
+            [lane.optimizer for lane in self.lanes],
+            [lane.scheduler for lane in self.lanes],
+            {name: (self.weights[name], params) for name, params in self._params.items()},
+            lambda: self._stacked,
         )
 
     def _lane(
@@ -109,7 +117,7 @@ class Lanes:
 
     def step(self) -> None:
         """Update every lane that has gradients, then step the schedulers."""
-        self._optimizers.step()
+        self._optimizers.step(self._hand_out)
 
     def leave(self, lanes: Collection[int]) -> None:
         """Say which lanes, by id, are to train no further: the next `narrow` takes them out."""
@@ -125,6 +133,8 @@ class Lanes:
         self._leaving = frozenset()
         if not stay or len(stay) == len(self.keys):
             return False
+        self._hand_out()
+        self._stacked = None
         rows = torch.tensor(stay)
         self.keys = tuple(self.keys[index] for index in stay)
         self.lanes = [self.lanes[index] for index in stay]
@@ -139,9 +149,7 @@ class Lanes:
             self._alias(lane.module, index)
         self._params = {name: [params[index] for index in stay] for name, params in self._params.items()}
         self.retired = {stay.index(index) for index in self.retired if index in stay}
-        self._optimizers = LaneOptimizers(
-            [lane.optimizer for lane in self.lanes], [lane.scheduler for lane in self.lanes]
-        )
+        self._optimizers = self._lane_optimizers()
         return True
 
     def set_gradients(self, gradients: dict[str, Tensor], lanes: Sequence[int]) -> None:
@@ -150,15 +158,35 @@ class Lanes:
         Strides are made those of the parameter: fused CPU kernels walk raw memory and would otherwise write
         silently into the wrong places.
         """
-        for name, gradient in gradients.items():
+        own = {
+            name: gradient if gradient.is_contiguous() else gradient.contiguous()
+            for name, gradient in gradients.items()
+        }
+        if len(lanes) == len(self) and own.keys() == self._params.keys():
+            self._stacked, self._handed_out = own, False
+            if not self._optimizers.from_stacks:
+                self._hand_out()
+            return
+        self._hand_out()
+        self._stacked = None
+        for name, gradient in own.items():
             params = self._params[name]
-            if not gradient.is_contiguous():
-                gradient = gradient.contiguous()
             for lane, piece in zip(lanes, gradient.unbind(0), strict=True):
                 params[lane].grad = piece
 
+    def _hand_out(self) -> None:
+        """Give every lane's parameters their slices, where so far there are only the stacked gradients."""
+        if self._handed_out or self._stacked is None:
+            return
+        self._handed_out = True
+        for name, gradient in self._stacked.items():
+            for parameter, piece in zip(self._params[name], gradient.unbind(0), strict=True):
+                parameter.grad = piece
+
     def drop_gradients(self, lane: int) -> None:
         """Leave a lane without gradients, so that its optimizer leaves it alone."""
+        self._hand_out()
+        self._stacked = None
         for params in self._params.values():
             params[lane].grad = None
 
@@ -176,6 +204,9 @@ class Lanes:
 
     def gradients(self) -> dict[str, Tensor]:
         """The gradients of this step, stacked: name -> [L, ...]; zeros for a lane that has none."""
+        if self._stacked is not None:
+            # Copies: clipping changes gradients in place.
+            return {name: self._stacked[name].clone() for name in self._params}
         return {
             name: torch.stack([torch.zeros_like(p) if p.grad is None else p.grad for p in params])
             for name, params in self._params.items()

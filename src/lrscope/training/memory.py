@@ -1,18 +1,24 @@
-"""Memory: what a sweep's lanes take, and whether that is there."""
+"""Memory: what there is, and whether a sweep's lanes fit into it."""
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from lrscope.errors import UsageError
+from lrscope.training.footprint import Footprint, Need, need
 
 LANES_AT_MOST = 1_000
 """Lanes of one sweep. More cannot be told apart in any table or chart, and are a mistyped grid."""
 
 STATE_TENSORS = 6
 """Tensors of the parameters' size a lane keeps: weights, gradients, optimizer state, copies to measure."""
+
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+"""Where the system says what a container may use."""
 
 
 def refuse_too_many(rates: int, seeds: int, module: nn.Module, name: str) -> None:
@@ -34,8 +40,73 @@ def refuse_too_many(rates: int, seeds: int, module: nn.Module, name: str) -> Non
         raise UsageError(f"{many}; {_bytes(free)} are free: at most {fitting:,} lanes fit")
 
 
+def refuse_too_large(
+    one: Footprint,
+    rates: Sequence[float],
+    seeds: int,
+    name: str,
+    device: torch.device,
+    *,
+    together: bool,
+    recorded: bool = True,
+) -> Need:
+    """What a sweep needs, if it is there.
+
+    Args:
+        one: what a lane takes.
+        rates, seeds: the lanes.
+        name: of the problem.
+        device: where they train.
+        together: whether the lanes are one vectorised call.
+        recorded: whether tensors are measured on the way.
+
+    Raises:
+        UsageError: it does not fit; says what would.
+    """
+
+    def of(count: int, starts: int) -> Need:
+        lanes = count * starts
+        return need(one, lanes, starts, at_once=lanes if together else 1, recorded=recorded)
+
+    whole = of(len(rates), seeds)
+    free = free_memory(device)
+    if free is None or whole.total <= free:
+        return whole
+    fitting = [count for count in range(1, len(rates)) if of(count, seeds).total <= free]
+    if fitting:
+        offer = f"{fitting[-1]} rates fit at once: type --rates {_written(rates[: fitting[-1]])}"
+    elif of(1, 1).total <= free:
+        offer = f"one rate fits at once, with one seed: type --rates {rates[0]:g} --seeds 1"
+    else:
+        offer = "not even one lane fits: take a smaller --batch-size"
+    raise UsageError(f"{len(rates) * seeds:,} lanes of {name!r} need {words(whole)}; {_bytes(free)} are free; {offer}")
+
+
+def words(what: Need) -> str:
+    """The estimate, in a sentence's part."""
+    return (
+        f"about {_bytes(what.total)}: weights {_bytes(what.weights)}, gradients {_bytes(what.gradients)}, "
+        f"optimizer {_bytes(what.optimizer)}, recording {_bytes(what.recording)}, "
+        f"within a step {_bytes(what.passing)}"
+    )
+
+
+def free_memory(device: torch.device) -> float | None:
+    """Bytes that can be had on a device; None where that is not told."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # What torch holds for later is there as well.
+        return float(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    return _free_memory() if device.type == "cpu" else None
+
+
 def _free_memory() -> float | None:
     """Bytes that can be had without swapping; None where the system does not tell."""
+    known = [found for found in (_free_of_machine(), _free_of_group()) if found is not None]
+    return min(known) if known else None
+
+
+def _free_of_machine() -> float | None:
     try:
         # Free pages alone leave out what the system keeps only as a cache of files.
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -44,6 +115,38 @@ def _free_memory() -> float | None:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (ValueError, OSError, AttributeError):
         return None
+
+
+def _free_of_group() -> float | None:
+    """What the limits of a container leave; both versions of control groups."""
+    free = []
+    for folder, limit, used in (
+        (CONTROL_GROUPS, "memory.max", "memory.current"),
+        (CONTROL_GROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            most = int((folder / limit).read_text())
+            taken = int((folder / used).read_text())
+        except (ValueError, OSError):  # "max", or no such file
+            continue
+        free.append(float(most - taken + _cached(folder)))
+    return max(0.0, min(free)) if free else None
+
+
+def _cached(folder: Path) -> int:
+    """Bytes counted as used that are a cache of files, given back when wanted."""
+    try:
+        entries = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return int(entries.get("inactive_file", 0))
+    except (ValueError, OSError):
+        return 0
+
+
+def _written(rates: Sequence[float]) -> str:
+    """Rates as one types them."""
+    if len(rates) <= 4:
+        return ",".join(f"{rate:g}" for rate in rates)
+    return f"{rates[0]:.3g}:{rates[-1]:.3g}:{len(rates)}"
 
 
 def _bytes(count: float) -> str:

@@ -12,7 +12,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lrscope.errors import ProblemError
 from lrscope.problems.problem import OptimizerFactory, Schedule
+from lrscope.training.kernels import Descent, Update, descent, fused, hooked, rehearsed
 
 FUSABLE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
 """Classes with a fused kernel for CPU and CUDA: the same update in one pass over memory."""
@@ -175,42 +176,77 @@ def _fits_fused(param: Tensor) -> bool:
     return param.dtype in (torch.float32, torch.float64) and param.device.type in ("cpu", "cuda")
 
 
+Stacks: TypeAlias = Mapping[str, tuple[Tensor, Sequence[Tensor]]]
+"""name -> the weights of all lanes, [L, ...], and each lane's own parameter."""
+
+
 class LaneOptimizers:
     """The optimizers and schedulers of all lanes.
 
+    Every optimizer makes its first step itself, which makes its state. From the second on those of torch's
+    own classes are stepped as one; and from the third, where that is bitwise the same, with less Python.
+
     Args:
         optimizers, schedulers: one a lane, as the user's factories made them.
+        stacks: of all parameters that get gradients.
+        stacked: the gradients of this step, name -> [L, ...]; None where they are not stacked.
     """
 
-    def __init__(self, optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler | None]) -> None:
+    def __init__(
+        self,
+        optimizers: Sequence[Optimizer],
+        schedulers: Sequence[LRScheduler | None],
+        stacks: Stacks,
+        stacked: Callable[[], Mapping[str, Tensor] | None],
+    ) -> None:
         self._optimizers = list(optimizers)
         self._schedulers = [scheduler for scheduler in schedulers if scheduler is not None]
         first = optimizers[0]
         alike = all(type(optimizer) is type(first) for optimizer in optimizers)
-        hooked = any(_has_hooks(optimizer) for optimizer in optimizers)
-        self._mergeable = alike and not hooked and type(first) in MERGEABLE and len(optimizers) > 1
+        self._mergeable = alike and type(first) in MERGEABLE and not any(map(hooked, optimizers))
         self._merged: Optimizer | None = None
+        self._update: Update | None = None
+        self._candidates: list[Callable[[], Update | None]] = [
+            lambda: descent(optimizers, stacks, stacked),
+            lambda: fused(optimizers),
+        ]
 
-    def step(self) -> None:
-        """Update every lane whose parameters hold gradients, then step the schedulers."""
-        if self._merged is not None:
-            self._merged.step()
-        else:
+    @property
+    def from_stacks(self) -> bool:
+        """Whether stacked gradients are enough: no parameter needs one of its own."""
+        return isinstance(self._update, Descent)
+
+    def step(self, hand_out: Callable[[], None]) -> None:
+        """Update every lane whose parameters hold gradients, then step the schedulers.
+
+        Args:
+            hand_out: called first where the parameters need gradients of their own.
+        """
+        if self._update is None or not self._update():
+            hand_out()
+            self._ordinary_step()
+        for scheduler in self._schedulers:
+            scheduler.step()
+
+    def _ordinary_step(self) -> None:
+        if self._merged is None:
             for optimizer in self._optimizers:
                 optimizer.step()
             if self._mergeable:
                 # Only now: an optimizer makes its state at its own first step.
                 self._merged = _merge(self._optimizers)
-        for scheduler in self._schedulers:
-            scheduler.step()
+            return
+        while self._update is None and self._candidates:
+            update = self._candidates.pop(0)()
+            if update is not None:
+                if rehearsed(update, self._merged.step):
+                    self._update = update
+                return
+        self._merged.step()
 
     def rates(self) -> list[float]:
         """The current rate of each lane: that of its first parameter group."""
         return [float(optimizer.param_groups[0]["lr"]) for optimizer in self._optimizers]
-
-
-def _has_hooks(optimizer: Optimizer) -> bool:
-    return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)
 
 
 def _merge(optimizers: Sequence[Optimizer]) -> Optimizer:

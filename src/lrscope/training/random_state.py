@@ -116,23 +116,34 @@ class Stream:
 def undisturbed(*data: Any) -> Iterator[None]:
     """Train inside without leaving a trace outside, and without being disturbed by what is set there.
 
-    On leaving, also by an exception, the global generators, those of the DataLoaders in `data` and the number
-    of threads are as they were. Inside, gradients are on, and the warning that an operator is vectorised by a
-    loop is off: the dry run has already made sure that the result is right.
+    On leaving, also by an exception, the global generators, those of the DataLoaders in `data`, the number of
+    threads and what becomes of denormal numbers are as they were. Inside, gradients are on, and the warning
+    that an operator is vectorised by a loop is off: the dry run has already made sure that the result is right.
+    Denormal numbers (below 1.2e-38 in float32) read 0: a momentum that decays without end would otherwise
+    make a step up to twenty times slower.
     """
     generators = {id(found): found for loader in data for found in generators_of(loader)}
     states = {key: generator.get_state() for key, generator in generators.items()}
     outside = RandomState.now()
     threads = torch.get_num_threads()
+    flushed = denormals_read_zero()
     try:
+        torch.set_flush_denormal(True)
         with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
             warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
             yield
     finally:
         outside.restore()
         torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
         for key, generator in generators.items():
             generator.set_state(states[key])
+
+
+def denormals_read_zero() -> bool:
+    """Whether this thread takes denormal numbers for 0."""
+    smallest = torch.full((1,), torch.finfo(torch.float32).tiny)
+    return not bool((smallest / 2 * 2).any())
 
 
 def generators_of(loader: Any) -> Iterator[torch.Generator]:

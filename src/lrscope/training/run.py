@@ -23,8 +23,9 @@ from lrscope.training.course import Course
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings, dry_run
 from lrscope.training.evaluate import Validation
+from lrscope.training.footprint import footprint
 from lrscope.training.lanes import Lanes, starting_modules
-from lrscope.training.memory import LANES_AT_MOST, refuse_too_many
+from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many, words
 from lrscope.training.nudged_lanes import Scratch, descend, from_scratch
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import describe, schedule_by_name
@@ -51,11 +52,13 @@ class Run:
         plan: the question it answers; `tracked` is filled in by who records.
         how: how the lanes run, in words: "all lanes in one pass", or "lane after lane" and why.
         notes: sentences for the user, also such as arise while it runs.
+        memory: what it is estimated to take, in words.
     """
 
     plan: Plan
     how: str
     notes: list[str]
+    memory: str
     _problem: Problem
     _starts: dict[int, nn.Module]
     _streams: dict[int, Stream]
@@ -160,6 +163,7 @@ class Run:
             lanes,
             ways,
             batches,
+            steps=plan.steps,
             clip_norm=plan.clip_norm,
             validate=validate,
             validate_at=due,
@@ -203,6 +207,7 @@ def prepare(
     curvature: bool | None = None,
     gradient: str = "autograd",
     probes: bool = False,
+    recorded: bool = True,
 ) -> Run:
     """Check that everything fits, find out how lanes can run, and write down the plan.
 
@@ -217,9 +222,10 @@ def prepare(
         gradient: one of `GRADIENTS`.
         probes: whether to ask about 20 batches again after their update, and to go on a little at a fifth of
             the rate in the end.
+        recorded: whether tensors are going to be measured: that takes memory.
 
     Raises:
-        UsageError: too many lanes, no such device, or no such gradient.
+        UsageError: too many lanes, or larger than the memory, no such device, or no such gradient.
         ProblemError: model, loss, data, optimizer or schedule do not fit together.
     """
     listed = isinstance(seeds, Sequence) and not isinstance(seeds, str)
@@ -271,6 +277,10 @@ def prepare(
         if val_batch is None:
             raise ProblemError("val= is empty: it gives no batch")
     findings = dry_run(problem, first, batches.first(which[0]), val_batch, streams[which[0]], where)
+    one = footprint(problem, first, batches.first(which[0]), val_batch, where)
+    memory = refuse_too_large(
+        one, rates, len(which), problem.name, where, together=findings.together, recorded=recorded
+    )
     if curvature is None:
         size = sum(p.numel() for p in first.parameters() if p.requires_grad)
         all_at_once = batches.shared and batches.steps_per_epoch == 1
@@ -295,7 +305,9 @@ def prepare(
     elif not findings.together:
         how = f"{count} lanes, one after another: {findings.reason}"
     notes = list(problem.notes)
-    return Run(plan, how, notes, problem, starts, streams, batches, validation, findings, where, scratch)
+    return Run(
+        plan, how, notes, words(memory), problem, starts, streams, batches, validation, findings, where, scratch
+    )
 
 
 def _device(name: str) -> torch.device:

@@ -100,7 +100,6 @@ def shortened(captured: GraphModule) -> GraphModule:
                 node.target, node.op = METHODS[node.target], "call_method"
             else:
                 node.target = FUNCTIONS.get(node.target, node.target)
-    graph.lint()
     short.recompile()
     return short
 
@@ -196,17 +195,18 @@ def _constants_kept(module: GraphModule, given_out: set[Node]) -> None:
         elif all(argument in known for argument in node.all_input_nodes):
             args = map_arg(node.args, known.__getitem__)
             kwargs = map_arg(node.kwargs, known.__getitem__)
-            known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+            known[node] = node.target(*args, **kwargs)
     for index, (node, value) in enumerate(known.items()):
         if not isinstance(value, Tensor) or all(user in known for user in node.users):
             continue
         name = f"constant_{index}"
-        module.register_buffer(name, value)
+        setattr(module, name, value)  # a plain attribute: a buffer takes Python longer to find
         with graph.inserting_before(node):
-            node.replace_all_uses_with(graph.get_attr(name))
+            node.replace_all_uses_with(graph.create_node("get_attr", name))
 
 
 def _filled(node: Node, value: Tensor) -> Tensor:
+    fills: dict[Any, Any] = {aten.ones_like.default: 1, aten.zeros_like.default: 0}
+    number: Any = fills.get(node.target, node.args[-1])
     empty = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=value.device)
-    fill = {aten.ones_like.default: 1, aten.zeros_like.default: 0}.get(node.target)
-    return empty.fill_(node.args[1] if fill is None else fill)
+    return empty.fill_(number)

@@ -77,9 +77,7 @@ class Together:
         self._blocks = (
             [range(len(lanes))]
             if one_block
-            else [
-                range(of_lane.index(s), len(of_lane) - of_lane[::-1].index(s)) for s in present
-            ]
+            else [range(of_lane.index(s), len(of_lane) - of_lane[::-1].index(s)) for s in present]
         )
         self._own_batch = one_block and len(present) > 1 and not shared_batch
         device = next(iter(lanes.weights.values())).device

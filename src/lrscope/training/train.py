@@ -1,6 +1,7 @@
 """The training loop: a generator of Steps. Recording pulls; nothing is called back."""
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +17,10 @@ from lrscope.training.step import Step
 
 CHECK_EVERY = 64
 """Steps between two looks at whether any lane is still finite: a look waits for the device."""
+
+
+RENEWAL_SECONDS = 1.0
+"""What it may cost to go on with fewer lanes: their step is captured anew."""
 
 
 class Gradients(Protocol):
@@ -35,6 +40,7 @@ def train(
     ways: Callable[[], Gradients],
     batches: Iterable[Sequence[Any]],
     *,
+    steps: int,
     clip_norm: float | None,
     validate: Callable[[], dict[str, Tensor]],
     validate_at: Callable[[int], bool],
@@ -44,14 +50,15 @@ def train(
 ) -> Iterator[Step]:
     """Train all lanes, yielding each point before its update and, last, the point after the last update.
 
-    A lane that goes non-finite computes on without touching its neighbours. Training ends early only when no
-    lane is finite any more. Lanes that were told to leave do so after an update; the steps that follow have
-    fewer keys.
+    A lane that goes non-finite computes on without touching its neighbours, until half of the lanes have; then
+    they leave, where what is left of the run is worth it. Training ends early only when no lane is finite any
+    more. Lanes that were told to leave do so after an update; the steps that follow have fewer keys.
 
     Args:
         lanes: what is trained.
         ways: makes the way to get gradients of the lanes as they are now.
         batches: of each step, one a seed or one for all.
+        steps: how many there are.
         clip_norm: the largest gradient norm of a lane.
         validate: name -> [L].
         validate_at: whether to validate at a step; at the last it is done anyway.
@@ -60,6 +67,7 @@ def train(
         branch: goes on at a fifth of the rate once training is over.
     """
     index = 0
+    looked = 0.0
     gradients = ways()
     for batch in batches:
         validation = validate() if validate_at(index) else {}
@@ -80,8 +88,14 @@ def train(
             curvature,
             again=again,
         )
-        if index % CHECK_EVERY == 0 and not bool(torch.isfinite(losses_L).any()):
-            return
+        if index % CHECK_EVERY == 0:
+            finite = torch.isfinite(losses_L).tolist()
+            if not any(finite):
+                return
+            now = time.perf_counter()
+            if index and _worth_leaving(finite, (now - looked) * (steps - index) / CHECK_EVERY):
+                lanes.leave([key.lane for key, lives in zip(lanes.keys, finite, strict=True) if not lives])
+            looked = now
         if clip_norm is not None:
             gradients.clip(clip_norm)
         lanes.step()
@@ -100,6 +114,12 @@ def train(
         again=repeat.before(index) if repeat is not None else None,
         branch=None if branch is None else functools.partial(branch, gradients),
     )
+
+
+def _worth_leaving(finite: Sequence[bool], seconds_left: float) -> bool:
+    """Whether half of the lanes compute for nothing, and longer than it takes to go on without them."""
+    dead = 1 - sum(finite) / len(finite)
+    return dead >= 0.5 and dead * seconds_left >= RENEWAL_SECONDS
 
 
 class Surviving:

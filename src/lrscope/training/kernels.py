@@ -1,0 +1,321 @@
+"""Kernels: torch.optim's own updates of all lanes, with less Python around them.
+
+The one file that calls private functions of torch. An update found here is used only for versions it was
+written for, and only after it has been rehearsed: done on copies beside the ordinary step, on the real
+gradients, it must give bitwise the same weights and the same state.
+
+Letters: L lanes.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+OLDEST, NEWEST = (2, 8), (2, 13)
+"""Versions of torch whose private functions are known."""
+
+ELEMENTS_AT_MOST = 2**23
+"""Of weights and state: a rehearsal copies them, and larger ones gain nothing by less Python."""
+
+
+class Update(Protocol):
+    """Updates all lanes from their gradients, and their optimizers' state with them."""
+
+    def __call__(self) -> bool:
+        """Update; or do nothing and return False where a gradient is missing."""
+        ...
+
+    def copied(self) -> tuple["Update", Sequence[tuple[Tensor, Tensor]]]:
+        """The same update of copies; and each copy beside what it was made from."""
+        ...
+
+
+def version_known() -> bool:
+    """Whether this torch is one that this file was written for."""
+    major, minor = torch.__version__.split(".")[:2]
+    return OLDEST <= (int(major), int(minor)) <= NEWEST
+
+
+def hooked(optimizer: Optimizer) -> bool:
+    """Whether something else is called at its steps, which an update other than `step` would leave out."""
+    everywhere = sys.modules[Optimizer.__module__]
+    known = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
+    return bool(
+        optimizer._optimizer_step_pre_hooks
+        or optimizer._optimizer_step_post_hooks
+        # Where torch no longer keeps such hooks there, nothing is known: then everything counts as hooked.
+        or any(getattr(everywhere, name, True) for name in known)
+    )
+
+
+def rehearsed(update: Update, ordinary: Callable[[], object]) -> bool:
+    """Do the ordinary step, and the update on copies; whether all that they change is bitwise the same."""
+    copy, pairs = update.copied()
+    ordinary()
+    return copy() and all(torch.allclose(made, real, rtol=0, atol=0, equal_nan=True) for made, real in pairs)
+
+
+@dataclasses.dataclass
+class Stack:
+    """A parameter of all lanes.
+
+    Attributes:
+        weights: [L, ...].
+        groups: the parameter group of each lane's optimizer that holds it.
+    """
+
+    weights: Tensor
+    groups: list[dict[str, Any]]
+
+
+class Descent:
+    """Plain gradient descent of all lanes in one call a tensor.
+
+    w <- w + (-rate) g, in the rounding of `Tensor.add_(g, alpha=-rate)`: one multiplication and addition.
+
+    Args:
+        stacks: the parameters.
+        gradients: name -> [L, ...], of this step; None where they are not stacked.
+    """
+
+    def __init__(
+        self, stacks: Mapping[str, Stack], gradients: Callable[[], Mapping[str, Tensor] | None]
+    ) -> None:
+        self._stacks = dict(stacks)
+        self._gradients = gradients
+        distinct = {id(group): group for stack in stacks.values() for group in stack.groups}
+        self._groups = list(distinct.values())
+        self._rates: list[float] = []
+        self._factors: dict[str, Tensor] = {}
+
+    def __call__(self) -> bool:
+        """Update; or do nothing and return False where gradients are not stacked."""
+        gradients = self._gradients()
+        if gradients is None or not all(name in gradients for name in self._stacks):
+            return False
+        rates = [group["lr"] for group in self._groups]
+        if rates != self._rates:
+            self._renew(rates)
+        with torch.no_grad():
+            for name, stack in self._stacks.items():
+                stack.weights.addcmul_(gradients[name], self._factors[name])
+        return True
+
+    def _renew(self, rates: list[float]) -> None:
+        self._rates = rates
+        for name, stack in self._stacks.items():
+            shape = (-1, *[1] * (stack.weights.ndim - 1))
+            negative = [-group["lr"] for group in stack.groups]
+            factor = torch.tensor(negative, dtype=stack.weights.dtype, device=stack.weights.device)
+            self._factors[name] = factor.view(shape)
+
+    def copied(self) -> tuple[Update, Sequence[tuple[Tensor, Tensor]]]:
+        """The same update of copies; and each copy beside what it was made from."""
+        copies = {
+            name: Stack(stack.weights.detach().clone(), stack.groups) for name, stack in self._stacks.items()
+        }
+        held = self._gradients()
+        kept = None if held is None else dict(held)
+        pairs = [(copies[name].weights, stack.weights) for name, stack in self._stacks.items()]
+        return Descent(copies, lambda: kept), pairs
+
+
+@dataclasses.dataclass
+class _Group:
+    """A parameter group of one lane, with its state in lists."""
+
+    options: dict[str, Any]
+    params: list[Tensor]
+    state: dict[str, list[Tensor]]
+
+
+class Fused:
+    """The fused kernel of SGD, Adam or AdamW, called with lists that are made once.
+
+    Args:
+        kind: the class.
+        groups: of all lanes.
+        gradients_of: the parameters that hold the gradients, group by group.
+        idle: those that have none so far.
+    """
+
+    def __init__(
+        self,
+        kind: type[Optimizer],
+        groups: Sequence[_Group],
+        gradients_of: Sequence[list[Tensor]],
+        idle: Sequence[Tensor] = (),
+    ) -> None:
+        self._kind = kind
+        self._groups = list(groups)
+        self._gradients_of = list(gradients_of)
+        self._idle = list(idle)
+        self._steps = [step for group in groups for step in group.state.get("step", [])]
+
+    def __call__(self) -> bool:
+        """Update; or do nothing and return False where others have gradients than had at first."""
+        gradients: list[list[Any]] = [[param.grad for param in params] for params in self._gradients_of]
+        if any(gradient is None for own in gradients for gradient in own):
+            return False
+        if self._idle and any(param.grad is not None for param in self._idle):
+            return False
+        with torch.no_grad():
+            if self._kind is SGD:
+                for group, own in zip(self._groups, gradients, strict=True):
+                    self._sgd(group, own)
+            else:
+                torch._foreach_add_(self._steps, 1)
+                for group, own in zip(self._groups, gradients, strict=True):
+                    self._adam(group, own)
+        return True
+
+    def _sgd(self, group: _Group, gradients: list[Tensor]) -> None:
+        options = group.options
+        torch._fused_sgd_(
+            group.params,
+            gradients,
+            group.state.get("momentum_buffer", []),
+            weight_decay=options["weight_decay"],
+            momentum=options["momentum"],
+            lr=options["lr"],
+            dampening=options["dampening"],
+            nesterov=options["nesterov"],
+            maximize=options["maximize"],
+            is_first_step=False,
+        )
+
+    def _adam(self, group: _Group, gradients: list[Tensor]) -> None:
+        options, state = group.options, group.state
+        beta1, beta2 = options["betas"]
+        decoupled = self._kind is AdamW or options.get("decoupled_weight_decay", False)
+        kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        kernel(
+            group.params,
+            gradients,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            state.get("max_exp_avg_sq", []),
+            state["step"],
+            amsgrad=options["amsgrad"],
+            lr=options["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=options["weight_decay"],
+            eps=options["eps"],
+            maximize=options["maximize"],
+        )
+
+    def copied(self) -> tuple[Update, Sequence[tuple[Tensor, Tensor]]]:
+        """The same update of copies; and each copy beside what it was made from."""
+        pairs: list[tuple[Tensor, Tensor]] = []
+
+        def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+            made = [tensor.detach().clone() for tensor in tensors]
+            pairs.extend(zip(made, tensors, strict=True))
+            return made
+
+        groups = [
+            _Group(
+                group.options,
+                copies(group.params),
+                {name: copies(tensors) for name, tensors in group.state.items()},
+            )
+            for group in self._groups
+        ]
+        return Fused(self._kind, groups, self._gradients_of, self._idle), pairs
+
+
+STATE_OF = {
+    SGD: ("momentum_buffer",),
+    Adam: ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+    AdamW: ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+}
+"""What the kernels read and write, in their optimizer's state."""
+
+
+def fused(optimizers: Sequence[Optimizer]) -> Fused | None:
+    """The kernel for optimizers of one class that have made a step already; None where there is none."""
+    kind = type(optimizers[0])
+    names = STATE_OF.get(kind)
+    if names is None or not version_known():
+        return None
+    groups: list[_Group] = []
+    idle: list[Tensor] = []
+    elements = 0
+    for optimizer in optimizers:
+        if hasattr(optimizer, "grad_scale") or hasattr(optimizer, "found_inf"):
+            return None
+        for options in optimizer.param_groups:
+            params = [param for param in options["params"] if param.grad is not None]
+            idle += [param for param in options["params"] if param.grad is None]
+            if not options.get("fused") or not _plain(options, params):
+                return None
+            if not params:
+                continue
+            state: dict[str, list[Tensor]] = {}
+            for name in names:
+                held = [optimizer.state[param].get(name) for param in params]
+                if all(isinstance(tensor, Tensor) for tensor in held):
+                    state[name] = held
+                elif any(tensor is not None for tensor in held):
+                    return None
+            if kind is SGD and bool(options["momentum"]) != ("momentum_buffer" in state):
+                return None
+            if kind is not SGD and not {"step", "exp_avg", "exp_avg_sq"} <= set(state):
+                return None
+            elements += sum(param.numel() for param in params) * (1 + len(state))
+            groups.append(_Group(options, params, state))
+    if not groups or elements > ELEMENTS_AT_MOST:
+        return None
+    return Fused(kind, groups, [group.params for group in groups], idle)
+
+
+def _plain(options: Mapping[str, Any], params: Sequence[Tensor]) -> bool:
+    same = len({(param.dtype, param.device) for param in params}) <= 1
+    unusual = options.get("differentiable") or options.get("capturable")
+    betas = all(isinstance(beta, float) for beta in options.get("betas", ()))
+    return same and not unusual and betas and isinstance(options["lr"], (int, float))
+
+
+def descent(
+    optimizers: Sequence[Optimizer],
+    stacks: Mapping[str, tuple[Tensor, Sequence[Tensor]]],
+    gradients: Callable[[], Mapping[str, Tensor] | None],
+) -> Descent | None:
+    """Plain descent for the optimizers of all lanes; None where one of them does anything else.
+
+    Args:
+        optimizers: one a lane.
+        stacks: name -> the stacked weights [L, ...] and each lane's parameter, of all that get gradients.
+        gradients: name -> [L, ...], of this step.
+    """
+    group_of: list[dict[int, dict[str, Any]]] = []
+    elements = 0
+    for optimizer in optimizers:
+        if type(optimizer) is not SGD:
+            return None
+        own: dict[int, dict[str, Any]] = {}
+        for options in optimizer.param_groups:
+            other = ("momentum", "weight_decay", "maximize", "differentiable")
+            if any(options.get(name) for name in other) or not isinstance(options["lr"], (int, float)):
+                return None
+            own |= {id(param): options for param in options["params"]}
+        group_of.append(own)
+    found: dict[str, Stack] = {}
+    for name, (weights, params) in stacks.items():
+        groups = [own.get(id(param)) for own, param in zip(group_of, params, strict=True)]
+        if weights.dtype not in (torch.float32, torch.float64):
+            return None
+        if all(group is None for group in groups):
+            continue  # the user's optimizer does not train it
+        known = [group for group in groups if group is not None]
+        if len(known) < len(groups):
+            return None
+        elements += weights.numel()
+        found[name] = Stack(weights, known)
+    return Descent(found, gradients) if found and elements <= ELEMENTS_AT_MOST else None

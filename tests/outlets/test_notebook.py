@@ -1,0 +1,84 @@
+"""What a notebook is given, and how a chart in the user's hand saves itself."""
+
+import base64
+import html
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import altair as alt
+import pytest
+from studies import STUDIES
+
+HOSTILE = re.compile(r"<script>document|<img|\x1b")
+
+
+def test_a_chart_is_an_altair_chart_that_shows_itself() -> None:
+    chart = STUDIES["alone"]().charts.valley()
+    assert isinstance(chart, alt.LayerChart)
+    assert chart.to_dict()["title"]["text"] == "Where each learning rate ends"
+    shown = chart.properties(width=300)._repr_mimebundle_()
+    assert sorted(shown) == ["image/png", "text/html", "text/plain"]
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
+    inside = html.unescape(shown["text/html"])
+    assert "default-src 'none'" in inside
+    assert '"width":300' in inside
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", inside.replace("srcdoc", ""))
+
+
+def test_every_chart_of_a_study_can_be_listed_and_shows_itself() -> None:
+    charts = STUDIES["empty"]().charts
+    for name in dir(charts):
+        shown = getattr(charts, name)()._repr_mimebundle_()
+        assert len(shown["text/plain"]) > 20
+
+
+def test_a_study_shows_its_answer_and_hostile_names_run_nothing() -> None:
+    study = STUDIES["hostile"]()
+    shown = study._repr_mimebundle_()
+    assert html.escape(study.recommendation().sentence()) in shown["text/html"]
+    assert not HOSTILE.search(shown["text/html"])
+    assert shown["text/plain"].endswith(study.recommendation().sentence())
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
+
+
+def test_a_recommendation_shows_its_sentence() -> None:
+    advice = STUDIES["hostile"]().recommendation()
+    shown = advice._repr_mimebundle_()
+    assert shown["text/plain"] == advice.sentence()
+    assert html.escape(advice.sentence()) in shown["text/html"]
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "pdf", "html", "json"])
+def test_a_chart_saves_itself_to_a_path_or_a_file(ending: str, tmp_path: Path) -> None:
+    chart = STUDIES["alone"]().charts.valley()
+    chart.save(tmp_path / f"chart.{ending}")
+    content = (tmp_path / f"chart.{ending}").read_bytes()
+    file = io.StringIO() if ending in ("svg", "html", "json") else io.BytesIO()
+    chart.save(file, format=ending)
+    kept = file.getvalue()
+    # Of a PDF the date differs, and nothing else.
+    assert len(kept.encode() if isinstance(kept, str) else kept) == pytest.approx(len(content), abs=64)
+    if ending == "svg":
+        assert 'font-family="&quot;Liberation Sans&quot;, Arial, Helvetica' in content.decode()
+    if ending == "html":
+        assert b"https://cdn" not in content
+
+
+def test_altairs_own_options_of_saving_still_work(tmp_path: Path) -> None:
+    STUDIES["alone"]().charts.valley().save(tmp_path / "big.png", scale_factor=2)
+    assert (tmp_path / "big.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_reading_a_study_for_a_notebook_loads_no_torch() -> None:
+    script = (
+        "import sys; from studies import alone; alone()._repr_mimebundle_(); "
+        "print([name for name in ('torch', 'IPython') if name in sys.modules])"
+    )
+    folder = Path(__file__).parents[1] / "charts"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (0, "[]")

@@ -1,0 +1,162 @@
+"""Lanes that are not finite any more leave, and the others go on as they would have."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lrscope
+from lrscope.training import train as training
+from lrscope.training.random_state import denormals_read_zero, undisturbed
+from lrscope.training.run import prepare
+from lrscope.training.train import CHECK_EVERY
+
+RATES = (1e-3, 1e-2, 3e-2, 1e4, 1e5, 1e6)
+"""Half of them diverge at once."""
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short what is left of the run."""
+    monkeypatch.setattr(training, "RENEWAL_SECONDS", 0.0)
+
+
+@pytest.fixture
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "RENEWAL_SECONDS", float("inf"))
+
+
+def problem(optimizer: object = torch.optim.SGD, *, separate: bool = False) -> lrscope.Problem:
+    generator = torch.Generator().manual_seed(5)
+    X = torch.randn(64, 6, generator=generator, dtype=torch.float64)
+    y = X[:, :3].argmax(1)
+
+    def branching(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        output = model(batch[0])
+        scale = 1.0 if float(output.detach().sum()) > 0 else 1.1
+        return scale * ((output - batch[1].unsqueeze(1)) ** 2).mean()
+
+    return lrscope.Problem(
+        name="net",
+        model=lambda: nn.Sequential(
+            nn.Linear(6, 12), nn.BatchNorm1d(12), nn.Identity(), nn.Linear(12, 3)
+        ).double(),
+        train=(X[:48], y[:48]),
+        val=(X[48:], y[48:]),
+        loss=None if separate else lambda output, target: ((output - target.unsqueeze(1)) ** 2).mean(),
+        step=branching if separate else None,
+        optimizer=optimizer,
+        batch_size=8,
+        epochs=30,
+    )
+
+
+def followed(
+    subject: lrscope.Problem, seeds: int
+) -> tuple[dict[tuple[int, int], float], dict[int, Tensor], list[int]]:
+    """(lane, step) -> loss, the last weights of each lane, and how many lanes there were at each step."""
+    losses, ends, there = {}, {}, []
+    with undisturbed():
+        for step in prepare(subject, RATES, seeds).steps():
+            there.append(len(step.keys))
+            for row, key in enumerate(step.keys):
+                if step.losses is not None:
+                    losses[key.lane, step.index] = float(step.losses[row])
+                ends[key.lane] = torch.cat([w[row].flatten().clone() for w in step.weights.values()])
+    return losses, ends, there
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, functools.partial(torch.optim.SGD, momentum=0.9)])
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("separate", [False, True])
+def test_the_living_go_on_as_if_the_dead_were_there(
+    optimizer: object, seeds: int, separate: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = problem(optimizer, separate=separate)
+    monkeypatch.setattr(training, "RENEWAL_SECONDS", float("inf"))
+    whole, ends, crowd = followed(subject, seeds)
+    monkeypatch.setattr(training, "RENEWAL_SECONDS", 0.0)
+    thinned, last, fewer = followed(subject, seeds)
+    assert set(crowd) == {len(RATES) * seeds}
+    assert fewer[0] == len(RATES) * seeds
+    assert fewer[-1] == 3 * seeds
+    assert fewer.index(3 * seeds) == CHECK_EVERY + 1
+    assert len(fewer) == len(crowd)
+    for (lane, step), loss in thinned.items():
+        assert loss == pytest.approx(whole[lane, step], rel=1e-12, nan_ok=True), (lane, step)
+    for lane in range(len(RATES) * seeds):
+        if lane % len(RATES) < 3:
+            torch.testing.assert_close(last[lane], ends[lane], rtol=1e-9, atol=1e-12)
+
+
+def test_a_short_rest_of_a_run_is_not_worth_it() -> None:
+    _, _, there = followed(problem(), 1)
+    assert set(there) == {len(RATES)}
+
+
+@pytest.mark.parametrize(
+    ("finite", "left", "leave"),
+    [
+        ([True, False], 2.0, True),
+        ([True, False], 1.9, False),
+        ([True, True, False], 1e9, False),
+        ([True, False, False, False], 1.4, True),
+    ],
+)
+def test_when_it_is_worth_it(finite: list[bool], left: float, leave: bool) -> None:
+    assert training._worth_leaving(finite, left) is leave
+
+
+def test_a_study_of_lanes_that_leave(eager: None) -> None:
+    told: list[lrscope.sweeping.Progress] = []
+    with lrscope.sweep(
+        problem(), RATES, seeds=2, curvature=True, probes=True, progress=told.append, record_budget=float("inf")
+    ) as study:
+        lanes = study.lanes
+        dead = lanes.filter(lanes["rate"] >= 1)
+        alive = lanes.filter(lanes["rate"] < 1)
+        assert set(dead["state"]) == {"stopped"}
+        assert set(alive["state"]) == {"finished"}
+        assert set(alive["steps"]) == {180}
+        assert max(dead["steps"]) <= CHECK_EVERY
+        norms = study.tensors("weight_norm")
+        assert norms.filter(norms["lane"].is_in(alive["lane"].to_list()))["step"].max() == 180
+        assert norms.filter(norms["lane"].is_in(dead["lane"].to_list()))["step"].max() <= CHECK_EVERY
+        counted = study.histograms()
+        assert set(counted.filter(counted["epoch"] == 30)["lane"]) == set(alive["lane"])
+        verdicts = study.verdicts()
+        assert set(verdicts.filter(verdicts["rate"] >= 1)["verdict"]) == {"diverged"}
+        assert study.note("landscape") is not None
+    assert told[-1].alive == tuple(rate < 1 for _ in range(2) for rate in RATES)
+    assert all(np.isfinite(loss) == lives for loss, lives in zip(told[-1].loss, told[-1].alive, strict=True))
+    assert len(told[-1].epochs[-1].values) == 12
+
+
+def test_a_study_says_the_same_of_lanes_that_stay(never: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows() -> tuple[list[object], np.ndarray]:
+        with lrscope.sweep(problem(), RATES, record_budget=float("inf")) as study:
+            return study.lanes.rows(), study.scalars("loss")["value"].to_numpy()
+
+    stayed, losses = rows()
+    monkeypatch.setattr(training, "RENEWAL_SECONDS", 0.0)
+    left, fewer = rows()
+    assert left == stayed
+    np.testing.assert_allclose(fewer, losses, rtol=1e-12)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_denormal_numbers_read_zero_inside_and_as_before_afterwards(before: bool) -> None:
+    if not torch.set_flush_denormal(before):
+        pytest.skip("NOT TESTED: this processor cannot flush denormal numbers")
+    try:
+        assert denormals_read_zero() is before
+        with undisturbed():
+            assert denormals_read_zero()
+        assert denormals_read_zero() is before
+        with pytest.raises(ZeroDivisionError), undisturbed():
+            raise ZeroDivisionError
+        assert denormals_read_zero() is before
+    finally:
+        torch.set_flush_denormal(False)
