@@ -1,6 +1,7 @@
 """The memory a sweep is estimated to take against its measured peak, on a few models.
 
-Each model is swept in a process of its own, after a tiny sweep that loads what torch loads once. Measured is how
+Each model is swept in a process of its own, after a tiny sweep that loads what torch loads once. Measured is
+how
 far the peak of resident memory (`resource.getrusage`) rises above what the process held before.
 
     python benchmarks/memory.py [--json FILE]
@@ -9,6 +10,7 @@ far the peak of resident memory (`resource.getrusage`) rises above what the proc
 import argparse
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import resource
@@ -46,7 +48,7 @@ class Transformer(nn.Module):
 
 def mlp(*sizes: int) -> nn.Module:
     layers: list[nn.Module] = []
-    for inside, outside in zip(sizes, sizes[1:], strict=False):
+    for inside, outside in itertools.pairwise(sizes):
         layers += [nn.Linear(inside, outside), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -65,7 +67,9 @@ def cnn() -> nn.Module:
     )
 
 
-def classified(name: str, model: Callable[[], nn.Module], shape: tuple[int, ...], **options: object) -> lrscope.Problem:
+def classified(
+    name: str, model: Callable[[], nn.Module], shape: tuple[int, ...], **options: object
+) -> lrscope.Problem:
     generator = torch.Generator().manual_seed(0)
     size = int(options.pop("batch_size", 64))
     X = torch.randn(4 * size, *shape, generator=generator)

@@ -1,4 +1,4 @@
-"""A sweep of K rates against what else one could run, whole: set-up, tracing, compiling and recording counted.
+"""A sweep of K rates against what else one could run: set-up, tracing, compiling and recording counted.
 
 Rivals, in the same run and in turn, none of which records or validates anything:
 
@@ -151,9 +151,7 @@ class Workers:
         shares = (setting.rates[::2], setting.rates[1::2])
         settings = [dataclasses.replace(setting, rates=share, threads=1) for share in shares if share]
         began = time.perf_counter()
-        futures = [
-            worker.submit(timed_loop, one) for worker, one in zip(self._two, settings, strict=False)
-        ]
+        futures = [worker.submit(timed_loop, one) for worker, one in zip(self._two, settings, strict=False)]
         cpu = sum(future.result().cpu for future in futures)
         return Spent(time.perf_counter() - began, cpu)
 
@@ -241,7 +239,12 @@ def plot(rows: Sequence[dict[str, object]], clock: str) -> alt.Chart:
             continue
         one_run = median(row, "loop", clock) / row["lanes"]  # type: ignore[operator]
         points += [
-            {"case": row["case"], "lanes": row["lanes"], "runs": median(row, name, clock) / one_run, "who": who}
+            {
+                "case": row["case"],
+                "lanes": row["lanes"],
+                "runs": median(row, name, clock) / one_run,
+                "who": who,
+            }
             for name, who in (("lrscope", "lrscope"), ("jax", "JAX"), ("loop", "one after another"))
             if name in row["spent"]  # type: ignore[operator]
         ]
@@ -267,7 +270,12 @@ def about() -> dict[str, object]:
             return "not installed"
 
     packages = {name: of(name) for name in ("lrscope", "torch", "numpy", "jax", "optax")}
-    return {"machine": platform.machine(), "threads": DEFAULT_THREADS, "python": platform.python_version(), **packages}
+    return {
+        "machine": platform.machine(),
+        "threads": DEFAULT_THREADS,
+        "python": platform.python_version(),
+        **packages,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

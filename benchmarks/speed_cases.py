@@ -55,7 +55,8 @@ class Transformer(nn.Module):
 
     def __init__(self, letters: int, length: int = 64, width: int = 64) -> None:
         super().__init__()
-        self.letter, self.place = nn.Embedding(letters, width), nn.Parameter(0.02 * torch.randn(length, width))
+        self.letter = nn.Embedding(letters, width)
+        self.place = nn.Parameter(0.02 * torch.randn(length, width))
         self.blocks = nn.ModuleList(Block(width) for _ in range(2))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, letters)
 
@@ -117,12 +118,22 @@ def _text() -> tuple[Tensor, Tensor, int]:
     return codes[:-1].view(-1, 64), codes[1:].view(-1, 64), len(known)
 
 
-def _problem(name: str, model: Callable[[], nn.Module], data: tuple[Tensor, Tensor], batch: int, steps: int,
-             **changes: object) -> lrscope.Problem:
+def _problem(
+    name: str,
+    model: Callable[[], nn.Module],
+    data: tuple[Tensor, Tensor],
+    batch: int,
+    steps: int,
+    **changes: object,
+) -> lrscope.Problem:
     whole = len(data[0]) // batch
     return lrscope.Problem(
-        name=name, model=model, train=tuple(tensor[: whole * batch] for tensor in data), batch_size=batch,
-        epochs=-(-steps // whole), **{"loss": nn.CrossEntropyLoss(), **changes},
+        name=name,
+        model=model,
+        train=tuple(tensor[: whole * batch] for tensor in data),
+        batch_size=batch,
+        epochs=-(-steps // whole),
+        **{"loss": nn.CrossEntropyLoss(), **changes},
     )
 
 
@@ -135,7 +146,8 @@ def _digits_mlp(steps: int) -> lrscope.Problem:
 
 
 def _wide(width: int, steps: int) -> lrscope.Problem:
-    return _problem(f"784-{width}-10", functools.partial(multilayer_perceptron, 784, width, 10), _enlarged(), 64, steps)
+    model = functools.partial(multilayer_perceptron, 784, width, 10)
+    return _problem(f"784-{width}-10", model, _enlarged(), 64, steps)
 
 
 def _cnn(steps: int) -> lrscope.Problem:

@@ -118,8 +118,8 @@ class Study:
         """The rate to take, its interval and margin; or why that cannot be told.
 
         Args:
-            objective: "val-loss" (at the end of training), "train-loss" or the name of a metric; None for what the
-                study was made for, or else the validation loss where there is one.
+            objective: "val-loss" (at the end of training), "train-loss" or the name of a metric; None for
+                what the study was made for, or else the validation loss where there is one.
 
         Raises:
             UsageError: the study has no such objective.

@@ -151,7 +151,7 @@ def test_places_and_rates(place: int) -> None:
 
 
 def test_a_start_in_which_nothing_learns_yet_is_waited_out() -> None:
-    """A plateau of a fifth of the run, in which rates differ by noise alone; then only those near 0.3 learn."""
+    """A plateau of a fifth of the run, where rates differ by noise alone; then only those near 0.3 learn."""
     bottom = valley(0.3)
 
     def loss(rate: float, t: float) -> float:

@@ -454,6 +454,22 @@ def test_a_converged_lane_that_hardly_had_to_move_is_not_frozen():
     assert verdict.kind == "good"
 
 
+def test_weights_driven_far_away_that_stand_still_are_not_frozen_above_the_best_rate():
+    """Adam on dead units: hardly a gradient is left, and weights of 100 swallow what it asks for."""
+    steps = np.arange(0, 401, 4)
+    tensors = {
+        "unchanged_share": Track(steps[:-1], np.where(steps[:-1] < 100, 0.0, 1.0)[:, None]),
+        "weight_norm": Track(steps, np.linspace(1, 50, 101)[:, None]),
+        "distance": Track(steps, np.linspace(0, 50, 101)[:, None]),
+    }
+    plan = plan_for([0.1, 1.0], 400, [(10,)])
+    curves = [lane(0, 0.1, falling(0.1)), lane(1, 1.0, falling(1.7), tensors=tensors)]
+    assert kinds(curves, plan) == ["good", "too_high"]
+    assert (
+        kinds([lane(0, 0.01, falling(1.7), tensors=tensors), lane(1, 0.1, falling(0.1))], plan)[0] == "frozen"
+    )
+
+
 def test_a_collapse_gives_its_four_numbers():
     inputs, targets = blobs(10, 20, 32, 1)
     batch, start, shapes, constant = relu_network(np.abs(inputs), targets, 48, 1)

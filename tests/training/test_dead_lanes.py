@@ -112,7 +112,13 @@ def test_when_it_is_worth_it(finite: list[bool], left: float, leave: bool) -> No
 def test_a_study_of_lanes_that_leave(eager: None) -> None:
     told: list[lrscope.sweeping.Progress] = []
     with lrscope.sweep(
-        problem(), RATES, seeds=2, curvature=True, probes=True, progress=told.append, record_budget=float("inf")
+        problem(),
+        RATES,
+        seeds=2,
+        curvature=True,
+        probes=True,
+        progress=told.append,
+        record_budget=float("inf"),
     ) as study:
         lanes = study.lanes
         dead = lanes.filter(lanes["rate"] >= 1)

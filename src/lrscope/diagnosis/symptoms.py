@@ -37,6 +37,11 @@ def frozen(facts: Facts) -> Finding | None:
     # At the end of a run that converged every update is below rounding: that is what an end looks like.
     if facts.learned and (moved or done) and facts.regret <= limits.regret:
         return None
+    # At a rate above the best, weights that were driven far away stand still for want of a gradient
+    # (saturated or dead units): it is not that the rate is too small for their dtype.
+    far = displacement is not None and displacement > limits.redrawn
+    if far and facts.curve.rate > base.best_rate and facts.plan.nudge is None:
+        return None
     moving = np.flatnonzero(unchanged.values < limits.frozen_share)
     since = unchanged.steps[min(moving[-1] + 1, len(unchanged.steps) - 1)] if len(moving) else 0
     shown = {

@@ -138,7 +138,7 @@ def _count(values_LN: Tensor, spacing: Spacing, finite_L: Tensor) -> Tensor:
 
 
 def _place(values: Tensor, spacing: Spacing, inner: Tensor) -> Tensor:
-    """The bin of every finite value, int64: by arithmetic, and by comparison where that comes near an edge."""
+    """The bin of every finite value, int64: by arithmetic, and by comparison near an edge."""
     if spacing.scale is None:
         at = values - spacing.low
     else:

@@ -53,7 +53,7 @@ class Look:
         return self.weights_LN.mean(dim=1)
 
     @functools.cached_property
-    def way_LN(self) -> Tensor:
+    def way(self) -> Tensor:
         """w_t - w_0."""
         return self.weights_LN - self.start_LN
 

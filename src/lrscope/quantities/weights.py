@@ -8,7 +8,7 @@ from lrscope.quantities.quantity import Change, Quantity
 
 
 def _largest_move(look: Look) -> Tensor:
-    return torch.maximum(look.way_LN.amax(dim=1), -look.way_LN.amin(dim=1))
+    return torch.maximum(look.way.amax(dim=1), -look.way.amin(dim=1))
 
 
 WEIGHTS = (
@@ -17,7 +17,7 @@ WEIGHTS = (
     Quantity("weight_min", "", "smallest element", lambda look: look.weights_LN.amin(dim=1)),
     Quantity("weight_max", "", "largest element", lambda look: look.weights_LN.amax(dim=1)),
     Quantity("weight_norm", "", "2-norm over the tensor's elements", lambda look: look.norm),
-    Quantity("distance", "", "2-norm of the way from the start, w_t - w_0", lambda look: norm(look.way_LN)),
+    Quantity("distance", "", "2-norm of the way from the start, w_t - w_0", lambda look: norm(look.way)),
     Quantity("largest_move", "", "largest element of |w_t - w_0|", _largest_move),
 )
 

@@ -79,7 +79,8 @@ def refuse_too_large(
         offer = f"one rate fits at once, with one seed: type --rates {rates[0]:g} --seeds 1"
     else:
         offer = "not even one lane fits: take a smaller --batch-size"
-    raise UsageError(f"{len(rates) * seeds:,} lanes of {name!r} need {words(whole)}; {_bytes(free)} are free; {offer}")
+    lanes = len(rates) * seeds
+    raise UsageError(f"{lanes:,} lanes of {name!r} need {words(whole)}; {_bytes(free)} are free; {offer}")
 
 
 def words(what: Need) -> str:

@@ -118,7 +118,7 @@ def undisturbed(*data: Any) -> Iterator[None]:
 
     On leaving, also by an exception, the global generators, those of the DataLoaders in `data`, the number of
     threads and what becomes of denormal numbers are as they were. Inside, gradients are on, and the warning
-    that an operator is vectorised by a loop is off: the dry run has already made sure that the result is right.
+    that an operator is vectorised by a loop is off: the dry run has made sure that the result is right.
     Denormal numbers (below 1.2e-38 in float32) read 0: a momentum that decays without end would otherwise
     make a step up to twenty times slower.
     """

@@ -306,7 +306,18 @@ def prepare(
         how = f"{count} lanes, one after another: {findings.reason}"
     notes = list(problem.notes)
     return Run(
-        plan, how, notes, words(memory), problem, starts, streams, batches, validation, findings, where, scratch
+        plan,
+        how,
+        notes,
+        words(memory),
+        problem,
+        starts,
+        streams,
+        batches,
+        validation,
+        findings,
+        where,
+        scratch,
     )
 
 

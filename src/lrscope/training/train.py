@@ -50,9 +50,9 @@ def train(
 ) -> Iterator[Step]:
     """Train all lanes, yielding each point before its update and, last, the point after the last update.
 
-    A lane that goes non-finite computes on without touching its neighbours, until half of the lanes have; then
-    they leave, where what is left of the run is worth it. Training ends early only when no lane is finite any
-    more. Lanes that were told to leave do so after an update; the steps that follow have fewer keys.
+    A lane that goes non-finite computes on without touching its neighbours, until half of them have;
+    then they leave, where what is left of the run is worth it. Training ends early only when no lane is
+    finite any more. Lanes that were told to leave do so after an update; later steps have fewer keys.
 
     Args:
         lanes: what is trained.
