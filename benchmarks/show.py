@@ -1,9 +1,9 @@
 """How large the report and the live page are, and when Chromium has painted them, in both themes.
 
 Studies: the digits at 16 rates as built in; made-up ones of 16 and 64 lanes (4 tensors, 20 epochs, 10,000
-steps, no lane lost: the most there is to draw); the line at one rate. The report is opened as a file. The live
-page is opened at once when its server has said its address ("live, just begun": the server still loads, and
-makes Vega's bundle) and again by a fresh browser window ("live"); all of its charts are opened in turn.
+steps, no lane lost: the most there is to draw); the line at one rate. The report is opened as a file. The
+live page is opened at once when its server has said its address ("live, just begun": the server still loads,
+and makes Vega's bundle) and again by a fresh browser window ("live"); its charts are opened in turn.
 
 Seconds are since navigation began, to the end of the frame in which it stands: the first content, the first
 chart, all charts. Bytes are the file's, or of all answers of the server. `left` counts requests to anything
@@ -54,8 +54,8 @@ PATIENCE = 120
 EPOCHS, STEPS_PER_EPOCH, BINS = 20, 500, 40
 SHAPES = {"0.weight": (64, 100), "0.bias": (100,), "2.weight": (100, 10), "2.bias": (10,)}
 
-# Before any script of the page: every mark, once the frame after it is done. Not evaluated by the page, so its
-# policy is not in the way.
+# Before any script of the page: every mark, once the frame after it is done. Not evaluated by the page, so
+# its policy is not in the way.
 WATCH = """(() => {
   const stood = (window.stood = []);
   const framed = (then) => requestAnimationFrame(() => {
@@ -185,7 +185,7 @@ class Visit:
         self._window.add_init_script(WATCH)
         self.tab = self._window.new_page()
         self.tab.on("request", self._asked)
-        self.tab.on("requestfinished", self._finished.append)
+        self.tab.on("requestfinished", lambda request: self._finished.append(request))
         self.tab.on("console", self._told)
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.tab.goto(address, wait_until="commit", timeout=1000 * PATIENCE)

@@ -153,7 +153,11 @@ def _curve(plan: Plan, row: Mapping[str, Any], arrays: Mapping[str, tuple[str, S
     # NaN is a loss that was not finite, or one that is not there yet: only a lane that stopped has the first.
     loss = loss[: finite_length(loss)]
     complete = state in ("finished", "stopped")
-    measured = {name: (kind, _measured(track, len(loss), complete)) for name, (kind, track) in tracks.items()}
+    # The lanes of a search began at different times, and need not have been measured at the same steps.
+    shared = plan.chosen is None
+    measured = {
+        name: (kind, _measured(track, len(loss), complete, shared)) for name, (kind, track) in tracks.items()
+    }
     trajectories = [track for kind, track in measured.values() if kind == "trajectory"]
     return Curve(
         lane=lane,
@@ -172,13 +176,14 @@ def _curve(plan: Plan, row: Mapping[str, Any], arrays: Mapping[str, tuple[str, S
     )
 
 
-def _measured(track: Track, steps_done: int, complete: bool) -> Track:
+def _measured(track: Track, steps_done: int, complete: bool, shared: bool) -> Track:
     """The rows that this lane has, among those of all lanes.
 
     A row without a finite value was measured if a later one was, or if the lane has ended; otherwise it may
-    just not be written yet.
+    just not be written yet. Where lanes do not share the steps they are measured at, such a row is another
+    lane's.
     """
     finite = np.isfinite(track.values).any(axis=tuple(range(1, track.values.ndim)))
     measured = np.arange(len(track.steps)) <= np.flatnonzero(finite).max(initial=-1)
-    measured = (track.steps <= steps_done) & (measured | complete)
+    measured = (track.steps <= steps_done) & ((measured | complete) if shared else finite)
     return Track(track.steps[measured], track.values[measured])

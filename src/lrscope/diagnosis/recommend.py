@@ -192,7 +192,7 @@ def _cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict], tried: Seq
         return f"no lane can be judged: {verdicts[0].evidence if verdicts else 'there is none'}"
     if kinds <= {"diverged", "diverging", "invalid"}:
         return f"every rate diverged, also the lowest, {rate_text(rates[0])}"
-    if len(rates) == 1:
+    if len(tried) == 1 or comparison.hindrance == "one_rate":
         return f"{rate_text(rates[0])} is the only rate, and there is none to compare it with"
     if comparison.hindrance == "constant":
         return "no rate did better than a constant answer"
