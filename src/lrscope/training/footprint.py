@@ -81,7 +81,8 @@ def footprint(
     """
     module = copy.deepcopy(start)
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    with RandomState.now().kept():
+    with RandomState.now().kept(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what there is to warn of is said when training begins
         objective = Objective(problem, module, device).train()
         kept = _kept(objective, batch)
         seen = []
