@@ -80,9 +80,10 @@ WALK = """async (theme) => {
   const root = document.documentElement;
   const links = [...document.querySelectorAll("#charts a")];
   for (const link of links) {
+    const wanted = `${link.dataset.chart} ${theme}`;
+    if (root.dataset.drawn === wanted) continue; // the first one, which stands
     link.click();
     await new Promise((next) => {
-      const wanted = `${link.dataset.chart} ${theme}`;
       const look = () => {
         if (root.dataset.drawn !== wanted) return;
         watching.disconnect();
@@ -353,6 +354,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"there is no case {unknown[0]!r}; there is: {', '.join(CASES)}")
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: one round is the least")
+    if options.out is not None and not options.out.parent.is_dir():
+        parser.error(f"--out {options.out}: the folder {options.out.parent} does not exist; make it first")
     chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
     if chromium is None:
         return skipped(f"there is no Chromium on the PATH ({', '.join(BROWSERS)})")

@@ -111,7 +111,11 @@ def test_every_recommendation_keeps_its_promises(study):
     failing = {one.rate for one in found if one.kind in ("diverged", "diverging", "collapsed", "failed")}
     assert advised.rate not in failing
     assert not failing & set(advised.near_optimal)
-    if all(curve.steps == STEPS or curve.stopped_step is not None for curve in curves):
+    complete = all(curve.steps == STEPS or curve.stopped_step is not None for curve in curves)
+    # Verdicts are on the best checkpoint where a lane overfits, the rate is by the end; and the better one of
+    # rates that only reach a constant answer is named, with that caution, though none is good.
+    overfits = any("overfitting" in one.attributes for one in found)
+    if complete and not overfits and "constant answer" not in (advised.caution or ""):
         assert advised.best_rate in [one.rate for one in found if one.kind == "good"]
     if advised.first_failing is not None:
         assert advised.margin == advised.first_failing / advised.rate > 1
