@@ -27,7 +27,7 @@ from lrscope.rates import read_rates
 from lrscope.training import run as running
 from lrscope.training.footprint import Need
 
-STEPS = 70
+STEPS = 44
 """More than it takes to be captured."""
 
 
@@ -113,8 +113,11 @@ SWEEPS: dict[str, tuple[Callable[[], lrscope.Problem], int]] = {
         lambda: classified("deep", lambda: mlp(64, *[256] * 6, 10), (64,), optimizer=ADAM, batch_size=4096),
         8,
     ),
-    "CNN 28x28, batch 64, 8 lanes": (lambda: classified("cnn", cnn, (28, 28), optimizer=ADAM), 8),
-    "transformer, batch 16, 4 lanes": (lambda: language(16), 4),
+    "CNN 28x28, batch 192, 8 lanes": (
+        lambda: classified("cnn", cnn, (28, 28), optimizer=ADAM, batch_size=192),
+        8,
+    ),
+    "transformer, batch 64, 4 lanes": (lambda: language(64), 4),
 }
 
 

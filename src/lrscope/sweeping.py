@@ -78,6 +78,7 @@ def sweep(
     curvature: bool | None = None,
     gradient: str = "autograd",
     probes: bool = False,
+    lanes_per_block: int | None = None,
     record_budget: float = RECORD_BUDGET,
     progress: Callable[[Progress], None] | None = None,
 ) -> Study:
@@ -106,6 +107,8 @@ def sweep(
             that overshoot, and to go on in the end for a twentieth of the run at a fifth of the
             rate, which tells
             a loss held up by its own noise. Neither changes what is trained.
+        lanes_per_block: how many lanes share a vectorised call; 1 trains them one after another. By default
+            what is fastest, tried for a moment before training.
         record_budget: of the time that training takes, the share that recording may take: it sets how often
             tensors and histograms are measured, 25 to 125 times and 21 to 200 times over a run, whatever the
             share. 0 keeps losses, validation and trajectories only, float("inf") measures as often as can
@@ -137,6 +140,7 @@ def sweep(
             curvature=curvature,
             gradient=gradient,
             probes=probes,
+            lanes_per_block=lanes_per_block,
             recorded=record_budget > 0,
         )
         plan = run.plan

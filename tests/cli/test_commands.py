@@ -211,6 +211,8 @@ WRONG = [
     ("sweep line --batch-size=-1", ["--batch-size", "at least 0"]),
     ("sweep mine.py:loader --batch-size 2", ["DataLoader", "leave it out"]),
     ("sweep line --clip-norm 0", ["--clip-norm", "positive"]),
+    ("sweep line --record-budget -0.1", ["--record-budget", "share of the time", "0.05"]),
+    ("sweep line --record-budget much", ["--record-budget", "'much'"]),
     ("sweep line --optimizer adamm", ["'adamm'", "Adam"]),
     ("sweep line --optimizer sgd --opt momentums=1", ["'momentums'", "momentum"]),
     ("sweep line --optimizer sgd --opt momentum", ["key=value"]),

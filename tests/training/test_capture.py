@@ -192,3 +192,24 @@ def test_a_stateful_model_is_not_captured_and_trains_all_the_same(monkeypatch: p
     result = losses(Remembering, monkeypatch, 2)
     assert result.shape == (15, 2)
     assert torch.isfinite(result).all()
+
+
+def test_a_step_that_is_captured_no_longer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the notes of the run, once, and with what it means."""
+    monkeypatch.setattr(capture, "CALLS_BEFORE", 2)
+    monkeypatch.setattr(Captured, "_equal", lambda *_: False)
+    generator = torch.Generator().manual_seed(2)
+    problem = Problem(
+        name="told",
+        model=MODELS["mlp"],
+        train=(torch.randn(40, 6, generator=generator), torch.randint(0, 3, (40,), generator=generator)),
+        loss=nn.CrossEntropyLoss(),
+        batch_size=16,
+        epochs=4,
+    )
+    run = prepare(problem, (1e-3, 1e-1), 1)
+    for _ in run.steps():
+        pass
+    assert run.notes == [
+        "steps are no longer captured, and slower: captured and ordinary steps differ at once"
+    ]

@@ -243,11 +243,16 @@ def in_lanes(run: Run) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     raise AssertionError("the run is shorter than what is compared")
 
 
-def check_every_lane(problem: Problem, *, seeds: int = 1, together: bool) -> None:
+def check_every_lane(
+    problem: Problem, *, seeds: int = 1, together: bool, per_block: int | None = None
+) -> None:
     """The comparison itself."""
     before = torch.get_rng_state()
-    run = prepare(problem, RATES, seeds)
-    assert ("in one pass" in run.how) == together, run.how
+    run = prepare(problem, RATES, seeds, lanes_per_block=per_block)
+    if per_block is None:
+        assert ("in one pass" in run.how) == together, run.how
+    else:
+        assert ("in blocks of" in run.how) == together, run.how
     losses, weights, val_losses = in_lanes(run)
     torch.set_rng_state(before)
     for key in run.plan.lanes:
@@ -275,6 +280,26 @@ def test_every_model(model: str, optimizer: str) -> None:
 def test_several_seeds_have_their_own_start_batches_and_masks(model: str) -> None:
     problem = make_problem(model, "adam")
     check_every_lane(problem, seeds=3, together=model not in LANE_AFTER_LANE)
+
+
+@pytest.mark.parametrize("per_block", [1, 2])
+@pytest.mark.parametrize("model", ["mlp", "batchnorm", "dropout", "tied", "frozen", "unused", "gru", "conv"])
+def test_every_model_in_blocks_and_one_after_another(model: str, per_block: int) -> None:
+    check_every_lane(make_problem(model, "adam"), together=per_block > 1, per_block=per_block)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adamw", "rmsprop", "asgd"])
+@pytest.mark.parametrize("per_block", [1, 2])
+def test_optimizers_with_clipping_in_blocks(optimizer: str, per_block: int) -> None:
+    problem = make_problem("mlp", optimizer, clip_norm=0.05)
+    check_every_lane(problem, together=per_block > 1, per_block=per_block)
+
+
+@pytest.mark.parametrize("model", ["mlp", "dropout"])
+@pytest.mark.parametrize("per_block", [1, 2, 4])
+def test_several_seeds_in_blocks(model: str, per_block: int) -> None:
+    """Blocks of four: for the first model they hold lanes of two seeds; dropout makes blocks of a seed."""
+    check_every_lane(make_problem(model, "adam"), seeds=3, together=per_block > 1, per_block=per_block)
 
 
 SCHEDULES = {

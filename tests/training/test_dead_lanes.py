@@ -91,11 +91,6 @@ def test_the_living_go_on_as_if_the_dead_were_there(
             torch.testing.assert_close(last[lane], ends[lane], rtol=1e-9, atol=1e-12)
 
 
-def test_a_short_rest_of_a_run_is_not_worth_it() -> None:
-    _, _, there = followed(problem(), 1)
-    assert set(there) == {len(RATES)}
-
-
 @pytest.mark.parametrize(
     ("finite", "left", "leave"),
     [

@@ -94,3 +94,14 @@ def positive(context: click.Context, parameter: click.Parameter, text: Any) -> f
     if not (math.isfinite(number) and number > 0):
         raise UsageError(f"{parameter.opts[0]} wants a positive number, such as 1.0; got {text!r}")
     return number
+
+
+def share(context: click.Context, parameter: click.Parameter, text: Any) -> float:
+    """A click callback that reads a share of the time: a number from 0, "inf" among them."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number >= 0:
+        raise UsageError(f"{parameter.opts[0]} wants a share of the time from 0, such as 0.05; got {text!r}")
+    return number

@@ -10,7 +10,7 @@ import click
 from lrscope.cli.door import Command
 from lrscope.cli.keeping import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
 from lrscope.cli.live_page import LivePage
-from lrscope.cli.options import count
+from lrscope.cli.options import count, share
 from lrscope.cli.problem_options import (
     BATCH_SIZE,
     CLIP_NORM,
@@ -93,11 +93,17 @@ DEFAULT_RATES = "1e-5:1:16"
 )
 @click.option(
     "--record-budget",
-    type=float,
-    default=0.05,
+    callback=share,
+    default="0.05",
     show_default=True,
     metavar="SHARE",
     help="Of the training time, the share for recording. 0: losses, validation and trajectories only.",
+)
+@click.option(
+    "--lanes-per-block",
+    callback=count(1),
+    metavar="N",
+    help="Lanes in one vectorised call; 1: one after another. [default: the fastest, tried]",
 )
 @DEVICE
 @click.option(
@@ -129,6 +135,7 @@ def sweep_command(
     gradient: str,
     curvature: bool | None,
     probes: bool,
+    lanes_per_block: int | None,
     record_budget: float,
     device: str,
     track: tuple[str, ...],
@@ -177,6 +184,7 @@ def sweep_command(
             gradient=gradient,
             curvature=curvature,
             probes=probes,
+            lanes_per_block=lanes_per_block,
             record_budget=record_budget,
             device=device,
             overwrite=overwrite,

@@ -24,8 +24,13 @@ CHUNK_ELEMENTS = 2**22
 """Elements sorted into bins at once: what bounds the memory (about 100 MB)."""
 
 
+ARITHMETIC_FROM = 2**12
+"""Elements from which bins are found by arithmetic: for fewer, comparing is sooner done than arranged."""
+
 NEAR = 1e-3
 """Of a bin's width: how near an edge a value is compared with the edges themselves."""
+
+Ends = NDArray[np.float64]
 
 
 def histograms(step: Step, epoch: int) -> HistogramRecord:
@@ -36,15 +41,19 @@ def histograms(step: Step, epoch: int) -> HistogramRecord:
     near zero, coarse far out, so that neither lane is flattened. Every edge is exact in the weights' dtype,
     and a bin holds edge[i] <= w < edge[i + 1], the last one also its upper edge, as in `numpy.histogram`.
     """
+    stacks = [rows(weights) for weights in step.weights.values()]
+    # One copy to the host for all tensors.
+    ends_k2L = torch.stack([torch.stack([stack.amin(dim=1), stack.amax(dim=1)]) for stack in stacks])
     edges, counts, nonfinite = [], [], []
-    for weights in step.weights.values():
-        values_LN = rows(weights)
-        low_L, high_L = _extent(values_LN)
-        spacing = _spacing(low_L, high_L, values_LN)
-        counted = _count(values_LN, spacing, torch.isfinite(high_L - low_L))
-        edges.append(spacing.edges.double().cpu().numpy())
-        counts.append(counted[:, :-1].cpu().numpy().astype(np.uint32))
-        nonfinite.append(counted[:, -1].cpu().numpy().astype(np.uint32))
+    for values_LN, (low_L, high_L) in zip(stacks, ends_k2L.double().cpu().numpy(), strict=True):
+        finite_L = np.isfinite(low_L) & np.isfinite(high_L)
+        if not finite_L.all():
+            low_L, high_L = _finite_ends(values_LN, low_L, high_L, finite_L)
+        spacing = _spacing(low_L, high_L, values_LN.dtype)
+        counted = _count(values_LN, spacing, finite_L).cpu().numpy().astype(np.uint32)
+        edges.append(spacing.edges)
+        counts.append(counted[:, :-1])
+        nonfinite.append(counted[:, -1])
     lanes: NDArray[np.int32] = np.array([key.lane for key in step.keys], dtype=np.int32)
     return HistogramRecord(epoch, lanes, tuple(edges), tuple(counts), tuple(nonfinite))
 
@@ -53,86 +62,81 @@ class Spacing(NamedTuple):
     """Where bins begin and end.
 
     Attributes:
-        edges: [BINS + 1], in the dtype of the values.
+        edges: [BINS + 1], each a number of the values' dtype.
         low, width: of the first bin, before bending.
         scale: s where edges are even in asinh(w / s); None where they are even as they are.
         fine: whether a bin is many times the rounding of the values, so that arithmetic finds it.
     """
 
-    edges: Tensor
+    edges: Ends
     low: float
     width: float
     scale: float | None
     fine: bool
 
 
-def _extent(values_LN: Tensor) -> tuple[Tensor, Tensor]:
-    """The smallest and the largest element of every lane, [L]; NaN or infinite where one is not finite."""
-    return values_LN.amin(dim=1), values_LN.amax(dim=1)
+def _finite_ends(
+    values_LN: Tensor, low_L: Ends, high_L: Ends, finite_L: NDArray[np.bool_]
+) -> tuple[Ends, Ends]:
+    """The smallest and the largest finite element of every lane; infinite the wrong way round for none."""
+    low_L, high_L = low_L.copy(), high_L.copy()
+    some_LN = values_LN[torch.from_numpy(~finite_L).to(values_LN.device)]
+    known = torch.isfinite(some_LN)
+    low_L[~finite_L] = torch.where(known, some_LN, torch.inf).amin(dim=1).double().cpu().numpy()
+    high_L[~finite_L] = torch.where(known, some_LN, -torch.inf).amax(dim=1).double().cpu().numpy()
+    return low_L, high_L
 
 
-def _spacing(low_L: Tensor, high_L: Tensor, values_LN: Tensor) -> Spacing:
+def _spacing(low_L: Ends, high_L: Ends, dtype: torch.dtype) -> Spacing:
     """Edges that take in every finite value of every lane."""
-    low, high = low_L.double().cpu(), high_L.double().cpu()
-    broken = ~(torch.isfinite(low) & torch.isfinite(high))
-    if bool(broken.any()):
-        some_LN = values_LN[broken.to(values_LN.device)]
-        finite = torch.isfinite(some_LN)
-        low[broken] = torch.where(finite, some_LN, torch.inf).amin(dim=1).double().cpu()
-        high[broken] = torch.where(finite, some_LN, -torch.inf).amax(dim=1).double().cpu()
-    alive = low <= high
-    if not bool(alive.any()):
-        return Spacing(_exact(torch.linspace(-0.5, 0.5, BINS + 1), values_LN), -0.5, 1 / BINS, None, True)
-    lowest, highest = float(low[alive].min()), float(high[alive].max())
-    spread = float((high - low)[alive].min())
+    alive = low_L <= high_L
+    if not alive.any():
+        return Spacing(np.linspace(-0.5, 0.5, BINS + 1), -0.5, 1 / BINS, None, True)
+    lowest, highest = float(low_L[alive].min()), float(high_L[alive].max())
+    spread = max(float((high_L - low_L)[alive].min()), 1e-6 * (highest - lowest))
     if highest == lowest:
         margin = 0.5 if highest == 0 else abs(highest) / 2
-        edges = torch.linspace(lowest - margin, highest + margin, BINS + 1, dtype=torch.float64)
-        return Spacing(_exact(edges, values_LN), lowest - margin, 2 * margin / BINS, None, True)
-    spread = max(spread, 1e-6 * (highest - lowest))
+        lowest, highest, spread = lowest - margin, highest + margin, 2 * margin
     scale = None
     first, last = lowest, highest
     if highest - lowest > LINEAR_UP_TO * spread:
         scale = spread / 4
         first, last = float(np.arcsinh(lowest / scale)), float(np.arcsinh(highest / scale))
-    even = torch.linspace(first, last, BINS + 1, dtype=torch.float64)
-    edges = even if scale is None else torch.sinh(even) * scale
+    even = np.linspace(first, last, BINS + 1)
+    edges = even if scale is None else np.sinh(even) * scale
     edges[0], edges[-1] = lowest, highest
-    width = (last - first) / BINS
-    rounding = torch.finfo(values_LN.dtype).eps
-    fine = rounding * max(abs(first), abs(last)) < width * NEAR / 8
-    if scale is None:
-        tiny = torch.finfo(values_LN.dtype).tiny
-        fine &= width > tiny / rounding and max(abs(lowest), abs(highest)) < 0.1 / tiny
-    else:
-        fine &= spread / scale < 1e15 and max(abs(lowest), abs(highest)) / scale < 1e15
-    return Spacing(_exact(edges, values_LN), first, width, scale, bool(fine))
-
-
-def _exact(edges: Tensor, values: Tensor) -> Tensor:
-    """Edges in the dtype and on the device of `values`, rising."""
     # Two edges may round to one value where the range is a few units in the last place: then bins are empty.
-    return edges.to(values.dtype).to(values.device)
+    edges = edges.astype(np.float64 if dtype == torch.float64 else np.float32).astype(np.float64)
+    width = (last - first) / BINS
+    limits = torch.finfo(dtype)
+    farthest = max(abs(lowest), abs(highest))
+    fine = limits.eps * max(abs(first), abs(last)) < width * NEAR / 8
+    # Squares must not overflow, and what bends must not be lost below the smallest number.
+    fine &= farthest < 0.1 / limits.tiny and (scale or width) > limits.tiny / limits.eps
+    fine &= scale is None or farthest / scale < 1e15
+    return Spacing(edges, first, width, scale, fine)
 
 
-def _count(values_LN: Tensor, spacing: Spacing, finite_L: Tensor) -> Tensor:
+def _count(values_LN: Tensor, spacing: Spacing, finite_L: NDArray[np.bool_]) -> Tensor:
     """Counts of every lane: int64 [L, BINS + 1], the last column what is not finite."""
-    if bool(finite_L.any()) and not bool(finite_L.all()):
+    if finite_L.any() and not finite_L.all():
         counts = torch.empty(len(values_LN), BINS + 1, dtype=torch.int64, device=values_LN.device)
-        for some_L in (finite_L, ~finite_L):
-            counts[some_L] = _count(values_LN[some_L], spacing, finite_L[some_L])
+        for some in (finite_L, ~finite_L):
+            some_L = torch.from_numpy(some).to(values_LN.device)
+            counts[some_L] = _count(values_LN[some_L], spacing, finite_L[some])
         return counts
-    by_arithmetic = spacing.fine and bool(finite_L.all())
+    by_arithmetic = spacing.fine and bool(finite_L.all()) and values_LN.numel() >= ARITHMETIC_FROM
     lanes = len(values_LN)
     total = torch.zeros(lanes * (BINS + 1), dtype=torch.int64, device=values_LN.device)
     first_place_L1 = (torch.arange(lanes, device=values_LN.device) * (BINS + 1)).unsqueeze(1)
-    inner = spacing.edges[1:-1].contiguous()
+    inner = torch.from_numpy(spacing.edges[1:-1]).to(values_LN)
     for piece in torch.split(values_LN, max(1, CHUNK_ELEMENTS // lanes), dim=1):
         if by_arithmetic:
             place = _place(piece, spacing, inner)
         else:
             place = torch.bucketize(piece.contiguous(), inner, right=True)
-            place = torch.where(torch.isfinite(piece), place, BINS)
+            if not finite_L.all():
+                place = torch.where(torch.isfinite(piece), place, BINS)
         total += torch.bincount(place.add_(first_place_L1).flatten(), minlength=len(total))
     return total.reshape(lanes, BINS + 1)
 

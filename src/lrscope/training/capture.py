@@ -61,7 +61,8 @@ class Captured:
         leaves, spec = tree_flatten(batch)
         if self.dropped or not all(isinstance(leaf, Tensor) for leaf in leaves):
             return self._call(trained, constants, batch)
-        key = (spec, tuple((leaf.shape, leaf.dtype, leaf.stride()) for leaf in leaves))
+        lanes = next(iter(trained.values())).shape[0]
+        key = (lanes, spec, tuple((leaf.shape, leaf.dtype, leaf.stride()) for leaf in leaves))
         operations = self._lists.get(key)
         if operations is None:
             self._calls[key] += 1

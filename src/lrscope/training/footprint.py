@@ -18,6 +18,13 @@ from lrscope.training.random_state import RandomState
 KEPT_COPIES = 3
 """Copies of the weights that recording keeps: the start, the point before an update, what moves in it."""
 
+PASSING = 1.4
+"""What a call over many lanes holds at its peak, in parts of what one lane's passes keep: copies that
+vectorised convolutions make, and memory not given back at once. Measured: see benchmarks/memory.py."""
+
+ITSELF = 100 * 2**20
+"""Bytes that torch takes for itself while it trains: compiled kernels, the captured step, the allocator."""
+
 HISTOGRAM_BYTES = 32
 """For each element that is sorted into bins at a time."""
 
@@ -54,6 +61,7 @@ class Need:
         weights, gradients, optimizer, recording: kept throughout, of all lanes.
         passing: what comes and goes within a step, at its largest: activations and the gradients that replace
             the old ones; or temporary copies while recording; or a validation batch.
+        itself: what torch takes for itself.
     """
 
     weights: int
@@ -61,11 +69,13 @@ class Need:
     optimizer: int
     recording: int
     passing: int
+    itself: int = ITSELF
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.gradients + self.optimizer + self.recording + self.passing
+        lasting = self.weights + self.gradients + self.optimizer + self.recording
+        return lasting + self.passing + self.itself
 
 
 def footprint(
@@ -116,7 +126,7 @@ def need(one: Footprint, lanes: int, seeds: int, *, at_once: int, recorded: bool
         optimizer=lanes * one.optimizer,
         recording=KEPT_COPIES * lanes * one.weights if recorded else 0,
         passing=max(
-            at_once * (one.activations + one.gradients),
+            round(at_once * (PASSING * one.activations + one.gradients)),
             measuring,
             lanes * one.validation,
         ),

@@ -88,7 +88,7 @@ def words(what: Need) -> str:
     return (
         f"about {_bytes(what.total)}: weights {_bytes(what.weights)}, gradients {_bytes(what.gradients)}, "
         f"optimizer {_bytes(what.optimizer)}, recording {_bytes(what.recording)}, "
-        f"within a step {_bytes(what.passing)}"
+        f"within a step {_bytes(what.passing)}, torch itself {_bytes(what.itself)}"
     )
 
 

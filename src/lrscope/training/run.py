@@ -25,7 +25,9 @@ from lrscope.training.dry_run import Findings, dry_run
 from lrscope.training.evaluate import Validation
 from lrscope.training.footprint import footprint
 from lrscope.training.lanes import Lanes, starting_modules
-from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many, words
+from lrscope.training.layout import SHARE, fastest, layouts, words, worth_trying
+from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
+from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import Scratch, descend, from_scratch
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import describe, schedule_by_name
@@ -67,6 +69,7 @@ class Run:
     _findings: Findings
     _device: torch.device
     _scratch: Scratch | None = None
+    _per_block: int | None = None
 
     @property
     def single_thread(self) -> bool:
@@ -96,26 +99,16 @@ class Run:
         seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
         streams = {seed: self._streams[seed].copy() for seed in seeds}
         objective = Objective(problem, self._starts[seeds[0]], self._device)
-        elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
         surviving: Surviving | None = None
 
         def together(drawn_from: dict[int, Stream], *, capture: bool = False) -> Together:
-            return Together(
-                objective,
-                lanes,
-                seeds,
-                drawn_from,
-                draws=findings.draws,
-                shared_batch=self._batches.shared,
-                stackable=self._batches.stackable and elements * len(lanes) <= LANE_BATCH_ELEMENTS,
-                capture=capture,
-            )
+            return self._together(lanes, seeds, objective, drawn_from, self._per_block, capture=capture)
 
         def ways() -> Gradients:
             nonlocal surviving
             separate = Separate(problem, lanes, seeds, streams, draws=findings.draws, device=self._device)
             gradients: Gradients = separate
-            if findings.together:
+            if findings.together and self._per_block != 1:
                 gradients = together(streams, capture=findings.capturable)
             if surviving is None:
                 surviving = Surviving(gradients, separate, lanes)
@@ -172,6 +165,60 @@ class Run:
             branch=branch if further else None,
         )
 
+    def _together(
+        self,
+        lanes: Lanes,
+        seeds: Sequence[int],
+        objective: Objective,
+        streams: dict[int, Stream],
+        per_block: int | None,
+        *,
+        capture: bool,
+    ) -> Together:
+        elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
+        return Together(
+            objective,
+            lanes,
+            seeds,
+            streams,
+            draws=self._findings.draws,
+            shared_batch=self._batches.shared,
+            stackable=self._batches.stackable and elements * len(lanes) <= LANE_BATCH_ELEMENTS,
+            capture=capture,
+            per_block=per_block,
+            tell=self._tell,
+        )
+
+    def _tell(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def try_layouts(self) -> None:
+        """Choose how many lanes share a call, by trials on copies where they pay; `how` says it."""
+        findings, problem, plan = self._findings, self._problem, self.plan
+        if not worth_trying(findings.seconds, len(plan.lanes), plan.steps):
+            return
+        threads = torch.get_num_threads()
+        if self.single_thread:
+            torch.set_num_threads(1)
+        starts = copy.deepcopy(self._starts)
+        lanes = Lanes(starts, plan.lanes, problem.optimizer, problem.schedule, findings.unused)
+        streams = {seed: stream.copy() for seed, stream in self._streams.items()}
+        objective = Objective(problem, starts[plan.seeds[0]], self._device)
+        asked = plan.seeds[:1] if self._batches.shared else plan.seeds
+        batches = [self._batches.first(seed) for seed in asked]
+
+        def way(per_block: int) -> Gradients:
+            if per_block == 1:
+                draws, device = findings.draws, self._device
+                return Separate(problem, lanes, list(plan.seeds), streams, draws=draws, device=device)
+            return self._together(lanes, plan.seeds, objective, streams, per_block, capture=False)
+
+        trials = {size: functools.partial(way(size), batches) for size in layouts(len(plan.lanes))}
+        self._per_block = fastest(trials, SHARE * findings.seconds * len(plan.lanes) * plan.steps)
+        self.how = words(len(plan.lanes), self._per_block)
+        torch.set_num_threads(threads)
+
     def losses_of(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The training loss [G] of stacked weights, name -> [G, ...], in eval mode.
 
@@ -207,6 +254,7 @@ def prepare(
     curvature: bool | None = None,
     gradient: str = "autograd",
     probes: bool = False,
+    lanes_per_block: int | None = None,
     recorded: bool = True,
 ) -> Run:
     """Check that everything fits, find out how lanes can run, and write down the plan.
@@ -222,6 +270,8 @@ def prepare(
         gradient: one of `GRADIENTS`.
         probes: whether to ask about 20 batches again after their update, and to go on a little at a fifth of
             the rate in the end.
+        lanes_per_block: how many lanes share a vectorised call; 1 trains lane after lane; None finds out what
+            is fastest.
         recorded: whether tensors are going to be measured: that takes memory.
 
     Raises:
@@ -296,7 +346,13 @@ def prepare(
         raise UsageError(f"probes need lanes in one pass; {reason}: leave out --probes")
     plan = dataclasses.replace(plan, probes=bool(probes))
     count = len(plan.lanes)
-    how = f"{count} lanes in one pass" if count > 1 else "1 lane"
+    free = findings.together and gradient == "autograd"
+    _check_per_block(
+        lanes_per_block, "" if free else findings.reason or f"gradient={gradient!r} leaves no choice"
+    )
+    how = words(count, count if lanes_per_block is None else lanes_per_block)
+    if lanes_per_block == 1 and count > 1:
+        how = f"{count} lanes, one after another"
     scratch = None
     if gradient != "autograd":
         scratch = from_scratch(problem, first, batches.first(which[0]), gradient)
@@ -305,11 +361,11 @@ def prepare(
     elif not findings.together:
         how = f"{count} lanes, one after another: {findings.reason}"
     notes = list(problem.notes)
-    return Run(
+    run = Run(
         plan,
         how,
         notes,
-        words(memory),
+        memory_words(memory),
         problem,
         starts,
         streams,
@@ -318,7 +374,20 @@ def prepare(
         findings,
         where,
         scratch,
+        lanes_per_block,
     )
+    if free and lanes_per_block is None:
+        run.try_layouts()
+    return run
+
+
+def _check_per_block(lanes: int | None, obstacle: str) -> None:
+    if lanes is None:
+        return
+    if not isinstance(lanes, int) or isinstance(lanes, bool) or lanes < 1:
+        raise UsageError(f"lanes_per_block= wants a whole number of at least 1; got {lanes!r}")
+    if obstacle and lanes > 1:
+        raise UsageError(f"lanes cannot share a call: {obstacle}; leave out --lanes-per-block")
 
 
 def _device(name: str) -> torch.device:

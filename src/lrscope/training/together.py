@@ -40,8 +40,9 @@ def vectorised(objective: Objective, *, own_batch: bool) -> Callable[..., tuple[
 class Together:
     """Gives every lane its gradient by vectorised calls, one for each block of lanes.
 
-    All lanes are one block where they may be: lanes of different seeds see different batches and draw
-    different random numbers, so a model that draws, or batches that cannot be stacked, makes a block a seed.
+    All lanes are one block where they may be, and are asked to: lanes of different seeds see different
+    batches and draw different random numbers, so a model that draws, or batches that cannot be stacked, makes
+    a block a seed at least.
 
     Args:
         objective: of a module of its own, which the calls leave as it is.
@@ -52,6 +53,8 @@ class Together:
         shared_batch: whether all seeds get the same batch.
         stackable: whether the batches of the seeds are small tensors of one shape, worth a copy a lane.
         capture: whether calls may be captured, because no Python of the model's or loss's keeps state.
+        per_block: lanes in a call, at most; None for all that can be.
+        tell: given a sentence when capturing is given up.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Together:
         shared_batch: bool,
         stackable: bool,
         capture: bool,
+        per_block: int | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self._lanes = lanes
         self._streams = streams
@@ -73,18 +78,23 @@ class Together:
         of_lane = [self._seeds.index(key.seed) for key in lanes.keys]
         present = list(dict.fromkeys(of_lane))
         one_block = len(present) == 1 or (not draws and (shared_batch or stackable))
-        self._seed_of_block = [self._seeds[place] for place in present]
-        self._blocks = (
+        together = (
             [range(len(lanes))]
             if one_block
             else [range(of_lane.index(s), len(of_lane) - of_lane[::-1].index(s)) for s in present]
         )
+        size = len(lanes) if per_block is None else per_block
+        self._blocks = [whole[i : i + size] for whole in together for i in range(0, len(whole), size)]
+        self._seed_of_block = [self._seeds[of_lane[block.start]] for block in self._blocks]
+        # Every block of a seed draws the same numbers; the last one moves the stream on.
+        later = [*self._seed_of_block[1:], None]
+        self._last_of_seed = [seed != then for seed, then in zip(self._seed_of_block, later, strict=True)]
         self._own_batch = one_block and len(present) > 1 and not shared_batch
         device = next(iter(lanes.weights.values())).device
         self._seed_of_lane = torch.tensor(of_lane, device=device)
         self._call = vectorised(objective, own_batch=self._own_batch)
         if capture:
-            self._call = Captured(self._call)
+            self._call = Captured(self._call, tell)
         self._tensors = [self._views(block) for block in self._blocks]
         self._gradients: list[dict[str, Tensor]] = []
 
@@ -111,7 +121,8 @@ class Together:
             batch = self._batch(position, batches)
             trained, constants = self._tensors[position]
             if self._draws:
-                with self._streams[self._seed_of_block[position]].entered():
+                keep = self._last_of_seed[position]
+                with self._streams[self._seed_of_block[position]].entered(keep=keep):
                     gradients, losses_l = self._call(trained, constants, batch)
             else:
                 gradients, losses_l = self._call(trained, constants, batch)
@@ -131,5 +142,7 @@ class Together:
             return batches[0]
         if not self._own_batch:
             return batches[self._seeds.index(self._seed_of_block[position])]
-        # A copy a lane: [L, B, ...].
-        return tree_map(lambda *leaves: torch.stack(leaves)[self._seed_of_lane], batches[0], *batches[1:])
+        # A copy a lane: [l, B, ...].
+        block = self._blocks[position]
+        seeds_l = self._seed_of_lane[block.start : block.stop]
+        return tree_map(lambda *leaves: torch.stack(leaves)[seeds_l], batches[0], *batches[1:])

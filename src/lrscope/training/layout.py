@@ -1,0 +1,96 @@
+"""Layout: how many lanes share a vectorised call.
+
+Where most of a step goes into deciding what to run, all lanes together are fastest; where the weights of all
+no longer fit the cache, a few at a time; where arithmetic takes all of it, one after another. Which it is
+depends on model, batch and machine, so it is tried.
+
+Letters: K lanes.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+
+TRIAL_SECONDS = 0.1
+"""A layout is tried for that long, and at least twice."""
+
+SHARE = 0.05
+"""Of the seconds that the run would take, that may be spent on trials."""
+
+TINY_SECONDS = 4e-4
+"""Of one lane's forward and backward pass: below, deciding what to run takes longer than running it, and all
+lanes together are fastest without a trial."""
+
+WORTH_IT = 2.0
+"""Seconds a run must take for trials to be worth it."""
+
+HOPELESS = 1.5
+"""A layout that takes so many times as long as the best is not tried a second time."""
+
+
+def layouts(count: int) -> Iterator[int]:
+    """Lanes in a call that are worth a try, of K, the likely ones first: all, one, four, ..."""
+    likely = (count, 1, 4, 2, 8, 16, 32)
+    yield from (size for place, size in enumerate(likely) if size <= count and size not in likely[:place])
+
+
+def worth_trying(seconds: float, lanes: int, steps: int) -> bool:
+    """Whether trials can tell anything that pays.
+
+    Args:
+        seconds: of one lane's forward and backward pass.
+        lanes: K.
+        steps: of the run.
+    """
+    return lanes > 1 and seconds > TINY_SECONDS and seconds * lanes * steps > WORTH_IT
+
+
+def fastest(
+    trials: Mapping[int, Callable[[], object]],
+    seconds: float,
+    clock: Callable[[], float] | None = None,
+) -> int:
+    """The layout whose step takes least, of the minimum of several.
+
+    Args:
+        trials: lanes in a call -> makes a step of all K lanes; the first is the answer where time is short.
+        seconds: that all trials may take together, about: no further one is begun after them.
+        clock: gives seconds; by default those of this thread where torch has no other, else of the wall.
+    """
+    if clock is None:
+        clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    began = clock()
+    best, least = next(iter(trials)), math.inf
+    for size, step in trials.items():
+        if least < math.inf and clock() - began > seconds:
+            break
+        step()  # the first one allocates
+        took = _least(step, clock, least * HOPELESS)
+        if took < least:
+            best, least = size, took
+    return best
+
+
+def _least(step: Callable[[], object], clock: Callable[[], float], hopeless: float) -> float:
+    least, rounds, began = math.inf, 0, clock()
+    while rounds < 2 or clock() - began < TRIAL_SECONDS:
+        start = clock()
+        step()
+        least = min(least, clock() - start)
+        rounds += 1
+        if least > hopeless:
+            break
+    return least
+
+
+def words(count: int, per_block: int) -> str:
+    """How K lanes run, said in the output."""
+    if count == 1:
+        return "1 lane"
+    if per_block >= count:
+        return f"{count} lanes in one pass"
+    if per_block > 1:
+        return f"{count} lanes in blocks of {per_block}"
+    return f"{count} lanes, one after another: that is fastest here"
