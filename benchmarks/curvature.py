@@ -14,7 +14,6 @@ import argparse
 import dataclasses
 import functools
 import json
-import math
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ import lrscope
 from lrscope.quantities.sharpness import sharpness_points
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import prepare
+from scores import wilson
 
 Data = tuple[Tensor, Tensor]
 
@@ -256,14 +256,6 @@ def measure(net: Net, seeds: int) -> list[Case]:
                         )
                     )
     return cases
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95% interval of a share (E. B. Wilson 1927)."""
-    z = 1.96
-    centre = (hits + z * z / 2) / (count + z * z)
-    half = z / (count + z * z) * math.sqrt(hits * (count - hits) / count + z * z / 4)
-    return centre - half, centre + half
 
 
 def summary(cases: Sequence[Case]) -> dict[str, Any]:

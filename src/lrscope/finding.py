@@ -1,6 +1,7 @@
 """Find: spend a budget of training runs on finding the rate to use."""
 
 import dataclasses
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from lrscope.diagnosis.range_rules import centre
 from lrscope.diagnosis.recommend import Recommendation
 from lrscope.diagnosis.search import Search
 from lrscope.errors import UsageError
+from lrscope.language import Text
 from lrscope.plan import LaneKey, Plan
 from lrscope.problems.load import load_problem
 from lrscope.problems.problem import Problem
@@ -18,7 +20,7 @@ from lrscope.quantities.observe import Observer, series
 from lrscope.store.recorder import Recorder
 from lrscope.store.target import check_target
 from lrscope.study import Study
-from lrscope.sweeping import about, shortened
+from lrscope.sweeping import about, shortened, typed
 from lrscope.training.course import Course
 from lrscope.training.ramp import FEWEST_STEPS, ramp
 from lrscope.training.random_state import undisturbed
@@ -105,7 +107,8 @@ def search(
         The study of the search, open for reading; lanes that it had seen enough of are short.
     """
     if isinstance(problem, str):
-        problem = load_problem(problem)
+        problem = dataclasses.replace(load_problem(problem), reference=shlex.quote(problem))
+    reference = typed(problem, batch_size, schedule)
     problem = shortened(problem, epochs, batch_size)
     if not isinstance(budget, (int, float)) or isinstance(budget, bool) or not 1 <= budget < 1e6:
         raise UsageError(f"budget= wants a number of full training runs of at least 1; got {budget!r}")
@@ -125,7 +128,9 @@ def search(
         run = prepare(problem, (1e-3,), seeds, schedule=schedule, device=device, curvature=False)
         plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective=objective)
         with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
-            recorder.note("how", run.how.partition(" ")[2])  # how many is not known yet
+            recorder.note("how", _without_number(run.how))  # how many is not known yet
+            recorder.note("reference", reference)
+            recorder.note("search", {"budget": budget, "seed": seed})
             lab = _Lab(problem, run, plan, recorder, device, progress)
             hunt = Search(lab, float(budget), seeds)
             lab.validate_at = hunt.rungs
@@ -136,6 +141,13 @@ def search(
                 recorder.note("notes", run.notes)
                 recorder.note("seconds", round(time.monotonic() - began, 3))
         return Study(recorder.study_file())
+
+
+def _without_number(how: str) -> str:
+    """How lanes run, without how many there are, in every language."""
+    if not isinstance(how, Text):
+        return how.partition(" ")[2]
+    return Text(how.en.partition(" ")[2], how.zh.partition(" ")[2].removeprefix("条"))
 
 
 class _Lab:

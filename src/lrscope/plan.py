@@ -7,6 +7,9 @@ from typing import Any, NamedTuple, Self
 GRADIENTS = ("autograd", "finite-difference", "central-difference")
 """How a sweep can get its gradients: exact, or measured by forward or central differences."""
 
+GROUP_RATES = "group_rates"
+"""The option that holds what multiples of a lane's rate its parameter groups have, where any is not 1."""
+
 
 class LaneKey(NamedTuple):
     """A lane's identity. Its key is the id, never the float."""

@@ -17,6 +17,7 @@ from lrscope.diagnosis.objective import TRAIN_LOSS, VAL_LOSS
 from lrscope.diagnosis.recommend import Recommendation, recommend
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.errors import UsageError
+from lrscope.language import said, speaking
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store.study_file import StudyFile
@@ -90,8 +91,20 @@ class Study:
         """Every tensor's histograms: lane, rate, seed, epoch, tensor, edges, counts, nonfinite."""
         return self._file.histograms()
 
-    def verdicts(self) -> pl.DataFrame:
-        """What became of each lane: lane, rate, seed, verdict, attributes, step, evidence."""
+    def verdicts(self, lang: str | None = None) -> pl.DataFrame:
+        """What became of each lane: lane, rate, seed, verdict, attributes, step, evidence.
+
+        Args:
+            lang: the language of the evidence, "en" or "zh"; None for the one in force, which is English
+                unless a command was asked for another.
+
+        Raises:
+            UsageError: there is no such language.
+        """
+        with speaking(lang):
+            return self._verdicts()
+
+    def _verdicts(self) -> pl.DataFrame:
         _, verdicts = self._judge()
         return pl.DataFrame(
             {
@@ -101,7 +114,7 @@ class Study:
                 "verdict": [str(verdict.kind) for verdict in verdicts],
                 "attributes": [[str(attribute) for attribute in verdict.attributes] for verdict in verdicts],
                 "step": [verdict.step for verdict in verdicts],
-                "evidence": [verdict.evidence for verdict in verdicts],
+                "evidence": [said(verdict.evidence) for verdict in verdicts],
             },
             schema={
                 "lane": pl.Int64,
@@ -148,18 +161,24 @@ class Study:
 
     @property
     def charts(self) -> "Charts":
-        """Its pictures: `study.charts.valley()`."""
+        """Its pictures: `study.charts.valley()`, `study.charts.valley(lang="zh")`."""
         return Charts(self)
 
-    def report(self, path: str | os.PathLike[str]) -> None:
+    def report(self, path: str | os.PathLike[str], *, lang: str | None = None) -> None:
         """Write the study as one HTML page that needs no network.
 
+        Args:
+            path: of the page.
+            lang: its language, "en" or "zh"; None for the one in force, which is English unless a command was
+                asked for another.
+
         Raises:
-            UsageError: the page cannot be written there.
+            UsageError: the page cannot be written there, or there is no such language.
         """
         from lrscope.outlets.report import report  # it loads altair
 
-        report(self, Path(path))
+        with speaking(lang):
+            report(self, Path(path))
 
     def export(self, folder: str | os.PathLike[str], to: str = "parquet", *, overwrite: bool = False) -> Path:
         """Write everything the study holds into a folder: parquet, csv, json or tensorboard.
@@ -223,7 +242,10 @@ class Study:
 
 
 class Charts:
-    """The charts of a study, a method each: `charts.valley()`, `charts.valley(theme)`. dir() lists them."""
+    """The charts of a study, a method each; dir() lists them.
+
+    `charts.valley()`, `charts.valley(theme)`, `charts.valley(lang="zh")`.
+    """
 
     def __init__(self, study: Study) -> None:
         self._study = study

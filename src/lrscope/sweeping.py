@@ -2,6 +2,7 @@
 
 import dataclasses
 import platform
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
@@ -126,7 +127,8 @@ def sweep(
     taken = read_rates(rates)
     _check_budget(record_budget)
     if isinstance(problem, str):
-        problem = load_problem(problem)
+        problem = dataclasses.replace(load_problem(problem), reference=shlex.quote(problem))
+    reference = typed(problem, batch_size, schedule)
     problem = shortened(problem, epochs, batch_size)
     if path is not None:
         check_target(path, overwrite=overwrite)
@@ -155,6 +157,7 @@ def sweep(
             recorder.note("how", run.how)
             recorder.note("notes", run.notes)
             recorder.note("memory", run.memory)
+            recorder.note("reference", reference)
             recorder.commit()
             began = time.monotonic()
             observer = Observer(plan, record_budget)
@@ -178,6 +181,15 @@ def sweep(
 def _check_budget(share: float) -> None:
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not share >= 0:
         raise UsageError(f"record_budget= wants a share of the time from 0, such as 0.05; got {share!r}")
+
+
+def typed(problem: Problem, batch_size: int | None, schedule: str | None) -> str | None:
+    """The problem, with what is changed in it, as typed in a command; None for one made in Python."""
+    if problem.reference is None:
+        return None
+    words = problem.reference
+    words += "" if batch_size is None else f" --batch-size {batch_size}"
+    return words + ("" if schedule is None else f" --schedule {shlex.quote(schedule)}")
 
 
 def shortened(problem: Problem, epochs: int | None, batch_size: int | None) -> Problem:

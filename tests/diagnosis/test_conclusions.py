@@ -10,7 +10,7 @@ from lrscope.diagnosis.conclusions import Conclusion, conclusions
 from lrscope.diagnosis.curve import Curve, Track
 from lrscope.diagnosis.judge import judge
 from lrscope.diagnosis.recommend import recommend
-from lrscope.diagnosis.sayings import CLAIMS, SENTENCES, STATEMENTS, TITLES, Claim, Phrase
+from lrscope.diagnosis.sayings import CLAIMS, SENTENCES, STATEMENTS, TITLES, Claim, phrase
 from lrscope.plan import Plan
 
 from .simulate import LINE_LIMIT, line, plan_for, sgd, train
@@ -160,11 +160,11 @@ def test_higher_rates_that_stay_steady_refute_that_they_do_not() -> None:
 
 
 def test_a_conclusion_whose_claims_differ_is_partly_confirmed() -> None:
-    phrase = Phrase("wide.unknown", {})
+    said = phrase("wide.unknown", {})
 
     def verdict(*verdicts: str) -> str:
         return Conclusion(
-            "too_high", tuple(Claim("wide", one, (phrase,), phrase, {}) for one in verdicts)
+            "too_high", tuple(Claim("wide", one, (said,), said, {}) for one in verdicts)
         ).verdict
 
     assert verdict("confirmed", "confirmed") == "confirmed"

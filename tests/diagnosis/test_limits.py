@@ -141,6 +141,8 @@ def test_the_line_of_four_samples() -> None:
     [
         ("NAdam", {}, 1.0),
         ("SGD", {"maximize": True}, 1.0),
+        ("SGD", {"group_rates": [1.0, 0.1]}, 1.0),
+        ("Adam", {"group_rates": [0.5]}, 1.0),
         ("SGD", {}, 0.0),
         ("Adam", {}, -1.0),
     ],

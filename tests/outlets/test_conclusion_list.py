@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lrscope.diagnosis.conclusions import Conclusion
-from lrscope.diagnosis.sayings import Claim, Phrase
+from lrscope.diagnosis.sayings import Claim, phrase
 from lrscope.outlets.conclusion_list import conclusion_list
 
 
@@ -13,8 +13,8 @@ def study(*conclusions: Conclusion) -> Any:
 
 
 def test_every_claim_stands_under_its_saying_and_what_comes_from_outside_is_escaped() -> None:
-    phrase = Phrase("wide.std", {"tensor": "<b>0.weight", "times": "3", "std": "1", "good": "0.3"})
-    claims = tuple(Claim("wide", verdict, (phrase,), phrase, {}) for verdict in ("confirmed", "refuted"))
+    said = phrase("wide.std", {"tensor": "<b>0.weight", "times": "3", "std": "1", "good": "0.3"})
+    claims = tuple(Claim("wide", verdict, (said,), said, {}) for verdict in ("confirmed", "refuted"))
     page = conclusion_list(study(Conclusion("too_high", claims), Conclusion("medium", claims[:1])))
     assert page.count("<h3>") == 2
     assert page.count("<li>") == 3

@@ -1,14 +1,16 @@
 """What does not fit is said in one line before anything is trained."""
 
 import functools
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from lrscope.diagnosis.limits import stability_limit
 from lrscope.errors import LrscopeError, ProblemError, UsageError
 from lrscope.problems.constant_loss import constant_loss
-from lrscope.problems.problem import Problem
+from lrscope.problems.problem import OptimizerFactory, Problem
 from lrscope.training.optimizers import describe, optimizer_by_name, schedule_by_name
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import Run, prepare
@@ -104,6 +106,29 @@ def test_names_of_optimizers_and_schedules() -> None:
         optimizer_by_name("adam", {"betas": 3})
     with pytest.raises(ProblemError, match=r"no schedule 'cos'.*cosine"):
         schedule_by_name("cos")
+
+
+def grouped(*multiples: float) -> OptimizerFactory:
+    """SGD with a group for every parameter, each at a multiple of the rate asked for."""
+
+    def make(params: Sequence[Tensor], lr: float) -> torch.optim.Optimizer:
+        pairs = zip(params, multiples, strict=False)
+        return torch.optim.SGD([{"params": [one], "lr": share * lr} for one, share in pairs], lr=lr)
+
+    return make
+
+
+def test_groups_with_rates_of_their_own_are_in_the_plan() -> None:
+    assert made(optimizer=grouped(1.0, 0.1)).plan.optimizer_options == {"group_rates": [1.0, 0.1]}
+    assert made(optimizer=grouped(0.5, 0.5)).plan.optimizer_options == {"group_rates": [0.5, 0.5]}
+    assert made(optimizer=grouped(1.0, 1.0)).plan.optimizer_options == {}
+
+
+def test_without_one_rate_for_all_there_is_no_limit_of_stability() -> None:
+    plan = made(optimizer=grouped(1.0, 0.1)).plan
+    assert stability_limit(plan.optimizer, plan.optimizer_options, 2.0) is None
+    plan = made(optimizer=grouped(1.0, 1.0)).plan
+    assert stability_limit(plan.optimizer, plan.optimizer_options, 2.0) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("name", ["constant", "cosine", "linear", "warmup-cosine", "onecycle", "step"])

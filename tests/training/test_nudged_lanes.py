@@ -40,6 +40,10 @@ def classifier(dtype=torch.float64, **changes):
     return lrscope.Problem("classifier", **{**settings, **changes})
 
 
+def slower(params, lr):
+    return torch.optim.SGD([{"params": params, "lr": 0.1 * lr}], lr=lr)
+
+
 def weights_at(study, step, tensor, rate):
     frame = study.trajectories()
     value = frame.filter(pl.col("step") == step, pl.col("tensor") == tensor, pl.col("rate") == rate)["value"]
@@ -198,6 +202,7 @@ class TestWhatCannotBe:
         ("changes", "words"),
         [
             ({"optimizer": torch.optim.Adam}, "plain gradient descent.*got Adam"),
+            ({"optimizer": slower}, r"plain gradient descent.*got SGD, group_rates=\[0.1\]"),
             ({"optimizer": functools.partial(torch.optim.SGD, momentum=0.9)}, "got SGD, momentum=0.9"),
             ({"clip_norm": 1.0}, "leave out clip_norm="),
             (

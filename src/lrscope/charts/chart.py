@@ -9,6 +9,7 @@ import polars as pl
 
 from lrscope.charts.theme import LIGHT, Theme
 from lrscope.diagnosis.conclusions import Conclusion
+from lrscope.language import Text
 from lrscope.plan import Plan
 from lrscope.record import Series
 
@@ -54,7 +55,7 @@ class Advice(Protocol):
     def next_experiment(self) -> str | None:
         """The command that would tell more; None where nothing is open."""
 
-    def sentence(self) -> str:
+    def sentence(self, lang: str | None = None) -> str:
         """All of it in a sentence."""
 
 
@@ -120,8 +121,8 @@ class Chart:
     """
 
     name: str
-    title: str
-    question: str
+    title: Text
+    question: Text
     frame: Callable[[Readable], pl.DataFrame]
     draw: Callable[[pl.DataFrame, Theme], Drawing]
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from lrscope.language import COMMA, Text, joined, said
+
 
 def evenly(count: int, most: int, keep: Sequence[int] = ()) -> list[int]:
     """At most `most` of 0 ..
@@ -43,10 +45,15 @@ def chosen_lanes(lanes: pl.DataFrame, most: int, rate: float | None) -> tuple[pl
     left = left.filter(pl.col("rate").is_in(picked.implode()))
     parts = []
     if seeds > 1:
-        parts.append(f"seed {int(left['seed'][0])} of {seeds}")
+        one = Text("seed {seed} of {seeds}", "{seeds} 个种子中的种子 {seed}")
+        parts.append(one.format(seed=int(left["seed"][0]), seeds=seeds))
     if len(picked) < total:
-        parts.append(f"{len(picked)} of {total} rates")
-    return left, "Shown: " + ", ".join(parts) + "."
+        some = Text("{shown} of {total} rates", "{total} 个学习率中的 {shown} 个")
+        parts.append(some.format(shown=len(picked), total=total))
+    return left, said(_SHOWN.format(parts=joined(parts, COMMA)))
+
+
+_SHOWN = Text("Shown: {parts}.", "图中是 {parts}。")
 
 
 def chosen_tensors(shapes: Sequence[Sequence[int]], most: int) -> list[int]:

@@ -13,7 +13,9 @@ from lrscope.charts.histogram_column import column
 from lrscope.charts.names import shape_label
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, finished, nothing
+from lrscope.charts.terms import OF_TENSORS, SHOWN_OF_TENSORS
 from lrscope.charts.theme import Theme
+from lrscope.language import BLANK, Text, joined, said, say
 
 MOST_LANES = 16
 MOST_TENSORS = 6
@@ -57,7 +59,8 @@ def frame(study: Readable) -> pl.DataFrame:
     names, shapes = study.plan.tensors, study.plan.shapes
     places = chosen_tensors(shapes, MOST_TENSORS)
     if len(places) < len(names):
-        note = f"{note} {len(places)} of {len(names)} tensors.".strip()
+        some = OF_TENSORS.format(shown=len(places), total=len(names))
+        note = f"{note} {said(some)}".strip()
     tensors = pl.DataFrame(
         {
             "place": range(len(places)),
@@ -72,13 +75,15 @@ def frame(study: Readable) -> pl.DataFrame:
     shared = found.unique(["epoch", "tensor"], keep="first").select("epoch", "tensor", shared="edges")
     whose = lanes.select("lane", "rate", "label", "seed", "verdict", "stopped_step")
     grid = tensors.join(whose, how="cross").join(epochs, how="cross")
-    stopped = pl.format("stopped at step {}", pl.col("stopped_step"))
+    stopped = pl.format(say("stopped at step {}", "停在第 {} 步"), pl.col("stopped_step"))
     missing = pl.col("counts").is_null()
     return (
         grid.join(found.drop("rate", "seed"), on=["lane", "tensor", "epoch"], how="left")
         .join(shared, on=["epoch", "tensor"])
         .with_columns(
-            absent=pl.when(missing).then(stopped.fill_null("no histogram")).otherwise(pl.lit("")),
+            absent=pl.when(missing)
+            .then(stopped.fill_null(say("no histogram", "没有直方图")))
+            .otherwise(pl.lit("")),
             edges=pl.col("edges").fill_null(pl.col("shared")),
             nonfinite=pl.col("nonfinite").fill_null(0),
             counts=pl.col("counts").fill_null(
@@ -118,7 +123,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
 
     Behind every histogram, faintly, the one before training.
     """
-    words = Words(HISTOGRAM.title, HISTOGRAM.question, "No histogram has been recorded yet.")
+    words = Words(HISTOGRAM.title, HISTOGRAM.question, _NONE)
     if not frame.height:
         return nothing(theme, words)
     tensors = frame.partition_by("place", maintain_order=True)
@@ -128,18 +133,28 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     if theme.room is not None:
         shown = evenly(len(tensors), theme.room.columns(len(tensors), _NARROWEST))
         if len(shown) < len(tensors):
-            note = f"{note} Shown: {len(shown)} of {len(tensors)} tensors.".strip()
+            some = SHOWN_OF_TENSORS.format(shown=len(shown), total=len(tensors))
+            note = f"{note} {said(some)}".strip()
         tensors = [tensors[i] for i in shown]
         width = max(1, round(theme.room.width / len(tensors)))
     height = None if theme.room is None else theme.room.height
     columns = [column(tensor, theme, width, height, first=i == 0) for i, tensor in enumerate(tensors)]
     grid = alt.HConcatChart(hconcat=columns, spacing=22, params=[_slider(epochs)])
-    about = (
-        f"Grid of histograms: the elements of {len(tensors)} tensors (columns) at {frame['lane'].n_unique()} "
-        f"lanes (rows, by rising learning rate), at an epoch from {epochs[0]} to {epochs[-1]} chosen "
-        "by a slider."
+    about = say(
+        "Grid of histograms: the elements of {tensors} tensors (columns) at {lanes} lanes (rows, by rising "
+        "learning rate), at an epoch from {first} to {last} chosen by a slider.",
+        "直方图网格：{lanes} 条训练线（行，学习率从低到高）的 {tensors} 个张量（列）的元素，"
+        "滑块选第 {first} 到第 {last} 轮。",
+        tensors=len(tensors),
+        lanes=frame["lane"].n_unique(),
+        first=epochs[0],
+        last=epochs[-1],
     )
-    note = "Each histogram is scaled to its own peak. Grey: before training. " + note
+    scaled = say(
+        "Each histogram is scaled to its own peak. Grey: before training.",
+        "每个直方图按自己的最高处缩放。灰色：训练之前。",
+    )
+    note = said(joined((one for one in (scaled, note) if one), BLANK))
     return finished(grid, theme, words._replace(about=about, note=note.strip()))
 
 
@@ -147,14 +162,19 @@ def _slider(epochs: list[int]) -> alt.VariableParameter:
     """The epoch that is shown: the last one to begin with."""
     later = epochs[1:] if len(epochs) > 2 and epochs[1] - epochs[0] != epochs[-1] - epochs[-2] else epochs
     step = later[-1] - later[-2] if len(later) > 1 else 1
-    bind = alt.BindRange(input="range", min=later[0], max=later[-1], step=step, name="epoch ")
+    bind = alt.BindRange(input="range", min=later[0], max=later[-1], step=step, name=say("epoch ", "轮 "))
     return alt.VariableParameter(name="epoch", value=later[-1], bind=bind)
 
 
+_NONE = Text("No histogram has been recorded yet.", "还没有记录直方图。")
+
 HISTOGRAM = Chart(
     "histogram",
-    "Distribution of every tensor, by learning rate",
-    "How far apart does each learning rate drive the parameters?",
+    Text("Distribution of every tensor, by learning rate", "每个张量的分布，按学习率"),
+    Text(
+        "How far apart does each learning rate drive the parameters?",
+        "每个学习率把参数推得多开？",
+    ),
     frame,
     draw,
 )

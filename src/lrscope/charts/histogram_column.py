@@ -12,7 +12,9 @@ from lrscope.charts.looks import CALM
 from lrscope.charts.names import shown
 from lrscope.charts.panels import haloed
 from lrscope.charts.scales import Span, span
+from lrscope.charts.terms import RATE
 from lrscope.charts.theme import Theme
+from lrscope.language import said, say
 
 
 def column(
@@ -89,10 +91,10 @@ def _layers(theme: Theme, across: alt.X, up: alt.Y, colours: dict[str, Any]) -> 
     place = {"align": "right", "baseline": "top", "dx": -1, "dy": 1, "fontSize": 9.5}
     edge: dict[str, Any] = {"x": alt.value("width"), "y": alt.value(0), "text": alt.Text("note:N")}
     tooltip = [
-        alt.Tooltip("lane:N", title="learning rate"),
-        alt.Tooltip("epoch:Q", title="epoch"),
-        alt.Tooltip("spread:N", title="from, to"),
-        alt.Tooltip("note:N", title="not shown"),
+        alt.Tooltip("lane:N", title=said(RATE)),
+        alt.Tooltip("epoch:Q", title=say("epoch", "轮")),
+        alt.Tooltip("spread:N", title=say("from, to", "从，到")),
+        alt.Tooltip("note:N", title=say("not shown", "未显示")),
     ]
     return [
         behind.encode(x=across, y=up),
@@ -111,7 +113,9 @@ def _row_labels(lanes: pl.DataFrame) -> dict[int, str]:
     """What stands before each row: the rate, and the seed where there are several."""
     several = lanes["seed"].n_unique() > 1
     return {
-        row["lane"]: f"{row['label']}  seed {row['seed']}" if several else row["label"]
+        row["lane"]: say("{rate}  seed {seed}", "{rate}  种子 {seed}", rate=row["label"], seed=row["seed"])
+        if several
+        else row["label"]
         for row in lanes.iter_rows(named=True)
     }
 
@@ -173,9 +177,9 @@ def _bars(row: dict[str, Any], x: Span, lane: str) -> dict[str, Any]:
     notes = [row["absent"]]
     beyond = counts[~shown_bins].sum() / total if total else 0.0
     if beyond > 0.005:
-        notes.append(f"{beyond:.0%} beyond the axis")
+        notes.append(say("{share} beyond the axis", "{share} 超出坐标轴", share=f"{beyond:.0%}"))
     if row["nonfinite"]:
-        notes.append(f"{row['nonfinite']:,} not finite")
+        notes.append(say("{count} not finite", "{count} 个非有限值", count=f"{row['nonfinite']:,}"))
     low, high = _occupied(row)
     note = ", ".join(note for note in notes if note)
     return {

@@ -19,8 +19,11 @@ from lrscope.charts.outcomes import recorded
 from lrscope.charts.panels import haloed, upright
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, STEP_TICK, Span, rate_span
+from lrscope.charts.terms import SEED
 from lrscope.charts.theme import Theme
+from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION
 from lrscope.diagnosis.thresholds import DEFAULT
+from lrscope.language import BLANK, Text, joined, said, say
 
 SCHEMA: dict[str, pl.DataType] = {
     "kind": pl.Utf8(),
@@ -55,10 +58,10 @@ def frame(study: Readable) -> pl.DataFrame:
     advice = study.recommendation()
     if recorded(study, "val_loss") and "training" not in advice.objective:
         early = "best" in advice.objective
-        objective = "best validation loss" if early else "final validation loss"
+        objective = (EARLY_STOPPED if early else FINAL_VALIDATION).name
         values, start = _validation(study, best=early)
     else:
-        objective = "final training loss"
+        objective = FINAL_TRAINING.name
         values, start = _training(study)
     rates = values["rate"].unique().sort()
     if not values.height or len(rates) < 2:
@@ -90,7 +93,7 @@ def frame(study: Readable) -> pl.DataFrame:
     labels = rate_labels(study.plan.rates)
     return found.with_columns(
         label=pl.col("rate").replace_strict(labels, default="", return_dtype=pl.Utf8()),
-        objective=pl.lit(objective),
+        objective=pl.lit(said(objective)),
         slope=pl.lit(slope),
         note=pl.lit(_note(found, study)),
     ).select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
@@ -164,19 +167,31 @@ def _best(rates: list[float], values: list[float], start: float) -> dict[str, fl
 
 
 def _note(found: pl.DataFrame, study: Readable) -> str:
-    notes = ["Bars: rates as good."]
+    notes = [Text("Bars: rates as good.", "竖条：同样好的学习率。")]
     if (found["kind"] == "fit").any():
-        notes.append("Dashed: fitted to the best between the tested rates (squares).")
+        notes.append(
+            Text(
+                "Dashed: fitted to the best between the tested rates (squares).",
+                "虚线：对试过的学习率之间的最好值（方块）的拟合。",
+            )
+        )
     if (found["kind"] == "seed").any():
-        notes.append("Small circles: each seed alone.")
+        notes.append(Text("Small circles: each seed alone.", "小圈：单个种子。"))
     best = found.filter(pl.col("kind") == "best")["rate"]
     if best.is_in([min(study.plan.rates), max(study.plan.rates)]).any():
-        notes.append("Some are the lowest or the highest rate tested: the best may lie beyond.")
-    if study.plan.schedule:
         notes.append(
-            f"Cut short, a schedule ({study.plan.schedule}) is not that of a shorter run: take it as a hint."
+            Text(
+                "Some are the lowest or the highest rate tested: the best may lie beyond.",
+                "有的是试过的最低或最高的学习率：最好的可能在外面。",
+            )
         )
-    return " ".join(notes)
+    if study.plan.schedule:
+        cut = Text(
+            "Cut short, a schedule ({schedule}) is not that of a shorter run: take it as a hint.",
+            "学习率计划（{schedule}）截短之后，并不是短训练的计划：只作参考。",
+        )
+        notes.append(cut.format(schedule=study.plan.schedule))
+    return said(joined(notes, BLANK))
 
 
 def _number(value: Any) -> float:
@@ -185,7 +200,7 @@ def _number(value: Any) -> float:
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """Best rate over steps on log axes, the rates as good as bars, each seed's best, and the fitted line."""
-    why = "Fewer than two rates have learned anything yet."
+    why = Text("Fewer than two rates have learned anything yet.", "学到东西的学习率还不到两个。")
     words = Words(HORIZON.title, HORIZON.question, why)
     if not frame.height:
         return nothing(theme, words)
@@ -197,10 +212,10 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     x_axis = {
         "values": steps.tolist(),
         "labelExpr": STEP_TICK,
-        "title": "length of the run, optimiser steps (log)",
+        "title": say("length of the run, optimiser steps (log)", "训练长度，步数（对数）"),
     }
     x = alt.X("steps:Q", scale=across.scale, axis=x_axis)
-    axis = {**upright("best learning rate (log)", y), "labelExpr": RATE_TICK}
+    axis = {**upright(say("best learning rate (log)", "最好的学习率（对数）"), y), "labelExpr": RATE_TICK}
 
     def up(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", scale=y.scale, axis=axis)
@@ -220,8 +235,8 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         for row in best.iter_rows(named=True)
     ]
     tooltip = [
-        alt.Tooltip("steps:Q", title="steps"),
-        alt.Tooltip("label:N", title="best rate"),
+        alt.Tooltip("steps:Q", title=say("steps", "步数")),
+        alt.Tooltip("label:N", title=say("best rate", "最好的学习率")),
         alt.Tooltip("value:Q", title=objective, format=".4~g"),
     ]
     bar = mark_of("rule", color=theme.good, strokeWidth=9, opacity=0.25, strokeCap="round")
@@ -236,9 +251,17 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         alt.Chart(inline(rows), mark=dot).encode(x=x, y=up("rate"), tooltip=tooltip),
     ]
     drawing = alt.LayerChart(layer=layers, width=size.width, height=size.height)
-    about = (
-        f"Chart on log axes: the best learning rate by {objective} for runs of {best.height} lengths, "
-        f"{best['steps'][0]} to {best['steps'][-1]} steps: {best['label'][0]} to {best['label'][-1]}."
+    about = say(
+        "Chart on log axes: the best learning rate by {objective} for runs of {count} lengths, "
+        "{shortest} to {longest} steps: {first} to {last}.",
+        "对数轴图：按{objective}，{count} 种训练长度（{shortest} 到 {longest} 步）的最好学习率："
+        "{first} 到 {last}。",
+        objective=objective,
+        count=best.height,
+        shortest=best["steps"][0],
+        longest=best["steps"][-1],
+        first=best["label"][0],
+        last=best["label"][-1],
     )
     return finished(drawing, theme, words._replace(about=about, note=str(frame["note"][0])))
 
@@ -248,9 +271,9 @@ def _seeds(frame: pl.DataFrame, theme: Theme, x: alt.X, up: Any) -> list[alt.Cha
     if not rows.height:
         return []
     tooltip = [
-        alt.Tooltip("steps:Q", title="steps"),
-        alt.Tooltip("label:N", title="best rate"),
-        alt.Tooltip("seed:Q", title="seed"),
+        alt.Tooltip("steps:Q", title=say("steps", "步数")),
+        alt.Tooltip("label:N", title=say("best rate", "最好的学习率")),
+        alt.Tooltip("seed:Q", title=said(SEED)),
     ]
     ring = mark_of("point", size=28, color=theme.muted, strokeWidth=1, opacity=0.8)
     return [alt.Chart(inline(rows.to_dicts()), mark=ring).encode(x=x, y=up("rate"), tooltip=tooltip)]
@@ -268,7 +291,12 @@ def _fit(frame: pl.DataFrame, theme: Theme, x: alt.X, up: Any) -> list[alt.Chart
     square = mark_of("point", shape="square", size=45, color=theme.muted, strokeWidth=1.3)
     line = mark_of("line", color=theme.muted, strokeDash=[5, 4], strokeWidth=1.4)
     slope = 0.0 if abs(slope) < 0.005 else slope
-    place = {"text": f"slope {slope:.2g}", "align": "right", "baseline": "top", "fontStyle": "italic"}
+    place = {
+        "text": say("slope {slope}", "斜率 {slope}", slope=f"{slope:.2g}"),
+        "align": "right",
+        "baseline": "top",
+        "fontStyle": "italic",
+    }
     corner: dict[str, Any] = {"x": alt.value("width"), "y": alt.value(2)}
     return [
         alt.Chart(inline(rows), mark=line).encode(x=x, y=up("rate")),
@@ -279,8 +307,8 @@ def _fit(frame: pl.DataFrame, theme: Theme, x: alt.X, up: Any) -> list[alt.Chart
 
 HORIZON = Chart(
     "horizon",
-    "Best rate against budget",
-    "Does the best rate change as runs grow longer?",
+    Text("Best rate against budget", "最好的学习率随训练长度的变化"),
+    Text("Does the best rate change as runs grow longer?", "训练更长时，最好的学习率会变吗？"),
     frame,
     draw,
 )

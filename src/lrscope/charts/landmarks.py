@@ -7,8 +7,10 @@ import altair as alt
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.panels import upright
 from lrscope.charts.scales import RATE_TICK, Span
+from lrscope.charts.terms import RATE_LOG
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.evidence import times_text
+from lrscope.language import said, say
 from lrscope.rates import format_rate
 
 
@@ -21,7 +23,7 @@ class Axes:
 
     def __init__(self, rates: Span, losses: Span, title: str) -> None:
         self.rates, self.losses = rates, losses
-        self._x_axis = {"values": rates.ticks, "labelExpr": RATE_TICK, "title": "learning rate (log)"}
+        self._x_axis = {"values": rates.ticks, "labelExpr": RATE_TICK, "title": said(RATE_LOG)}
         self._x_scale = rates.scale
         self._y_axis = upright(title, losses, raise_by=12)
         self._y_scale = losses.scale
@@ -67,9 +69,11 @@ def names(facts: dict[str, Any], axes: Axes, theme: Theme, pixels: float) -> lis
     if rate:
         near_left = axes.rates.part(rate) * pixels < 110
         align, dx = ("left", -3) if near_left and gap > 260 else ("right", 3) if gap < 230 else ("center", 0)
-        layers.append(_name(axes, rate, f"recommended {format_rate(rate)}", theme.good, align, dx))
+        words = say("recommended {rate}", "推荐 {rate}", rate=format_rate(rate))
+        layers.append(_name(axes, rate, words, theme.good, align, dx))
     if cliff:
-        layers.append(_name(axes, cliff, f"first to fail {format_rate(cliff)}", theme.bad, "left", -3))
+        words = say("first to fail {rate}", "第一个失败 {rate}", rate=format_rate(cliff))
+        layers.append(_name(axes, cliff, words, theme.bad, "left", -3))
     return layers + (_margin(rate, cliff, axes, theme, gap) if rate and cliff and gap > 24 else [])
 
 
@@ -95,7 +99,7 @@ def _margin(rate: float, cliff: float, axes: Axes, theme: Theme, gap: float) -> 
         head.encode(x=axes.x("to"), y=level),
     ]
     if gap > 76:
-        text = f"margin ×{times_text(cliff / rate)}"
+        text = say("margin ×{factor}", "余量 ×{factor}", factor=times_text(cliff / rate))
         words = data.mark_text(text=text, color=theme.muted, baseline="bottom", dy=-3)
         layers.append(words.encode(x=axes.x("mid"), y=level))
     return layers
@@ -109,7 +113,7 @@ def before_training(facts: dict[str, Any], axes: Axes, theme: Theme) -> list[alt
     base = alt.Chart(inline([{"before": before}]))
     rule = base.mark_rule(color=theme.muted, strokeDash=[2, 3], strokeWidth=1).encode(y=axes.y("before"))
     words = base.mark_text(
-        text=["before", "training"],
+        text=[say("before", "训练"), say("training", "之前")],
         align="left",
         baseline="middle",
         dx=6,

@@ -16,7 +16,9 @@ from lrscope.charts.panels import beside, haloed, upright
 from lrscope.charts.places import name_early, name_right
 from lrscope.charts.plate import Words, finished
 from lrscope.charts.scales import STEP_TICK, Span, span
+from lrscope.charts.terms import RATE, SEED, VERDICT, WHY
 from lrscope.charts.theme import Theme
+from lrscope.language import BLANK, Text, joined, said, say
 
 _OFF_SCALE = 0.15
 """A lane with more of its points off the scale ends where it first leaves it."""
@@ -25,7 +27,7 @@ _UNSEEN = 0.001
 """A part of a panel's height, a third of a pixel: straight segments may pass a point at this distance."""
 
 _HOVER = "hover"
-_CUT = "A lane that goes off the scale is marked where it left."
+_CUT = Text("A lane that goes off the scale is marked where it left.", "超出刻度的训练线，在离开的地方标出。")
 
 
 def draw_lines(
@@ -62,7 +64,7 @@ def draw_lines(
         looks=looks_of(frame["verdict"]),
         theme=theme,
         size=size,
-        step_title=step_title,
+        step_title=said(step_title),
         level=level,
     )
     panels, cut = [], False
@@ -72,8 +74,10 @@ def draw_lines(
         cut = cut or inside.height < rows.height
         panels.append(_panel(inside, axes, key, f"lanes_{i}"))
     drawing = beside(panels, size.columns, [_hover([f"lanes_{i}" for i in range(len(panels))])])
-    notes = [str(frame["note"][0]), _CUT if cut else ""]
-    return finished(drawing, theme, words._replace(note=" ".join(note for note in notes if note)))
+    notes = [str(frame["note"][0]), said(_CUT) if cut else ""]
+    return finished(
+        drawing, theme, words._replace(note=said(joined((note for note in notes if note), BLANK)))
+    )
 
 
 class _Key(NamedTuple):
@@ -154,7 +158,7 @@ def _rule(axes: _Axes, key: _Key) -> tuple[list[alt.Chart], list[alt.Chart]]:
     """The level all lanes are held against, to lie below them; and its name at the left end, to lie above."""
     if key.level is None:
         return [], []
-    data = inline([{"y": key.level.value, "text": key.level.name}])
+    data = inline([{"y": key.level.value, "text": said(key.level.name)}])
     line = mark_of("rule", color=key.theme.text, strokeDash=[5, 4], strokeWidth=1)
     place = {"align": "left", "baseline": "bottom", "dx": 4, "dy": -3}
     left: dict[str, Any] = {"x": alt.value(0), "y": axes.up("y")}
@@ -239,10 +243,10 @@ def _tooltip(*more: alt.Tooltip) -> list[alt.Tooltip]:
     A tooltip of "all data" would fetch an image for a column called image.
     """
     return [
-        alt.Tooltip("label:N", title="learning rate"),
-        alt.Tooltip("seed:Q", title="seed"),
-        alt.Tooltip("verdict:N", title="verdict"),
-        alt.Tooltip("ends:Q", title="last value", format=".4~g"),
+        alt.Tooltip("label:N", title=said(RATE)),
+        alt.Tooltip("seed:Q", title=said(SEED)),
+        alt.Tooltip("verdict:N", title=said(VERDICT)),
+        alt.Tooltip("ends:Q", title=say("last value", "最后的值"), format=".4~g"),
         *more,
     ]
 
@@ -285,7 +289,7 @@ def _marks(ends: list[dict[str, Any]], axes: _Axes, key: _Key) -> list[alt.Chart
     halo: dict[str, Any] = {"stroke": theme.background, "strokeWidth": 0.8}
     point = mark_of("point", filled=True, size=70, **halo)
     mark = alt.Chart(inline(_only(row, *whole) for row in ends), mark=point)
-    tooltip = _tooltip(alt.Tooltip("why:N", title="why"))
+    tooltip = _tooltip(alt.Tooltip("why:N", title=said(WHY)))
     return [
         leader.encode(**edge, y=axes.up("y"), y2="label_y:Q", stroke=key.stroke, opacity=faint),
         name.encode(x=edge["x"], y=axes.up("label_y"), text=text, opacity=faint),

@@ -7,6 +7,7 @@ import altair as alt
 
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.verdict import kind
+from lrscope.language import said
 
 # Hollow shapes are outlines filled between an outer path and an inner one that runs the other way round.
 _CROSS = "M-.9,-.6L-.6,-.9L0,-.3L.6,-.9L.9,-.6L.3,0L.9,.6L.6,.9L0,.3L-.6,.9L-.9,.6L-.3,0Z"
@@ -19,13 +20,18 @@ _RIGHT = "M-.8,-.95L-.8,.95L.95,0ZM-.42,-.4L.25,0L-.42,.4Z"
 class Look(NamedTuple):
     """One verdict's look.
 
-    Its word and sign, its Vega shape, and which of the theme's verdict colours it takes.
+    What it is called and its sign, its Vega shape, and which of the theme's verdict colours it takes.
     """
 
-    word: str
+    name: str
     sign: str
     shape: str
     family: str
+
+    @property
+    def word(self) -> str:
+        """Its name in the language in force."""
+        return said(self.name)
 
     def colour(self, theme: Theme) -> str:
         """Its colour in a theme."""
@@ -49,7 +55,7 @@ _SHAPES = {
 """The shapes are the signs of the catalogue, drawn: the fonts of a PNG lack some of them."""
 
 LOOKS: dict[str, Look] = {
-    token: Look(kind(token).word.en, kind(token).sign, *shape) for token, shape in _SHAPES.items()
+    token: Look(kind(token).word, kind(token).sign, *shape) for token, shape in _SHAPES.items()
 }
 """From the best to the worst: the order of legends."""
 

@@ -9,7 +9,9 @@ from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes, recorded
 from lrscope.charts.plate import Words, nothing
+from lrscope.charts.terms import NO_STEP, OF_TENSORS, STEP
 from lrscope.charts.theme import Theme
+from lrscope.language import Text, said, say
 
 MOST_TENSORS = 4
 MOST_LANES = 16
@@ -37,7 +39,8 @@ def _frame(study: Readable, quantity: str) -> pl.DataFrame:
     places = chosen_tensors(shapes, MOST_TENSORS)
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     if len(places) < len(names):
-        note = f"{note} {len(places)} of {len(names)} tensors.".strip()
+        some = OF_TENSORS.format(shown=len(places), total=len(names))
+        note = f"{note} {said(some)}".strip()
     titles = [f"{shown(names[i])}  {shape_label(shapes[i])}" for i in places]
     panels = pl.DataFrame(
         {
@@ -53,37 +56,50 @@ def _frame(study: Readable, quantity: str) -> pl.DataFrame:
     return line_frame(points, lanes, size=_SIZE, note=note)
 
 
-def _draw(frame: pl.DataFrame, theme: Theme, chart: Chart, what: str) -> Drawing:
-    words = Words(chart.title, chart.question, "No step has been recorded yet.")
+def _draw(frame: pl.DataFrame, theme: Theme, chart: Chart, what: Text) -> Drawing:
+    words = Words(chart.title, chart.question, NO_STEP)
     if not frame.height:
         return nothing(theme, words)
     panels, lanes = frame["panel"].n_unique(), frame["lane"].n_unique()
-    about = f"Line charts: {what} of {panels} tensors against optimiser step for {lanes} lanes, by rate."
+    about = say(
+        "Line charts: {what} of {panels} tensors against optimiser step for {lanes} lanes, by rate.",
+        "折线图：{lanes} 条训练线的 {panels} 个张量的{what}随步数的变化，按学习率着色。",
+        what=what,
+        panels=panels,
+        lanes=lanes,
+    )
     words = words._replace(about=about)
-    return draw_lines(frame, theme, words, size=_SIZE, step_title="optimiser step", room=100.0, log=True)
+    return draw_lines(frame, theme, words, size=_SIZE, step_title=STEP, room=100.0, log=True)
 
 
 def draw_gradients(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel a tensor, log axes."""
-    return _draw(frame, theme, GRADIENTS, "the norm of the gradient")
+    return _draw(frame, theme, GRADIENTS, Text("the norm of the gradient", "梯度范数"))
 
 
 def draw_updates(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel a tensor, log axes."""
-    return _draw(frame, theme, UPDATES, "the norm of an update over the norm of the tensor")
+    what = Text("the norm of an update over the norm of the tensor", "更新的范数与张量的范数之比")
+    return _draw(frame, theme, UPDATES, what)
 
 
 GRADIENTS = Chart(
     "gradients",
-    "Gradient norms",
-    "How hard is each tensor pushed? (2-norm of its gradient)",
+    Text("Gradient norms", "梯度范数"),
+    Text(
+        "How hard is each tensor pushed? (2-norm of its gradient)",
+        "每个张量被推得多重？（梯度的 2-范数）",
+    ),
     gradient_frame,
     draw_gradients,
 )
 UPDATES = Chart(
     "updates",
-    "Update ratios",
-    "How far does one step move each tensor? (norm of the update over norm of the tensor)",
+    Text("Update ratios", "更新比例"),
+    Text(
+        "How far does one step move each tensor? (norm of the update over norm of the tensor)",
+        "一步把每个张量移动多远？（更新的范数除以张量的范数）",
+    ),
     update_frame,
     draw_updates,
 )

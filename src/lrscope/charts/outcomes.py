@@ -7,6 +7,7 @@ import polars as pl
 
 from lrscope.charts.chart import Readable
 from lrscope.charts.names import loss_unit, rate_labels, unit_label
+from lrscope.language import SEMICOLON, said
 
 SCHEMA: dict[str, pl.DataType] = {
     "lane": pl.Int64(),
@@ -46,7 +47,7 @@ def judged_lanes(study: Readable) -> pl.DataFrame:
     lanes = study.lanes.select("lane", "rate", "seed", "state", "steps", "stopped_step")
     labels = rate_labels(study.plan.rates)
     verdicts = study.verdicts().select(
-        "lane", "verdict", "attributes", why=pl.col("evidence").str.split("; ").list.first()
+        "lane", "verdict", "attributes", why=pl.col("evidence").str.split(said(SEMICOLON)).list.first()
     )
     return (
         lanes.join(verdicts, on="lane", how="left", maintain_order="left")

@@ -15,10 +15,13 @@ import polars as pl
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
+from lrscope.charts.names import unit_label
 from lrscope.charts.panels import beside, haloed, upright
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
+from lrscope.charts.terms import RATE, RATE_LOG
 from lrscope.charts.theme import Theme
+from lrscope.language import COMMA, Text, joined, said, say
 from lrscope.rates import format_rate
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -38,15 +41,22 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 COMPARISONS = (
-    ("equal_steps", "at equal steps"),
-    ("equal_training", "at equal training loss"),
-    ("best", "each at its best step"),
+    ("equal_steps", Text("at equal steps", "步数相同时")),
+    ("equal_training", Text("at equal training loss", "训练损失相同时")),
+    ("best", Text("each at its best step", "各自最好的一步")),
 )
 """Where a comparison stands in the evidence of a conclusion, and how it is called."""
 
 _SIZE = Size(width=215, height=240, columns=3)
 _LOOKS = {"as good": ("good", "circle"), "worse": ("bad", "triangle-up"), "open": ("unknown", "diamond")}
 """Of each finding: which of the theme's colours, and the shape."""
+
+_FINDINGS = {
+    "as good": Text("as good", "一样好"),
+    "worse": Text("worse", "更差"),
+    "open": Text("open", "未定"),
+}
+"""Of each finding: the word."""
 
 
 def frame(study: Readable) -> pl.DataFrame:
@@ -63,11 +73,16 @@ def frame(study: Readable) -> pl.DataFrame:
     relative = bool(test["relative"])
     rows = [row for lower in test["lower"] for row in _rows(lower, relative)]
     reference, seeds = format_rate(test["reference"]), int(test["seeds"])
-    of = "" if relative else ", as a share of what was learned"
-    pairs = "One pair of lanes" if seeds == 1 else f"{seeds} pairs of lanes, bars: 95% intervals"
-    note = (
-        f"{claim.finding()} Validation loss above that of {reference} (square){of}. {pairs}. "
-        "Tinted: too little to count."
+    one_pair = Text("One pair of lanes", "一对训练线")
+    several = Text("{seeds} pairs of lanes, bars: 95% intervals", "{seeds} 对训练线，竖条：95% 区间")
+    note = say(
+        "{finding} Validation loss above that of {reference} (square){of}. {pairs}. "
+        "Tinted: too little to count.",
+        "{finding}验证损失比 {reference}（方块）高多少{of}。{pairs}。着色：太小，不算数。",
+        finding=claim.finding(),
+        reference=reference,
+        of="" if relative else Text(", as a share of what was learned", "，以所学为单位"),
+        pairs=one_pair if seeds == 1 else several.format(seeds=seeds),
     )
     return (
         pl.DataFrame(rows, schema={name: SCHEMA[name] for name in SCHEMA if name in _ROW})
@@ -89,11 +104,12 @@ def _rows(lower: Mapping[str, Any], relative: bool) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for panel, (key, name) in enumerate(COMPARISONS):
         rate = float(lower["rate"])
-        base = {"panel": panel, "comparison": name, "rate": rate, "label": format_rate(rate)}
+        base = {"panel": panel, "comparison": said(name), "rate": rate, "label": format_rate(rate)}
         found = lower[key]
         if found is None:
             epochs = lower["epochs"]
-            why = f"takes {epochs} epochs" if epochs is not None else "not reached"
+            takes = Text("takes {epochs} epochs", "要 {epochs} 轮").format(epochs=epochs)
+            why = said(takes) if epochs is not None else say("not reached", "没有达到")
             rows.append({**base, "kind": "missing", "finding": why})
             continue
         low, high, margin = found["low"], found["high"], found["margin"]
@@ -122,7 +138,10 @@ def _percent(value: float, relative: bool) -> float:
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """A panel a comparison: percent against rate, the reference at zero, intervals over seeds."""
-    why = "Not tested: it takes validation data, a rate that trains well, and a lower one."
+    why = Text(
+        "Not tested: it takes validation data, a rate that trains well, and a lower one.",
+        "没有检验：需要验证数据、一个训练得好的学习率，和一个更低的。",
+    )
     words = Words(OVERFITTING.title, OVERFITTING.question, why)
     if not frame.height:
         return nothing(theme, words)
@@ -137,9 +156,14 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         _panel(panel, facts, theme, (x, y), size)
         for panel in frame.partition_by("panel", maintain_order=True)
     ]
-    about = (
-        f"Charts: by how many percent the validation loss of {frame['rate'].n_unique()} lower rates is above "
-        f"that of {format_rate(facts['reference'])}: {', '.join(name for _, name in COMPARISONS)}."
+    about = say(
+        "Charts: by how many percent the validation loss of {count} lower rates is above that of "
+        "{reference}: "
+        "{comparisons}.",
+        "图：{count} 个更低的学习率的验证损失比 {reference} 高百分之多少：{comparisons}。",
+        count=frame["rate"].n_unique(),
+        reference=format_rate(facts["reference"]),
+        comparisons=joined((name for _, name in COMPARISONS), COMMA),
     )
     return finished(beside(panels, size.columns), theme, words._replace(about=about, note=str(facts["note"])))
 
@@ -148,8 +172,8 @@ def _panel(
     frame: pl.DataFrame, facts: dict[str, Any], theme: Theme, spans: tuple[Span, Span], size: Size
 ) -> alt.LayerChart:
     across, up = spans
-    x_axis = {"values": across.ticks_of(4), "labelExpr": RATE_TICK, "title": "learning rate (log)"}
-    axis = upright(f"{frame['comparison'][0]} (%)", up)
+    x_axis = {"values": across.ticks_of(4), "labelExpr": RATE_TICK, "title": said(RATE_LOG)}
+    axis = upright(unit_label(frame["comparison"][0], "%"), up)
 
     def x(field: str = "rate") -> alt.X:
         return alt.X(f"{field}:Q", scale=across.scale, axis=x_axis)
@@ -158,8 +182,9 @@ def _panel(
         return alt.Y(f"{field}:Q", scale=up.scale, axis=axis)
 
     key = {"title": None, "orient": "bottom", "direction": "horizontal"}
-    tints = {"domain": list(_LOOKS), "range": [getattr(theme, family) for family, _ in _LOOKS.values()]}
-    signs = {"domain": list(_LOOKS), "range": [sign for _, sign in _LOOKS.values()]}
+    findings = [said(_FINDINGS[token]) for token in _LOOKS]
+    tints = {"domain": findings, "range": [getattr(theme, family) for family, _ in _LOOKS.values()]}
+    signs = {"domain": findings, "range": [sign for _, sign in _LOOKS.values()]}
     colours, shapes = (
         alt.Color("finding:N", scale=tints, legend=key),
         alt.Shape("finding:N", scale=signs, legend=key),
@@ -173,11 +198,11 @@ def _panel(
     ]
     own = [{"rate": facts["reference"], "zero": 0.0, "text": format_rate(facts["reference"])}]
     tooltip = [
-        alt.Tooltip("label:N", title="learning rate"),
-        alt.Tooltip("value:Q", title="difference (%)", format="+.3~g"),
-        alt.Tooltip("low:Q", title="from", format="+.3~g"),
-        alt.Tooltip("high:Q", title="to", format="+.3~g"),
-        alt.Tooltip("finding:N", title="finding"),
+        alt.Tooltip("label:N", title=said(RATE)),
+        alt.Tooltip("value:Q", title=say("difference (%)", "差别（%）"), format="+.3~g"),
+        alt.Tooltip("low:Q", title=say("from", "从"), format="+.3~g"),
+        alt.Tooltip("high:Q", title=say("to", "到"), format="+.3~g"),
+        alt.Tooltip("finding:N", title=say("finding", "结果")),
     ]
     note = {"align": "center", "baseline": "bottom", "dy": -6, "fontStyle": "italic"}
     ring = mark_of("point", size=24, color=theme.muted, strokeWidth=1, opacity=0.7)
@@ -206,7 +231,8 @@ def _panel(
 
 def _clamped(row: dict[str, Any], up: Span) -> dict[str, Any]:
     """A row with the places of its parts, inside the panel."""
-    kept = {name: row[name] for name in ("rate", "label", "seed", "finding")}
+    kept = {name: row[name] for name in ("rate", "label", "seed")}
+    kept["finding"] = said(_FINDINGS[row["finding"]])
     numbers = {
         name: None if row[name] is None else float(f"{row[name]:.4g}") for name in ("value", "low", "high")
     }
@@ -219,8 +245,11 @@ def _clamped(row: dict[str, Any], up: Span) -> dict[str, Any]:
 
 OVERFITTING = Chart(
     "overfitting",
-    "Overfitting test",
-    "Does a lower rate do worse on new data, once it is compared fairly?",
+    Text("Overfitting test", "过拟合检验"),
+    Text(
+        "Does a lower rate do worse on new data, once it is compared fairly?",
+        "公平地比，更低的学习率在新数据上更差吗？",
+    ),
     frame,
     draw,
 )

@@ -16,7 +16,9 @@ from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.panels import upright
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import Span
+from lrscope.charts.terms import RATE, STEP, VERDICT
 from lrscope.charts.theme import Theme
+from lrscope.language import Text, said, say
 
 SCHEMA: dict[str, pl.DataType] = {
     "kind": pl.Utf8(),
@@ -99,7 +101,12 @@ def _kept(steps: int) -> list[int]:
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """Lines over shades of the loss; a lane that leaves the plane ends at its rim, marked."""
     words = Words(
-        PATH.title, PATH.question, "Fewer than two scalars were tracked, or no step is recorded yet."
+        PATH.title,
+        PATH.question,
+        Text(
+            "Fewer than two scalars were tracked, or no step is recorded yet.",
+            "跟踪的权重不到两个，或还没有记录任何一步。",
+        ),
     )
     paths = frame.filter(pl.col("kind") == "path").drop_nulls(["x", "y"])
     if not paths.height:
@@ -131,13 +138,13 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             detail="lane:N",
             color=alt.Color(
                 "label:N",
-                title="learning rate",
+                title=said(RATE),
                 scale={"domain": list(colours), "range": list(colours.values())},
                 legend=key,
             ),
             tooltip=[
-                alt.Tooltip("label:N", title="learning rate"),
-                alt.Tooltip("step:Q", title="optimiser step"),
+                alt.Tooltip("label:N", title=said(RATE)),
+                alt.Tooltip("step:Q", title=said(STEP)),
                 alt.Tooltip("x:Q", title=str(frame["x_axis"][0]), format=".4~g"),
                 alt.Tooltip("y:Q", title=str(frame["y_axis"][0]), format=".4~g"),
             ],
@@ -150,9 +157,9 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             y=y,
             **verdict_channels(looks_of(paths["verdict"]), theme),
             tooltip=[
-                alt.Tooltip("label:N", title="learning rate"),
-                alt.Tooltip("verdict:N", title="verdict"),
-                alt.Tooltip("step:Q", title="optimiser step"),
+                alt.Tooltip("label:N", title=said(RATE)),
+                alt.Tooltip("verdict:N", title=said(VERDICT)),
+                alt.Tooltip("step:Q", title=said(STEP)),
             ],
         )
     )
@@ -161,10 +168,18 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     drawing.resolve = alt.Resolve(scale={"color": "independent", "shape": "independent"})
     notes = [str(frame["note"][0] or "")]
     if cells.height:
-        notes.append(
-            f"Shades: training loss, {_short(cells['loss'].min())} to {_short(cells['loss'].max())}."
+        shades = say(
+            "Shades: training loss, {low} to {high}.",
+            "深浅：训练损失，{low} 到 {high}。",
+            low=_short(cells["loss"].min()),
+            high=_short(cells["loss"].max()),
         )
-    about = f"Chart: paths of {paths['lane'].n_unique()} lanes in the plane of two weights."
+        notes.append(shades)
+    about = say(
+        "Chart: paths of {lanes} lanes in the plane of two weights.",
+        "图：{lanes} 条训练线在两个权重的平面上走过的路。",
+        lanes=paths["lane"].n_unique(),
+    )
     return finished(drawing, theme, words._replace(about=about, note=" ".join(filter(None, notes))))
 
 
@@ -239,8 +254,11 @@ def _inside(paths: pl.DataFrame, across: Span, up: Span) -> tuple[list[dict[str,
 
 PATH = Chart(
     "path",
-    "Paths in the plane of two weights",
-    "Which way does each learning rate take through the loss?",
+    Text("Paths in the plane of two weights", "两个权重平面上的路"),
+    Text(
+        "Which way does each learning rate take through the loss?",
+        "每个学习率在损失的地形里走哪条路？",
+    ),
     frame,
     draw,
 )

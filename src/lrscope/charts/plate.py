@@ -1,13 +1,14 @@
 """What every finished chart carries, and what one shows while there is nothing to draw."""
 
-import textwrap
 from typing import NamedTuple, TypeVar
 
 import altair as alt
 
 from lrscope.charts.chart import Drawing
 from lrscope.charts.inline import inline
+from lrscope.charts.names import wrapped
 from lrscope.charts.theme import Theme
+from lrscope.language import said, say
 
 _ACTIONS = {"export": True, "source": False, "compiled": False, "editor": False}
 """The menu of a chart in a notebook: "Open in Vega Editor" would send the study to another machine."""
@@ -20,7 +21,7 @@ Drawn = TypeVar("Drawn", bound=Drawing)
 
 
 class Words(NamedTuple):
-    """What is written on and about a chart.
+    """What is written on and about a chart; a `Text` is said in the language in force.
 
     Attributes:
         title, question: its heading and its subtitle.
@@ -39,18 +40,19 @@ def finished(drawing: Drawn, theme: Theme, words: Words) -> Drawn:
 
     `.properties` would copy all of it once more.
     """
-    subtitle = [words.question, words.note] if words.note else [words.question]
-    drawing.title = alt.TitleParams(text=words.title, subtitle=subtitle)
-    drawing.description = words.about
+    subtitle = [said(line) for line in (words.question, words.note) if line]
+    drawing.title = alt.TitleParams(text=said(words.title), subtitle=subtitle)
+    drawing.description = said(words.about)
     drawing.config = theme.config
-    drawing.usermeta = {"embedOptions": {"actions": _ACTIONS}}
+    actions = {"SVG_ACTION": say("Save as SVG", "存为 SVG"), "PNG_ACTION": say("Save as PNG", "存为 PNG")}
+    drawing.usermeta = {"embedOptions": {"actions": _ACTIONS, "i18n": actions}}
     return drawing
 
 
 def nothing(theme: Theme, words: Words) -> alt.LayerChart:
     """An empty plate with its title and, in a sentence (`about`), why it is empty."""
     width = _PLATE if theme.room is None else max(60, round(theme.room.width))
-    lines = textwrap.wrap(words.about, width // _LETTER)
+    lines = wrapped(said(words.about), width // _LETTER)
     why = (
         alt.Chart(inline([{"why": "\n".join(lines)}]))
         .mark_text(

@@ -12,8 +12,10 @@ from lrscope.charts.lines import Size
 from lrscope.charts.panels import upright
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, span
+from lrscope.charts.terms import RATE_LOG, SEED
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.range_reading import RangeReading
+from lrscope.language import Text, said, say
 from lrscope.rates import format_rate
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -27,8 +29,11 @@ SCHEMA: dict[str, pl.DataType] = {
     "high": pl.Float64(),
 }
 
-TITLE = "Learning-rate range test"
-QUESTION = "Where does the loss fall, and where does it blow up, while the rate rises step by step?"
+TITLE = Text("Learning-rate range test", "学习率范围测试")
+QUESTION = Text(
+    "Where does the loss fall, and where does it blow up, while the rate rises step by step?",
+    "学习率一步步升高时，损失在哪里下降，在哪里炸开？",
+)
 
 _SIZE = Size(width=640, height=230)
 _ROW = 21
@@ -61,7 +66,13 @@ def frame(reading: RangeReading) -> pl.DataFrame:
     for one in reading.suggestions:
         for seed, rate in zip(reading.seeds, one.rates, strict=True):
             rows.append(
-                {"kind": "rule", "rule": one.rule.name, "words": one.rule.words, "seed": seed, "rate": rate}
+                {
+                    "kind": "rule",
+                    "rule": one.rule.name,
+                    "words": said(one.rule.words),
+                    "seed": seed,
+                    "rate": rate,
+                }
             )
     whole = {"low": float(reading.rates[0]), "high": float(reading.rates[-1])}
     return pl.DataFrame([{**row, **whole} for row in rows], schema=SCHEMA)
@@ -69,7 +80,7 @@ def frame(reading: RangeReading) -> pl.DataFrame:
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """Two panels over one rate axis: the losses; and a row a rule, a dot a seed."""
-    words = Words(TITLE, QUESTION, "No loss was finite.")
+    words = Words(TITLE, QUESTION, Text("No loss was finite.", "没有一个损失是有限值。"))
     if not frame.filter(pl.col("kind") == "smoothed").height:
         return nothing(theme, words)
     facts = frame.row(0, named=True)
@@ -86,12 +97,17 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         layer=_rules(rules, x, theme), width=size.width, height=_ROW * rules["rule"].n_unique()
     )
     drawing = alt.VConcatChart(vconcat=[top, bottom], spacing=14)
-    note = "Bold: moving mean, as most rules see it. Below: a dot a seed, a bar from lowest to highest, "
-    note += "the number is their geometric mean."
-    about = (
-        f"Line chart: mini-batch loss against learning rate, rising from step to step, for {seeds} seeds; "
+    note = say(
+        "Bold: moving mean, as most rules see it. Below: a dot a seed, a bar from lowest to highest, the "
+        "number is their geometric mean.",
+        "粗线：滑动平均，多数规则看的是它。下图：一点一个种子，横条从最低到最高，数字是几何平均。",
     )
-    about += "below it the rate that each of the published rules reads off it."
+    about = say(
+        "Line chart: mini-batch loss against learning rate, rising from step to step, for {seeds} seeds; "
+        "below it the rate that each of the published rules reads off it.",
+        "折线图：{seeds} 个种子的小批次损失，学习率一步步升高；下面是各条公开规则从中读出的学习率。",
+        seeds=seeds,
+    )
     return finished(drawing, theme, words._replace(about=about, note=note))
 
 
@@ -103,7 +119,7 @@ def _losses(frame: pl.DataFrame, x: Span, theme: Theme) -> list[alt.Chart]:
     y = span(calm, raw["loss"].to_numpy(), room=1.1)
     # The panel below has the rate axis.
     across_x = alt.X("rate:Q", scale=x.scale, axis=None)
-    up = alt.Y("loss:Q", scale=y.scale, axis=upright("mini-batch loss", y))
+    up = alt.Y("loss:Q", scale=y.scale, axis=upright(say("mini-batch loss", "小批次损失"), y))
     layers = []
     for rows, width, opacity in ((raw, 0.7, 0.35), (means, 1.7, 0.9)):
         points: list[dict[str, Any]] = []
@@ -119,8 +135,8 @@ def _losses(frame: pl.DataFrame, x: Span, theme: Theme) -> list[alt.Chart]:
     if ends:
         cross = mark_of("point", shape="cross", angle=45, filled=True, size=60, color=theme.bad)
         tooltip = [
-            alt.Tooltip("seed:Q", title="seed"),
-            alt.Tooltip("rate:Q", title="breaks at", format=".3~g"),
+            alt.Tooltip("seed:Q", title=said(SEED)),
+            alt.Tooltip("rate:Q", title=say("breaks at", "坏在"), format=".3~g"),
         ]
         layers.append(alt.Chart(inline(ends), mark=cross).encode(x=across_x, y=up, tooltip=tooltip))
     return layers
@@ -129,7 +145,7 @@ def _losses(frame: pl.DataFrame, x: Span, theme: Theme) -> list[alt.Chart]:
 def _rules(rules: pl.DataFrame, x: Span, theme: Theme) -> list[alt.Chart]:
     """A row a rule: its name, a bar over the seeds, a dot a seed, and the geometric mean as a number."""
     order = rules["rule"].unique(maintain_order=True).to_list()
-    axis = {"values": x.ticks, "labelExpr": RATE_TICK, "title": "learning rate (log)"}
+    axis = {"values": x.ticks, "labelExpr": RATE_TICK, "title": said(RATE_LOG)}
 
     def across(field: str) -> alt.X:
         return alt.X(f"{field}:Q", scale=x.scale, axis=axis)
@@ -147,16 +163,23 @@ def _rules(rules: pl.DataFrame, x: Span, theme: Theme) -> list[alt.Chart]:
         .to_dicts()
     )
     for bar in bars:
-        bar["text"] = "nothing found" if bar["mean"] is None else format_rate(bar["mean"])
+        bar["text"] = (
+            say("nothing found", "什么也没找到") if bar["mean"] is None else format_rate(bar["mean"])
+        )
         if 0 < bar["found"] < bar["seeds"]:
-            bar["text"] += f"  ({bar['found']} of {bar['seeds']} seeds)"
+            bar["text"] += say(
+                "  ({found} of {seeds} seeds)",
+                "（{seeds} 个种子中的 {found} 个）",
+                found=bar["found"],
+                seeds=bar["seeds"],
+            )
     drawn = [bar for bar in bars if bar["mean"] is not None]
     dots = rules.drop_nulls("rate").select("rule", "words", "seed", "rate").to_dicts()
     tooltip = [
-        alt.Tooltip("rule:N", title="rule"),
-        alt.Tooltip("words:N", title="takes"),
-        alt.Tooltip("seed:Q", title="seed"),
-        alt.Tooltip("rate:Q", title="rate", format=".3~g"),
+        alt.Tooltip("rule:N", title=say("rule", "规则")),
+        alt.Tooltip("words:N", title=say("takes", "取")),
+        alt.Tooltip("seed:Q", title=said(SEED)),
+        alt.Tooltip("rate:Q", title=say("rate", "学习率"), format=".3~g"),
     ]
     bar_mark = mark_of("bar", color=theme.slow, opacity=0.28, height=9, cornerRadius=2)
     dot_mark = mark_of("point", shape="circle", filled=True, size=42, color=theme.slow, opacity=0.85)

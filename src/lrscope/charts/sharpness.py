@@ -7,14 +7,16 @@ from lrscope.charts.line_panels import draw_lines
 from lrscope.charts.lines import SCHEMA, Level, Size, line_frame
 from lrscope.charts.outcomes import judged_lanes, recorded
 from lrscope.charts.plate import Words, nothing
+from lrscope.charts.terms import STEP
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.limits import DIVIDING, large_batch, stability_limit
+from lrscope.language import BLANK, Text, joined, said, say
 from lrscope.plan import Plan
 
 _SIZE = Size(width=760, height=320)
 
-_RATIO = "rate over its limit"
-_PLAIN = "sharpness (largest eigenvalue of the Hessian)"
+_RATIO = Text("rate over its limit", "学习率与其极限之比")
+_PLAIN = Text("sharpness (largest eigenvalue of the Hessian)", "锐度（Hessian 的最大特征值）")
 
 
 def frame(study: Readable) -> pl.DataFrame:
@@ -41,9 +43,10 @@ def frame(study: Readable) -> pl.DataFrame:
         "value",
         panel=0,
         panel_title=pl.lit(""),
-        axis=pl.lit(_RATIO if limited else _PLAIN),
+        axis=pl.lit(said(_RATIO if limited else _PLAIN)),
     )
-    note = " ".join(part for part in (_measured(study, which), _meaning(plan, limited)) if part)
+    parts = (part for part in (_measured(study, which), _meaning(plan, limited)) if part is not None)
+    note = said(joined(parts, BLANK))
     return line_frame(points, judged_lanes(study), size=_SIZE, note=note)
 
 
@@ -61,63 +64,86 @@ def _rates(study: Readable, points: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(pl.col("now").fill_null(pl.col("rate")))
 
 
-def _measured(study: Readable, which: str) -> str:
+def _measured(study: Readable, which: str) -> Text | None:
     """How it was measured, and how well."""
     stem = "preconditioned" if which.startswith("preconditioned") else which
     names = (which, f"{stem}_residual", f"{stem}_products")
     if not all(recorded(study, name) for name in names):
-        return ""
+        return None
     columns = [study.scalars(name).select("lane", "step", pl.col("value").alias(name)) for name in names]
     known = columns[0].join(columns[1], on=("lane", "step")).join(columns[2], on=("lane", "step"))
     known = known.filter(pl.all_horizontal(pl.col(*names).is_finite()) & (pl.col(which) != 0))
     if not known.height:
-        return ""
+        return None
     shares = (known[names[1]] / known[which].abs()).to_numpy()
     products = known[names[2]].to_numpy()
     low, high, examples = int(products.min()), int(products.max()), study.plan.curvature_examples
-    of = f" on {examples:,} examples" if examples else ""
-    taken = str(low) if low == high else f"{low} to {high}"
-    return (
-        f"Lanczos{of}, {known['step'].n_unique()} times, {taken} products each; "
-        f"its residual at most {shares.max():.1%} of the eigenvalue."
+    of = Text(" on {examples} examples", "（{examples} 个样本）").format(examples=f"{examples or 0:,}")
+    span = Text("{low} to {high}", "{low} 到 {high}").format(low=low, high=high)
+    lanczos = Text(
+        "Lanczos{of}, {times} times, {taken} products each; its residual at most {share} of the eigenvalue.",
+        "Lanczos{of}，共 {times} 次，每次 {taken} 个乘积；残差至多是特征值的 {share}。",
+    )
+    return lanczos.format(
+        of=of if examples else "",
+        times=known["step"].n_unique(),
+        taken=str(low) if low == high else span,
+        share=f"{shares.max():.1%}",
     )
 
 
-def _meaning(plan: Plan, limited: bool) -> str:
+def _meaning(plan: Plan, limited: bool) -> Text | None:
     """What the limit means here, where it is not the plain one."""
     if not limited:
-        return f"For {plan.optimizer} no limit is known."
+        unknown = Text("For {optimizer} no limit is known.", "对 {optimizer}，极限未知。")
+        return unknown.format(optimizer=plan.optimizer)
     if not large_batch(plan):
-        return "The limit is that of all examples: in small batches a rate far below it may be too high."
+        return Text(
+            "The limit is that of all examples: in small batches a rate far below it may be too high.",
+            "极限是对全部样本而言的：用小批次时，远低于它的学习率也可能太高。",
+        )
     if plan.optimizer in DIVIDING:
-        return "Such optimizers sit at the limit at good rates too."
-    return ""
+        return Text(
+            "Such optimizers sit at the limit at good rates too.", "这类优化器在好的学习率上也停在极限处。"
+        )
+    return None
 
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel, log axis, with a rule at the limit."""
-    why = "No sharpness: it is measured on request, with --curvature or curvature=True."
+    why = Text(
+        "No sharpness: it is measured on request, with --curvature or curvature=True.",
+        "没有锐度：要用 --curvature 或 curvature=True 才测。",
+    )
     words = Words(SHARPNESS.title, SHARPNESS.question, why)
     if not frame.height:
         return nothing(theme, words)
     lanes, axis = frame["lane"].n_unique(), str(frame["axis"][0])
-    about = f"Line chart: {axis} against optimiser step for {lanes} lanes, coloured by learning rate."
+    about = say(
+        "Line chart: {axis} against optimiser step for {lanes} lanes, coloured by learning rate.",
+        "折线图：{lanes} 条训练线的{axis}随步数的变化，按学习率着色。",
+        axis=axis,
+        lanes=lanes,
+    )
     return draw_lines(
         frame,
         theme,
         words._replace(about=about),
         size=_SIZE,
-        step_title="optimiser step",
+        step_title=STEP,
         room=30.0,
         log=True,
-        level=Level(1.0, "limit") if axis == _RATIO else None,
+        level=Level(1.0, say("limit", "极限")) if axis == said(_RATIO) else None,
     )
 
 
 SHARPNESS = Chart(
     "sharpness",
-    "Sharpness and stability",
-    "How near is each rate to the limit that the curvature of the moment sets?",
+    Text("Sharpness and stability", "锐度与稳定"),
+    Text(
+        "How near is each rate to the limit that the curvature of the moment sets?",
+        "每个学习率离当时的曲率所定的极限有多近？",
+    ),
     frame,
     draw,
 )

@@ -17,7 +17,9 @@ from lrscope.charts.panels import beside, upright
 from lrscope.charts.places import LABEL_GAP, apart
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
+from lrscope.charts.terms import RATE, RATE_LOG, SHOWN_OF_TENSORS, VERDICT
 from lrscope.charts.theme import Theme
+from lrscope.language import COMMA, Text, joined, said, say
 
 MOST_TENSORS = 8
 
@@ -37,7 +39,11 @@ SCHEMA: dict[str, pl.DataType] = {
     "note": pl.Utf8(),
 }
 
-_MEASURES = ("standard deviation", "1st to 99th percentile", "largest magnitude")
+_MEASURES = (
+    Text("standard deviation", "标准差"),
+    Text("1st to 99th percentile", "第 1 到第 99 百分位"),
+    Text("largest magnitude", "最大绝对值"),
+)
 _SIZE = Size(width=205, height=240, columns=3)
 
 
@@ -55,7 +61,9 @@ def frame(study: Readable) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMA)
     names, shapes = study.plan.tensors, study.plan.shapes
     places = chosen_tensors(shapes, MOST_TENSORS)
-    note = f"Shown: {len(places)} of {len(names)} tensors." if len(places) < len(names) else ""
+    note = ""
+    if len(places) < len(names):
+        note = said(SHOWN_OF_TENSORS.format(shown=len(places), total=len(names)))
     tensors = pl.DataFrame(
         {
             "place": range(len(places)),
@@ -65,7 +73,9 @@ def frame(study: Readable) -> pl.DataFrame:
         schema={name: SCHEMA[name] for name in ("place", "tensor", "shape")},
     )
     lanes = judged_lanes(study).select("lane", "rate", "label", "seed", "verdict")
-    measures = pl.DataFrame({"panel": range(3), "measure": _MEASURES}, schema_overrides={"panel": pl.Int32})
+    measures = pl.DataFrame(
+        {"panel": range(3), "measure": [*map(said, _MEASURES)]}, schema_overrides={"panel": pl.Int32}
+    )
     return (
         found.join(tensors, on="tensor")
         .join(lanes, on="lane")
@@ -135,7 +145,7 @@ def percentile_width(edges: np.ndarray, counts: np.ndarray, low: float = 0.01, h
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel a measure, log-log, a line a tensor (the median over seeds), named at its right end."""
-    words = Words(SPREAD.title, SPREAD.question, "No statistics of the parameters have been recorded yet.")
+    words = Words(SPREAD.title, SPREAD.question, _NONE)
     if not frame.height:
         return nothing(theme, words)
     places = frame.select("place", "tensor").unique().sort("place")
@@ -145,11 +155,17 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     panels = [
         _panel(panel, theme, x, names, tints) for panel in frame.partition_by("panel", maintain_order=True)
     ]
-    about = (
-        f"Line charts on log axes: {', '.join(frame['measure'].unique(maintain_order=True))} of "
-        f"{len(names)} tensors against learning rate, where each lane ended."
+    about = say(
+        "Line charts on log axes: {measures} of {tensors} tensors against learning rate, where each "
+        "lane ended.",
+        "对数轴折线图：{tensors} 个张量的{measures}随学习率的变化，取每条训练线结束时的值。",
+        measures=joined(frame["measure"].unique(maintain_order=True), COMMA),
+        tensors=len(names),
     )
-    note = "Ticks at the left edge: before training. Crosses: diverged, at their last finite value. "
+    note = say(
+        "Ticks at the left edge: before training. Crosses: diverged, at their last finite value. ",
+        "左边的短线：训练之前。叉：发散，取最后的有限值。",
+    )
     return finished(
         beside(panels, theme.fitted(_SIZE).columns),
         theme,
@@ -178,7 +194,7 @@ def _panel(
     across = alt.X(
         "rate:Q",
         scale=x.scale,
-        axis={"values": x.ticks_of(4), "labelExpr": RATE_TICK, "title": "learning rate (log)"},
+        axis={"values": x.ticks_of(4), "labelExpr": RATE_TICK, "title": said(RATE_LOG)},
     )
     axis = upright(str(frame["measure"][0]), y)
 
@@ -229,7 +245,7 @@ def _point(row: dict[str, Any], y: Span) -> dict[str, Any]:
         "label": row["label"],
         "tensor": shown(row["tensor"], 60),
         "shape": row["shape"],
-        "verdict": ", ".join(look(verdict).word for verdict in row["verdicts"]),
+        "verdict": said(joined((look(verdict).word for verdict in row["verdicts"]), COMMA)),
         "value": float(f"{row['value']:.4g}"),
         "y": y.clamp(row["value"]),
         "low": y.clamp(row["lowest"]),
@@ -243,11 +259,11 @@ def _points(
 ) -> list[alt.Chart]:
     """A point a rate, a cross where a lane diverged, and the range of the seeds."""
     tooltip = [
-        alt.Tooltip("tensor:N", title="tensor"),
-        alt.Tooltip("shape:N", title="shape"),
-        alt.Tooltip("label:N", title="learning rate"),
-        alt.Tooltip("verdict:N", title="verdict"),
-        alt.Tooltip("value:Q", title="value", format=".4~g"),
+        alt.Tooltip("tensor:N", title=say("tensor", "张量")),
+        alt.Tooltip("shape:N", title=say("shape", "形状")),
+        alt.Tooltip("label:N", title=said(RATE)),
+        alt.Tooltip("verdict:N", title=said(VERDICT)),
+        alt.Tooltip("value:Q", title=say("value", "数值"), format=".4~g"),
     ]
     dots = {"filled": True, "stroke": theme.background, "strokeWidth": 0.6}
     kept, lost = (inline(row for row in rows if row["lost"] is is_lost) for is_lost in (False, True))
@@ -266,10 +282,15 @@ def _points(
     return layers
 
 
+_NONE = Text("No statistics of the parameters have been recorded yet.", "还没有记录参数的统计量。")
+
 SPREAD = Chart(
     "spread",
-    "Spread against learning rate",
-    "At which rate do the parameters leave the range they started in?",
+    Text("Spread against learning rate", "离散程度随学习率的变化"),
+    Text(
+        "At which rate do the parameters leave the range they started in?",
+        "从哪个学习率起，参数离开了开始时的范围？",
+    ),
     frame,
     draw,
 )

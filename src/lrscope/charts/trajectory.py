@@ -9,7 +9,9 @@ from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, nothing
+from lrscope.charts.terms import STEP
 from lrscope.charts.theme import Theme
+from lrscope.language import Text, say
 
 MOST_SCALARS = 6
 MOST_LANES = 32
@@ -31,7 +33,13 @@ def frame(study: Readable) -> pl.DataFrame:
     places = chosen_tensors([shapes.get(tensor, ()) for tensor, _ in tracked], MOST_SCALARS)
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     if len(places) < len(tracked):
-        note = f"{note} {len(places)} of {len(tracked)} tracked scalars.".strip()
+        some = say(
+            "{shown} of {total} tracked scalars.",
+            "{total} 个跟踪的权重中的 {shown} 个。",
+            shown=len(places),
+            total=len(tracked),
+        )
+        note = f"{note} {some}".strip()
     panels = pl.DataFrame(
         {
             "tensor": [tracked[i][0] for i in places],
@@ -52,22 +60,33 @@ def frame(study: Readable) -> pl.DataFrame:
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """Panels two by two, each with its own axis."""
     words = Words(
-        TRAJECTORY.title, TRAJECTORY.question, "No scalar was tracked, or no step has been recorded yet."
+        TRAJECTORY.title,
+        TRAJECTORY.question,
+        Text(
+            "No scalar was tracked, or no step has been recorded yet.",
+            "没有跟踪任何权重，或还没有记录任何一步。",
+        ),
     )
     if not frame.height:
         return nothing(theme, words)
     panels, lanes = frame["panel"].n_unique(), frame["lane"].n_unique()
-    about = (
-        f"Line charts: {panels} weights against optimiser step for {lanes} lanes, coloured by learning rate."
+    about = say(
+        "Line charts: {panels} weights against optimiser step for {lanes} lanes, coloured by learning rate.",
+        "折线图：{lanes} 条训练线的 {panels} 个权重随步数的变化，按学习率着色。",
+        panels=panels,
+        lanes=lanes,
     )
     words = words._replace(about=about)
-    return draw_lines(frame, theme, words, size=_SIZE, step_title="optimiser step", room=3.0, log=False)
+    return draw_lines(frame, theme, words, size=_SIZE, step_title=STEP, room=3.0, log=False)
 
 
 TRAJECTORY = Chart(
     "trajectory",
-    "Weights in motion",
-    "What path does a single weight take at each learning rate?",
+    Text("Weights in motion", "运动中的权重"),
+    Text(
+        "What path does a single weight take at each learning rate?",
+        "在每个学习率下，单个权重走什么样的路？",
+    ),
     frame,
     draw,
 )

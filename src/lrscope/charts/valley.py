@@ -15,7 +15,10 @@ from lrscope.charts.outcomes import loss_axis, outcomes, recorded
 from lrscope.charts.panels import haloed
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import rate_span, span
+from lrscope.charts.terms import RATE, SEED, VERDICT, WHY
 from lrscope.charts.theme import Theme
+from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION
+from lrscope.language import BLANK, Text, joined, said, say
 from lrscope.rates import format_rate
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -35,10 +38,10 @@ SCHEMA: dict[str, pl.DataType] = {
     "first_failing": pl.Float64(),
 }
 
-_OBJECTIVES = {
-    "final validation loss": ("val_loss", "final_val_loss"),
-    "best validation loss": ("val_loss", "best_val_loss"),
-    "final training loss": ("loss", "final_train_loss"),
+_OBJECTIVES: dict[str, tuple[str, str]] = {
+    FINAL_VALIDATION.name: ("val_loss", "final_val_loss"),
+    EARLY_STOPPED.name: ("val_loss", "best_val_loss"),
+    FINAL_TRAINING.name: ("loss", "final_train_loss"),
 }
 """What a recommendation compares by: the series and the column of `outcomes`."""
 
@@ -86,7 +89,11 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
 
     A point a lane by verdict, the median over seeds, the band of the seeds, interval and cliff.
     """
-    words = Words(VALLEY.title, VALLEY.question, "No lane has ended an epoch yet.")
+    words = Words(
+        VALLEY.title,
+        VALLEY.question,
+        Text("No lane has ended an epoch yet.", "还没有一条训练线走完一轮。"),
+    )
     if not frame.height or (frame["loss"].is_null().all() and not frame["verdict"].is_in(list(LOST)).any()):
         return nothing(theme, words)
     facts = frame.row(0, named=True)
@@ -112,7 +119,11 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     drawing = alt.LayerChart(
         layer=[*layers, _lanes(frame, axes, theme)], width=size.width, height=size.height
     )
-    note = "" if frame["seed"].n_unique() == 1 else "Line: median over seeds. Band: lowest to highest seed."
+    seeds = say(
+        "Line: median over seeds. Band: lowest to highest seed.",
+        "线：各种子的中位数。带：最低到最高的种子。",
+    )
+    note = seeds if frame["seed"].n_unique() > 1 else ""
     return finished(drawing, theme, words._replace(about=_about(frame, facts), note=note))
 
 
@@ -145,7 +156,7 @@ def _training_name(by_rate: pl.DataFrame, axes: Axes, theme: Theme) -> list[alt.
     row = max(rows, key=lambda row: abs(axes.losses.part(row["training"]) - axes.losses.part(row["loss"])))
     over = row["training"] > row["loss"]
     side = {"baseline": "bottom", "dy": -5} if over else {"baseline": "top", "dy": 5}
-    place = {"text": "training", "align": "center", "fontStyle": "italic", **side}
+    place = {"text": say("training", "训练"), "align": "center", "fontStyle": "italic", **side}
     at = {"x": axes.x("rate"), "y": axes.y("training")}
     return haloed(alt.Chart(inline([row])), theme, theme.muted, place, **at)
 
@@ -182,12 +193,12 @@ def _lanes(frame: pl.DataFrame, axes: Axes, theme: Theme) -> alt.Chart:
             }
         )
     tooltip = [
-        alt.Tooltip("label:N", title="learning rate"),
-        alt.Tooltip("seed:Q", title="seed"),
-        alt.Tooltip("verdict:N", title="verdict"),
+        alt.Tooltip("label:N", title=said(RATE)),
+        alt.Tooltip("seed:Q", title=said(SEED)),
+        alt.Tooltip("verdict:N", title=said(VERDICT)),
         alt.Tooltip("loss:Q", title=str(frame["axis"][0]), format=".4~g"),
-        alt.Tooltip("training:Q", title="final training loss", format=".4~g"),
-        alt.Tooltip("why:N", title="why"),
+        alt.Tooltip("training:Q", title=said(FINAL_TRAINING.name), format=".4~g"),
+        alt.Tooltip("why:N", title=said(WHY)),
     ]
     dot = mark_of("point", filled=True, size=95, stroke=theme.background, strokeWidth=1)
     points: alt.Chart = alt.Chart(inline(rows), mark=dot).encode(
@@ -201,20 +212,31 @@ def _lanes(frame: pl.DataFrame, axes: Axes, theme: Theme) -> alt.Chart:
 
 def _about(frame: pl.DataFrame, facts: dict[str, Any]) -> str:
     """The picture in a sentence, for those who cannot see it."""
-    about = f"Chart: {facts['axis']} against learning rate on a log axis, {frame.height} lanes."
+    chart = Text(
+        "Chart: {axis} against learning rate on a log axis, {lanes} lanes.",
+        "图：{axis}随学习率（对数轴）的变化，{lanes} 条训练线。",
+    )
+    parts = [chart.format(axis=facts["axis"], lanes=frame.height)]
     if facts["recommended"]:
-        about += f" Recommended: {format_rate(facts['recommended'])}."
+        parts.append(
+            Text("Recommended: {rate}.", "推荐：{rate}。").format(rate=format_rate(facts["recommended"]))
+        )
     if facts["low"] and facts["high"]:
-        about += f" Interval: {format_rate(facts['low'])} to {format_rate(facts['high'])}."
+        ends = {"low": format_rate(facts["low"]), "high": format_rate(facts["high"])}
+        parts.append(Text("Interval: {low} to {high}.", "区间：{low} 到 {high}。").format(**ends))
     if facts["first_failing"]:
-        about += f" First to fail: {format_rate(facts['first_failing'])}."
-    return about
+        first = Text("First to fail: {rate}.", "第一个失败：{rate}。")
+        parts.append(first.format(rate=format_rate(facts["first_failing"])))
+    return said(joined(parts, BLANK))
 
 
 VALLEY = Chart(
     "valley",
-    "Where each learning rate ends",
-    "Which rates end lowest, and how far away is the cliff?",
+    Text("Where each learning rate ends", "每个学习率到了哪里"),
+    Text(
+        "Which rates end lowest, and how far away is the cliff?",
+        "哪些学习率最后最低？离悬崖有多远？",
+    ),
     frame,
     draw,
 )

@@ -9,6 +9,7 @@ from lrscope.cli.destination import check_report
 from lrscope.cli.door import Command
 from lrscope.cli.options import positive
 from lrscope.cli.report import written
+from lrscope.cli.speaking import LANG, warnings_told
 from lrscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--title/--no-title", default=True, help="With its title and question, or without, for a caption."
 )
+@LANG
 def chart_command(
     study: Path,
     name: str,
@@ -85,7 +87,9 @@ def chart_command(
     with open_study(study) as opened:
         frame = chosen.frame(Snapshot(opened))
     made = figure(chosen, frame, look, width=sizes[0], height=sizes[1], titled=title)
-    save_figure(figure_bytes(made, to, width=wide, height=high, dpi=dpi), path)
+    with warnings_told():
+        content = figure_bytes(made, to, width=wide, height=high, dpi=dpi)
+    save_figure(content, path)
     millimetres = " x ".join(f"{size / 96 * 25.4:.0f}" for size in (made.width, made.height))
     click.echo(f"{written('figure', path)[:-1]}, {millimetres} mm)", err=True)
 

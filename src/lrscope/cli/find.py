@@ -24,6 +24,8 @@ from lrscope.cli.problem_options import (
     read_choice,
 )
 from lrscope.cli.show import print_study
+from lrscope.cli.speaking import LANG
+from lrscope.language import said
 
 
 @click.command(
@@ -64,6 +66,7 @@ from lrscope.cli.show import print_study
 @OUT
 @OVERWRITE
 @REPORT
+@LANG
 @JSON
 @QUIET
 def find_command(
@@ -105,7 +108,7 @@ def find_command(
         try:
             loaded = choice.load()
             for note in loaded.notes if not quiet else ():
-                click.echo(note, err=True)
+                click.echo(said(note), err=True)
 
             from lrscope.finding import search
 

@@ -9,6 +9,7 @@ import click
 from lrscope.cli.destination import check_report, check_study
 from lrscope.cli.report import written
 from lrscope.errors import UsageError
+from lrscope.language import say
 
 if TYPE_CHECKING:
     from lrscope.study import Study
@@ -59,7 +60,8 @@ def say_where(study: "Study", out: Path | None, report: Path | None, reference: 
     from lrscope.outlets.numerals import duration_text
     from lrscope.outlets.printable import printable
 
-    click.echo(f"trained in {duration_text(study.note('seconds') or 0)}", err=True)
+    time = duration_text(study.note("seconds") or 0)
+    click.echo(say("trained in {time}", "训练用时 {time}", time=time), err=True)
     for what, path in (("study", out), ("report", report)):
         if path is not None:
             click.echo(written(what, path), err=True)

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from lrscope.cli.door import Command
+from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
+from lrscope.language import spoken
 
 
 @click.command(
@@ -35,6 +37,7 @@ from lrscope.errors import UsageError
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
 @click.option("--wait", is_flag=True, help="STUDY may not be there yet: wait for it.")
+@LANG
 @click.option("--beside", is_flag=True, hidden=True, help="Serve for a sweep, until standard input ends.")
 def live_command(path: Path, host: str, port: int | None, opens: bool, wait: bool, beside: bool) -> None:
     """Serve a page that follows STUDY, or all studies in FOLDER, while they are trained and after.
@@ -64,7 +67,7 @@ def live_command(path: Path, host: str, port: int | None, opens: bool, wait: boo
     from lrscope.outlets.live.shelf import Shelf
     from lrscope.study import Study
 
-    page = Page(Shelf(path, wait=wait), Study, token=secret, bound=host)
+    page = Page(Shelf(path, wait=wait), Study, token=secret, bound=host, language=spoken())
     serve(page, listening, until=_input_ended if beside else None)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from lrscope.errors import RunError
+from lrscope.language import spoken
 from lrscope.outlets.printable import printable
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class LivePage:
         Raises:
             RunError: it could not be started.
         """
-        serving = ["live", "--wait", "--beside", "--", os.path.abspath(self.path)]
+        serving = ["live", "--wait", "--beside", "--lang", spoken(), "--", os.path.abspath(self.path)]
         # -P: a folder called lrscope where the command was typed is not the program.
         command = [sys.executable, "-P", "-m", "lrscope", *serving]
         self._process = process = subprocess.Popen(

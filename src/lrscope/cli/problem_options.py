@@ -97,7 +97,7 @@ class Choice:
                 f"--batch-size {self.batch_size}: this problem's DataLoader makes its own batches; "
                 "leave it out"
             )
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {"reference": self.words}
         if self.optimizer is not None:
             from lrscope.training.optimizers import optimizer_by_name
 

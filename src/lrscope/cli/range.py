@@ -23,7 +23,9 @@ from lrscope.cli.problem_options import (
     read_choice,
 )
 from lrscope.cli.report import written
+from lrscope.cli.speaking import LANG, warnings_told
 from lrscope.errors import UsageError
+from lrscope.language import said, say
 
 _FEWEST, _MOST = 20, 100_000
 """Steps, as `training.ramp` has them: said here before torch is loaded."""
@@ -66,6 +68,7 @@ _SEEDS_AT_MOST = 256
     help="Save the picture: .html, .svg, .png, .pdf or .json (Vega-Lite).",
 )
 @click.option("--theme", type=click.Choice(("light", "dark")), default="light", show_default=True)
+@LANG
 @JSON
 @QUIET
 def range_command(
@@ -114,7 +117,7 @@ def range_command(
 
         found = range_test(loaded, low=low, high=high, steps=steps, seeds=seeds, device=device)
         for note in found.notes if not quiet else ():
-            click.echo(one_line(note), err=True)
+            click.echo(one_line(said(note)), err=True)
     from lrscope.outlets.range_table import range_document, show_range
 
     try:
@@ -126,14 +129,16 @@ def range_command(
     finally:
         # Also where nobody reads the table to its end (`| head`): the picture was asked for.
         if chart is not None:
-            found.save(chart, theme)
+            with warnings_told():
+                found.save(chart, theme)
     if not quiet:
         from lrscope.outlets.numerals import duration_text
         from lrscope.outlets.printable import printable
 
         if chart is not None:
             click.echo(written("chart", chart), err=True)
-        click.echo(f"trained in {duration_text(found.seconds)}", err=True)
+        time = duration_text(found.seconds)
+        click.echo(say("trained in {time}", "训练用时 {time}", time=time), err=True)
         click.echo(printable(f"for an answer with an interval: lrscope find {choice.words}"), err=True)
 
 

@@ -7,6 +7,7 @@ import click
 
 from lrscope.cli.destination import check_report
 from lrscope.cli.door import Command
+from lrscope.cli.speaking import LANG
 
 
 @click.command(
@@ -16,6 +17,7 @@ from lrscope.cli.door import Command
     examples=(
         ("lrscope report digits.lrscope", "writes digits.html beside the study"),
         ("lrscope report digits.lrscope -o page.html", "writes page.html"),
+        ("lrscope report digits.lrscope --lang zh", "in Chinese"),
     ),
 )
 @click.argument("study", type=click.Path(path_type=Path))
@@ -26,6 +28,7 @@ from lrscope.cli.door import Command
     metavar="FILE.html",
     help="Where to write the page. [default: STUDY with the ending .html]",
 )
+@LANG
 def report_command(study: Path, out: Path | None) -> None:
     """Write STUDY as one self-contained HTML page that needs no network."""
     page = study.with_suffix(".html") if out is None else out

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrscope.cli.door import Command
+from lrscope.cli.speaking import LANG
 
 if TYPE_CHECKING:
     from lrscope.study import Study
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
             "the recommended rate alone",
         ),
         ("lrscope show digits.lrscope --objective accuracy", "the best rate by a metric"),
+        ("lrscope show digits.lrscope --lang zh", "in Chinese"),
     ),
 )
 @click.argument("study", type=click.Path(path_type=Path))
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Recommend a rate by val-loss, train-loss or a metric, at the end of training.",
 )
+@LANG
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def show_command(study: Path, objective: str | None, as_json: bool) -> None:
     """Show the lanes of STUDY, what became of each and why, and the recommended rate.

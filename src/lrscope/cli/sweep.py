@@ -26,7 +26,9 @@ from lrscope.cli.problem_options import (
     read_choice,
 )
 from lrscope.cli.show import print_study
+from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
+from lrscope.language import said
 from lrscope.plan import GRADIENTS
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ DEFAULT_RATES = "1e-5:1:16"
 @click.option(
     "--live", is_flag=True, help="Serve a page that follows the training, and stays until Ctrl-C after it."
 )
+@LANG
 @JSON
 @QUIET
 @click.option("--verbose", is_flag=True, help="A line an epoch, with the first tracked weight of every lane.")
@@ -217,13 +220,13 @@ def _train(
     try:
         with view:
             problem = load()
-            view.hold(*problem.notes)
+            view.hold(*map(said, problem.notes))
 
             from lrscope.sweeping import sweep
 
             study = sweep(problem, rates, path=path, **settings)
             # What was found only while training; the problem's own notes have been said.
-            view.say(*(note for note in study.note("notes") or () if note not in problem.notes))
+            view.say(*(said(note) for note in study.note("notes") or () if note not in problem.notes))
             return study
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(kept(path, before, "sweep")) from interrupt

@@ -7,7 +7,7 @@ from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.recommend import Recommendation
-from lrscope.diagnosis.sayings import Claim, Phrase
+from lrscope.diagnosis.sayings import Claim, phrase
 from lrscope.diagnosis.verdict import KINDS, Verdict
 from lrscope.plan import Plan
 
@@ -56,8 +56,8 @@ class Case:
         if self.reference is None:
             return without_reference(token)
         if not self.higher:
-            said = Phrase("no_higher", {"next": self.upwards()})
-            return Claim(token, "cannot_tell", (said,), Phrase("no_higher.short", {}), {})
+            said = phrase("no_higher", {"next": self.upwards()})
+            return Claim(token, "cannot_tell", (said,), phrase("no_higher.short", {}), {})
         return None
 
     def upwards(self) -> str:
@@ -78,7 +78,7 @@ class Case:
 
 def without_reference(token: str) -> Claim:
     """That a claim cannot be tested where no rate is good."""
-    said, short = Phrase("no_reference", {}), Phrase("no_reference.short", {})
+    said, short = phrase("no_reference", {}), phrase("no_reference.short", {})
     return Claim(token, "cannot_tell", (said,), short, {})
 
 

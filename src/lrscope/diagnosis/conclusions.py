@@ -15,9 +15,10 @@ from lrscope.diagnosis.comparison import compare
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.overfitting import fair_test, reference_rate
 from lrscope.diagnosis.recommend import Recommendation
-from lrscope.diagnosis.sayings import NAMES, TITLES, VERDICTS, Claim, in_language
+from lrscope.diagnosis.sayings import NAMES, TITLES, VERDICTS, Claim
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import Verdict
+from lrscope.language import BLANK, SEMICOLON, Text, joined, said, speaking
 from lrscope.plan import Plan
 
 
@@ -44,28 +45,46 @@ class Conclusion:
     @property
     def title(self) -> str:
         """The saying."""
-        return in_language(TITLES[self.token], "en")
+        return said(TITLES[self.token])
 
     @property
     def numbers(self) -> Mapping[str, Any]:
         """The evidence, by claim."""
         return {claim.token: claim.numbers for claim in self.claims}
 
-    def verdict_text(self, language: str = "en") -> str:
-        """The verdict as people say it: 'confirmed in part'."""
-        return in_language(VERDICTS[self.verdict], language)
+    def verdict_text(self, lang: str | None = None) -> str:
+        """The verdict as people say it: 'confirmed in part'.
 
-    def sentence(self, language: str = "en") -> str:
-        """Every claim, whether it holds, and why."""
-        return " ".join(claim.text(language) for claim in self.claims)
+        Args:
+            lang: the language, "en" or "zh"; None for the one in force, which is English unless a command
+                was asked for another.
 
-    def headline(self, language: str = "en") -> str:
-        """Every claim, whether it holds, and one figure, in a line; once, where all have the same."""
-        answers = {claim.answer(language) for claim in self.claims}
-        said = "; ".join(claim.headline(language) for claim in self.claims)
+        Raises:
+            UsageError: there is no such language.
+        """
+        with speaking(lang):
+            return said(VERDICTS[self.verdict])
+
+    def sentence(self, lang: str | None = None) -> str:
+        """Every claim, whether it holds, and why; in a language as in `verdict_text`."""
+        with speaking(lang):
+            return said(joined((claim.text() for claim in self.claims), BLANK))
+
+    def headline(self, lang: str | None = None) -> str:
+        """Every claim, whether it holds, and one figure, in a line; once, where all have the same.
+
+        In a language as in `verdict_text`.
+        """
+        answers = {claim.answer() for claim in self.claims}
         if len(answers) == 1 and len(self.claims) > 1:
-            said = answers.pop()
-        return f"{in_language(NAMES[self.token], language)}: {said}"
+            told = answers.pop()
+        else:
+            told = joined((claim.headline() for claim in self.claims), SEMICOLON)
+        with speaking(lang):
+            return said(_HEADLINE.format(name=NAMES[self.token], told=told))
+
+
+_HEADLINE = Text("{name}: {told}", "{name}：{told}")
 
 
 def conclusions(

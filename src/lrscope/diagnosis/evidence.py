@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from lrscope.diagnosis.verdict import Text
+from lrscope.language import Text
 from lrscope.rates import format_rate
 
 
@@ -12,7 +12,7 @@ class Finding(NamedTuple):
 
     Attributes:
         sentence: a key of `SENTENCES`.
-        values: what stands in the sentence's gaps, already written for people.
+        values: what stands in the sentence's gaps, already written for people; a `Text` in every language.
         step: of the event, None where there is no one step.
     """
 
@@ -20,164 +20,255 @@ class Finding(NamedTuple):
     values: dict[str, str]
     step: int | None = None
 
-    def text(self, language: str = "en") -> str:
+    def text(self) -> Text:
         """The sentence, without a full stop, so that another part can follow."""
-        return str(getattr(SENTENCES[self.sentence], language)).format(**self.values)
+        return SENTENCES[self.sentence].format(**self.values)
 
 
 SENTENCES: dict[str, Text] = {
-    "invalid.empty": Text("no step has been recorded"),
-    "invalid.short": Text("{steps} steps are too few to judge; {least} are needed"),
-    "invalid.start": Text(
-        "its first loss is {loss} where its seed's other lanes begin at {start}: they do not start alike"
+    "invalid.empty": Text("no step has been recorded", "一步也没有记录"),
+    "invalid.short": Text(
+        "{steps} steps are too few to judge; {least} are needed",
+        "只有 {steps} 步，太少，无法判定；至少要 {least} 步",
     ),
-    "invalid.not_finite": Text("the loss is not finite before the first update: the rate has no part in it"),
+    "invalid.start": Text(
+        "its first loss is {loss} where its seed's other lanes begin at {start}: they do not start alike",
+        "它的第一个损失是 {loss}，而同一种子的其他训练线从 {start} 开始：起点不同",
+    ),
+    "invalid.not_finite": Text(
+        "the loss is not finite before the first update: the rate has no part in it",
+        "第一次更新之前损失就不是有限值：与学习率无关",
+    ),
     "frozen": Text(
         "late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}), from "
-        "step {step} on: the update is lost in rounding; the loss went from {start} to {end}"
+        "step {step} on: the update is lost in rounding; the loss went from {start} to {end}",
+        "训练后期，{share} 的权重在更新之后一位也没变（{dtype}），从第 {step} "
+        "步起如此：更新被舍入吞掉了；损失从 {start} 变到 {end}",
     ),
     "frozen.needed": Text(
         "late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}), from "
         "step {step} on: updates of {ratio} of the weights are lost where numbers are {eps} apart; it takes "
-        "a rate of about {needed} to move them; the loss went from {start} to {end}"
+        "a rate of about {needed} to move them; the loss went from {start} to {end}",
+        "训练后期，{share} 的权重在更新之后一位也没变（{dtype}），从第 {step} "
+        "步起如此：相邻两数相差 {eps}，权重的 {ratio} 这么小的更新会被舍入掉；要让它们动起来，"
+        "学习率约需 {needed}；损失从 {start} 变到 {end}",
     ),
     "rounded": Text(
         "late in the run {share} of the weights came out of an update bitwise unchanged ({dtype}): part of "
-        "every step is lost in rounding"
+        "every step is lost in rounding",
+        "训练后期，{share} 的权重在更新之后一位也没变（{dtype}）：每一步都有一部分被舍入吞掉",
     ),
     "frozen.nudge": Text(
         "frozen by rounding, not converged: weight + {nudge} rounds to the weight for {share} of the weights "
         "({dtype}), so every derivative reads 0 and nothing moves from step {step} on, at a loss of {end} "
-        "({start} at the start)"
+        "({start} at the start)",
+        "是被舍入冻结，不是收敛：对 {share} 的权重（{dtype}），权重 + {nudge} "
+        "舍入后仍是原来的权重，每个导数都读出 0，从第 {step} 步起再也不动，损失停在 {end}"
+        "（开始时是 {start}）",
     ),
-    "diverged.loss": Text("the loss was not finite at step {step} of {steps}"),
-    "diverged.validation": Text("the validation loss was not finite at step {step} of {steps}"),
-    "diverged.lost": Text("{tensor} held values that are not finite at step {step}"),
+    "diverged.loss": Text(
+        "the loss was not finite at step {step} of {steps}", "第 {step} 步（共 {steps} 步）损失不再是有限值"
+    ),
+    "diverged.validation": Text(
+        "the validation loss was not finite at step {step} of {steps}",
+        "第 {step} 步（共 {steps} 步）验证损失不再是有限值",
+    ),
+    "diverged.lost": Text(
+        "{tensor} held values that are not finite at step {step}", "第 {step} 步，{tensor} 里出现了非有限的值"
+    ),
     "diverged.rise": Text(
         "the loss rose from {start} to {end}, {times} times its start, and passed {limit} times at step "
-        "{step}"
+        "{step}",
+        "损失从 {start} 升到 {end}，是开始时的 {times} 倍，在第 {step} 步超过了 {limit} 倍",
     ),
     "diverged.scale": Text(
         "the loss rose from {start} to {end}, by {times} times the scale of its changes ({scale}); it "
-        "passed {limit} times at step {step}"
+        "passed {limit} times at step {step}",
+        "损失从 {start} 升到 {end}，升幅是其变化尺度（{scale}）的 {times} 倍；"
+        "在第 {step} 步超过了 {limit} 倍",
     ),
     "diverged.weights": Text(
-        "{tensor} grew to {times} times its first size while the loss rose from {start} to {end}"
+        "{tensor} grew to {times} times its first size while the loss rose from {start} to {end}",
+        "{tensor} 长到最初的 {times} 倍，同时损失从 {start} 升到 {end}",
     ),
     "diverging": Text(
         "the weights swing with period 2, each swing {growth} times the one before, and the loss has "
-        "risen to {end}"
+        "risen to {end}",
+        "权重以 2 步为周期摆动，每次摆幅是前一次的 {growth} 倍，损失已升到 {end}",
     ),
     "diverging.soon": Text(
         "the weights swing with period 2, each swing {growth} times the one before, and the loss has "
-        "risen to {end}; at this pace it is {limit} times its start within {steps} more steps"
+        "risen to {end}; at this pace it is {limit} times its start within {steps} more steps",
+        "权重以 2 步为周期摆动，每次摆幅是前一次的 {growth} 倍，损失已升到 {end}；"
+        "照此下去，再过 {steps} 步就会达到开始时的 {limit} 倍",
     ),
     "collapsed": Text(
-        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached {best}"
+        "the loss ended at {end}, that of a constant answer ({constant}), where the best lane reached {best}",
+        "损失最后是 {end}，等于恒定输出的损失（{constant}），而最好的一条到了 {best}",
     ),
-    "collapsed.displacement": Text("the weights moved {times} times the norm they had"),
-    "collapsed.spread": Text("{tensor} ended at {times} times its first size"),
-    "collapsed.gradient": Text("the gradient ended at {share} of its first norm"),
+    "collapsed.displacement": Text(
+        "the weights moved {times} times the norm they had", "权重移动的距离是其原来范数的 {times} 倍"
+    ),
+    "collapsed.spread": Text(
+        "{tensor} ended at {times} times its first size", "{tensor} 最后是最初大小的 {times} 倍"
+    ),
+    "collapsed.gradient": Text(
+        "the gradient ended at {share} of its first norm", "梯度最后只有最初范数的 {share}"
+    ),
     "not_started": Text(
         "the loss went from {start} to {end} and the weights moved by {share} of their norm; a rate about"
-        " {times} times higher would move them"
+        " {times} times higher would move them",
+        "损失从 {start} 变到 {end}，权重只移动了其范数的 {share}；学习率约高 {times} 倍才能让它们动起来",
     ),
     "failed": Text(
         "the loss ended at {end} after {start} at the start: nothing was learned; the best lane ({rate}) "
-        "reached {best}"
+        "reached {best}",
+        "损失开始时是 {start}，最后是 {end}：什么也没学到；最好的一条（{rate}）到了 {best}",
     ),
     "failed.all": Text(
-        "the loss ended at {end} after {start} at the start: nothing was learned, at no rate of this study"
+        "the loss ended at {end} after {start} at the start: nothing was learned, at no rate of this study",
+        "损失开始时是 {start}，最后是 {end}：什么也没学到，这份研究的任何学习率都一样",
     ),
     "unstable.rise": Text(
-        "the smoothed loss rose {times} times, from {low} at step {low_step} to {high} at step {high_step}"
+        "the smoothed loss rose {times} times, from {low} at step {low_step} to {high} at step {high_step}",
+        "平滑后的损失升到 {times} 倍，从第 {low_step} 步的 {low} 升到第 {high_step} 步的 {high}",
     ),
     "unstable.end": Text(
-        "the smoothed loss ended at {high}, {times} times its lowest, {low} at step {low_step}"
+        "the smoothed loss ended at {high}, {times} times its lowest, {low} at step {low_step}",
+        "平滑后的损失最后是 {high}，是最低值（第 {low_step} 步的 {low}）的 {times} 倍",
     ),
-    "unstable.seeds": Text("{failed} of {seeds} seeds did not come through at this rate"),
-    "good.best": Text("the best rate: {objective} {value}"),
+    "unstable.seeds": Text(
+        "{failed} of {seeds} seeds did not come through at this rate",
+        "用这个学习率，{seeds} 个种子里有 {failed} 个没有训练下来",
+    ),
+    "good.best": Text("the best rate: {objective} {value}", "最好的学习率：{objective} {value}"),
     "good.near": Text(
-        "{objective} {value}, the best rate's being {best} ({rate}): {share} of what it learned is missing"
+        "{objective} {value}, the best rate's being {best} ({rate}): {share} of what it learned is missing",
+        "{objective} {value}，最好的学习率（{rate}）是 {best}：比它少学了 {share}",
     ),
     "good.error": Text(
         "{objective} {value}, the best rate's being {best} ({rate}): {share} ± {error} of what it learned"
-        " is missing"
+        " is missing",
+        "{objective} {value}，最好的学习率（{rate}）是 {best}：比它少学了 {share} ± {error}",
     ),
     "good.steps": Text(
         "it took {times} times as many steps as the fastest lane ({fastest}) to a training loss of "
-        "{target}: {own} and {steps}"
+        "{target}: {own} and {steps}",
+        "到达训练损失 {target} 所用的步数是最快一条（{fastest}）的 {times} 倍：{own} 步对 {steps} 步",
     ),
     "good.alone": Text(
         "the only rate, and its {objective} fell to {value}, {share} of its start: no rate can gain more "
-        "than that"
+        "than that",
+        "只有这一个学习率，它的{objective}降到 {value}，是开始时的 {share}：没有学习率能再多学什么",
     ),
     "too_high": Text(
-        "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned is missing"
+        "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned "
+        "is missing",
+        "{objective} {value}，而最好的学习率（{rate}）是 {best}：比它少学了 {share}",
     ),
     "too_high.noise": Text(
         "the loss is level at {end}, and a fifth of the rate lowered it by {share} at once, to {loss}: what "
-        "holds it up is the noise of its own steps"
+        "holds it up is the noise of its own steps",
+        "损失停在 {end} 不动，把学习率降到五分之一，立刻下降 {share}，到 {loss}："
+        "把它托住的是自身每一步的噪声",
     ),
     "too_high.level": Text(
         "the loss is level at {end}, and a fifth of the rate did not lower it at once ({loss}): it is not "
-        "the noise of its steps that holds it up"
+        "the noise of its steps that holds it up",
+        "损失停在 {end} 不动，把学习率降到五分之一也没有立刻下降（{loss}）：把它托住的不是每一步的噪声",
     ),
     "too_slow": Text(
-        "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned is missing"
+        "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned "
+        "is missing",
+        "{objective} {value}，而最好的学习率（{rate}）是 {best}：比它少学了 {share}",
     ),
     "too_slow.steps": Text(
         "the fastest lane ({fastest}) first reached this lane's end loss, {end}, after {reached} of "
-        "{steps} steps: about {times} times more steps are needed"
+        "{steps} steps: about {times} times more steps are needed",
+        "最快的一条（{fastest}）在 {steps} 步中的第 {reached} "
+        "步就到了这一条最后的损失 {end}：大约要多花 {times} 倍的步数",
     ),
-    "too_slow.start": Text("after {steps} steps the loss, {end}, is not below its start yet"),
+    "too_slow.start": Text(
+        "after {steps} steps the loss, {end}, is not below its start yet",
+        "{steps} 步之后，损失 {end} 还没有低于开始时",
+    ),
     "cannot_tell.between": Text(
         "{objective} {value}: {share} of what the best rate ({rate}) learned is missing, though rates on "
-        "both sides are good"
+        "both sides are good",
+        "{objective} {value}：比最好的学习率（{rate}）少学了 {share}，可是两边的学习率都好",
     ),
     "cannot_tell.one_rate": Text(
-        "the only rate: there is none to compare it with; {objective} went from {start} to {value}"
+        "the only rate: there is none to compare it with; {objective} went from {start} to {value}",
+        "只有这一个学习率，无从比较；{objective}从 {start} 变到 {value}",
     ),
     "cannot_tell.broken": Text(
-        "no rate of this study came through on every seed, so there is none to compare with"
+        "no rate of this study came through on every seed, so there is none to compare with",
+        "这份研究里没有一个学习率在每个种子上都训练下来，无从比较",
     ),
-    "cannot_tell.nothing": Text("no rate of this study lowered the {objective} below its start, {start}"),
+    "cannot_tell.nothing": Text(
+        "no rate of this study lowered the {objective} below its start, {start}",
+        "这份研究里没有一个学习率把{objective}降到开始时的 {start} 以下",
+    ),
     "cannot_tell.constant": Text(
-        "no rate of this study did better than a constant answer ({constant}); this one ended at {end}"
+        "no rate of this study did better than a constant answer ({constant}); this one ended at {end}",
+        "这份研究里没有一个学习率胜过恒定输出（{constant}）；这一条最后是 {end}",
     ),
     "cannot_tell.noise": Text(
         "{objective} {value}, {share} ± {error} of what the best rate ({rate}) learned missing: the seeds"
-        " differ too much to tell"
+        " differ too much to tell",
+        "{objective} {value}，比最好的学习率（{rate}）少学了 {share} ± {error}：种子之间差别太大，下不了结论",
     ),
     "overfitting": Text(
         "validation was best at step {step} ({best}) and ended {percent} above that, at {end}, while the "
-        "training loss fell"
+        "training loss fell",
+        "验证损失在第 {step} 步最好（{best}），最后比那时高 {percent}，是 {end}，而训练损失一直在降",
     ),
     "edge": Text(
-        "rate times sharpness is {product}{known}: at the edge of stability, where full-batch training hovers"
+        "rate times sharpness is {product}{known}: at the edge of stability, where full-batch "
+        "training hovers",
+        "学习率乘以锐度是 {product}{known}：贴着稳定的边缘，全批次训练常停在这里",
     ),
     "edge.cosine": Text(
         "asked again after its update, a batch's gradient points back (cosine {value}): at the edge of "
-        "stability, where full-batch training hovers"
+        "stability, where full-batch training hovers",
+        "更新之后再问同一批，梯度指向回头的方向（余弦 {value}）：贴着稳定的边缘，全批次训练常停在这里",
     ),
     "edge.batch": Text(
         "rate times curvature along a batch's own update is {value} (at 2 the update raises its own batch's "
-        "loss): at the edge of stability for batches so small"
+        "loss): at the edge of stability for batches so small",
+        "学习率乘以沿该批次自身更新方向的曲率是 {value}（到 2 时，更新会抬高自己这一批的损失）："
+        "对这么小的批次，已贴着稳定的边缘",
     ),
     "edge.preconditioned": Text(
         "rate times preconditioned sharpness is {product} of {limit}{known}: at the edge of stability, where "
-        "such an optimizer sits at good rates and at too high ones"
+        "such an optimizer sits at good rates and at too high ones",
+        "学习率乘以预条件锐度是 {product}，极限为 {limit}{known}：贴着稳定的边缘，"
+        "这类优化器在好的和太高的学习率上都停在这里",
     ),
-    "limit": Text("at {ratio} of the limit {limit} that its sharpness {sharpness} sets"),
-    "limit.above": Text("{ratio} times the limit {limit} that its sharpness {sharpness} sets"),
+    "limit": Text(
+        "at {ratio} of the limit {limit} that its sharpness {sharpness} sets",
+        "是锐度 {sharpness} 所定极限 {limit} 的 {ratio} 倍",
+    ),
+    "limit.above": Text(
+        "{ratio} times the limit {limit} that its sharpness {sharpness} sets",
+        "超过极限：是锐度 {sharpness} 所定极限 {limit} 的 {ratio} 倍",
+    ),
     "limit.early": Text(
-        "at {ratio} of the limit {limit} that its sharpness at step {step}, {sharpness}, set"
+        "at {ratio} of the limit {limit} that its sharpness at step {step}, {sharpness}, set",
+        "是第 {step} 步的锐度 {sharpness} 所定极限 {limit} 的 {ratio} 倍",
     ),
     "limit.above.early": Text(
-        "{ratio} times the limit {limit} that its sharpness at step {step}, {sharpness}, set"
+        "{ratio} times the limit {limit} that its sharpness at step {step}, {sharpness}, set",
+        "超过极限：是第 {step} 步的锐度 {sharpness} 所定极限 {limit} 的 {ratio} 倍",
     ),
-    "ringing.product": Text("rate times sharpness is {product}: every step overshoots, with period 2"),
-    "ringing": Text("{scalar} rings with period 2 from step {first} to {last}"),
+    "ringing.product": Text(
+        "rate times sharpness is {product}: every step overshoots, with period 2",
+        "学习率乘以锐度是 {product}：每一步都越过头，周期是 2 步",
+    ),
+    "ringing": Text(
+        "{scalar} rings with period 2 from step {first} to {last}",
+        "{scalar} 从第 {first} 步到第 {last} 步振铃，周期是 2 步",
+    ),
 }
 
 

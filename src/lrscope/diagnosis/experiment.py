@@ -6,44 +6,58 @@ from collections.abc import Sequence
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.verdict import Verdict
+from lrscope.language import Text
 
 _PER_DECADE = 4
 
+_LOWER = Text("lower rates: {rates}", "更低的学习率：{rates}")
+_BOTH_SIDES = Text("rates on both sides: {rates}", "两边的学习率：{rates}")
+_WIDEN_UP = Text("widen to higher rates: {rates}", "往更高的学习率放宽：{rates}")
+_WIDEN_DOWN = Text("widen to lower rates: {rates}", "往更低的学习率放宽：{rates}")
+_WIDER = Text("a wider range or more epochs: {rates}", "更宽的范围，或更多轮：{rates}")
+_AT_CLIFF = Text(
+    "the best rate stands next to one that fails: before a lower rate, try --schedule warmup-cosine or "
+    "--clip-norm with {rates}",
+    "最好的学习率紧挨着一个失败的：先别降学习率，试试 --schedule warmup-cosine 或 --clip-norm，配上 {rates}",
+)
+_BREAKS = Text("to see where it breaks: {rates}", "看看到哪里会坏：{rates}")
 
-def to_tell(comparison: Comparison, verdicts: Sequence[Verdict], failing: Sequence[float]) -> str:
+
+def to_tell(comparison: Comparison, verdicts: Sequence[Verdict], failing: Sequence[float]) -> Text:
     """What to run where no rate can be recommended."""
     rates, best = comparison.rates, comparison.best
     kinds = {verdict.kind for verdict in verdicts}
     if not rates or kinds <= {"invalid"}:
-        return "train for at least 20 steps: --epochs"
+        return Text("train for at least 20 steps: --epochs", "至少训练 20 步：--epochs")
     if kinds <= {"diverged", "diverging", "invalid"}:
-        return f"lower rates: {_rates(rates[0] / 1000, rates[0] / 2)}"
+        return _LOWER.format(rates=_rates(rates[0] / 1000, rates[0] / 2))
     if len(rates) == 1:
-        return f"rates on both sides: {_rates(rates[0] / 30, rates[0] * 30)}"
+        return _BOTH_SIDES.format(rates=_rates(rates[0] / 30, rates[0] * 30))
     if best is not None and comparison.too_noisy:
         seeds = max(2 * comparison.depth, 4)
-        return (
-            f"more seeds: {_rates(comparison.near_optimal[0], comparison.near_optimal[-1])} --seeds {seeds}"
-        )
+        around = _rates(comparison.near_optimal[0], comparison.near_optimal[-1])
+        return Text("more seeds: {rates}", "更多种子：{rates}").format(rates=f"{around} --seeds {seeds}")
     if best is not None and comparison.leader == rates[-1]:
-        return f"widen to higher rates: {_rates(rates[-2], rates[-1] * 10)}"
+        return _WIDEN_UP.format(rates=_rates(rates[-2], rates[-1] * 10))
     if best is not None:
-        return f"widen to lower rates: {_rates(rates[0] / 10, rates[1])}"
+        return _WIDEN_DOWN.format(rates=_rates(rates[0] / 10, rates[1]))
     if comparison.hindrance == "broken":
-        return f"lower rates: {_rates(rates[0] / 100, rates[0])}"
+        return _LOWER.format(rates=_rates(rates[0] / 100, rates[0]))
     return _to_learn(comparison, failing)
 
 
-def _to_learn(comparison: Comparison, failing: Sequence[float]) -> str:
+def _to_learn(comparison: Comparison, failing: Sequence[float]) -> Text:
     """What to run where nothing was learned: the weights tell in which direction."""
     rates, limits = comparison.rates, comparison.thresholds
     moved = {one.curve.rate: one.displacement for one in comparison.facts.values()}
     lowest, highest = moved.get(rates[0]), moved.get(rates[-1])
     if highest is not None and highest < limits.well_moved:
-        return f"higher rates: {_rates(rates[-1], rates[-1] * 1000)}"
+        return Text("higher rates: {rates}", "更高的学习率：{rates}").format(
+            rates=_rates(rates[-1], rates[-1] * 1000)
+        )
     if lowest is not None and lowest > limits.redrawn:
-        return f"lower rates: {_rates(rates[0] / 1000, rates[0])}"
-    return f"a wider range or more epochs: {_rates(rates[0] / 10, rates[-1] * 10)}"
+        return _LOWER.format(rates=_rates(rates[0] / 1000, rates[0]))
+    return _WIDER.format(rates=_rates(rates[0] / 10, rates[-1] * 10))
 
 
 def to_know_more(
@@ -52,7 +66,7 @@ def to_know_more(
     cliff: float | None,
     comparison: Comparison,
     failing: Sequence[float],
-) -> str:
+) -> Text:
     """What to run where a rate is recommended.
 
     Args:
@@ -64,15 +78,16 @@ def to_know_more(
     """
     around = _rates(min(interval[0], rate) / 2, interval[-1] * 2)
     if cliff is not None:
-        return (
-            "the best rate stands next to one that fails: before a lower rate, try --schedule warmup-cosine "
-            f"or --clip-norm with {_rates(min(interval[0], rate), cliff * 2)} --seeds 3"
-        )
+        return _AT_CLIFF.format(rates=f"{_rates(min(interval[0], rate), cliff * 2)} --seeds 3")
     if not [one for one in failing if one > interval[-1]]:
-        return f"to see where it breaks: {_rates(interval[-1], comparison.rates[-1] * 30)}"
+        return _BREAKS.format(rates=_rates(interval[-1], comparison.rates[-1] * 30))
     if comparison.depth < 3:
-        return f"three seeds tell the error: {around} --seeds 3"
-    return f"nothing is open; a finer look: {around} --seeds {comparison.depth}"
+        return Text("three seeds tell the error: {rates}", "三个种子能看出误差：{rates}").format(
+            rates=f"{around} --seeds 3"
+        )
+    return Text("nothing is open; a finer look: {rates}", "没有悬而未决的问题；看得更细：{rates}").format(
+        rates=f"{around} --seeds {comparison.depth}"
+    )
 
 
 def _rates(low: float, high: float) -> str:

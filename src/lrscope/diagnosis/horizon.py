@@ -16,6 +16,7 @@ from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.objective import TRAIN_LOSS
 from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
+from lrscope.language import COMMA, Text, joined, said
 from lrscope.plan import Plan
 
 SHARES = (4, 2, 1)
@@ -43,23 +44,43 @@ class Horizon:
 
     def sentence(self, thresholds: Thresholds = DEFAULT) -> str | None:
         """What it means for a longer run; None where the best rate does not certainly fall."""
+        text = self.text(thresholds)
+        return None if text is None else said(text)
+
+    def text(self, thresholds: Thresholds = DEFAULT) -> Text | None:
+        """The same in every language."""
         if self.slope > -thresholds.horizon_slope or self.slope + 2 * (self.error or 0.0) >= 0:
             return None
         spread = "" if self.error is None else f" ± {self.error:.2g}"
-        path = ", ".join(
-            f"{rate_text(rate)} at {steps:,} steps"
-            for steps, rate in zip(self.steps, self.rates, strict=True)
+        place = Text("{rate} at {steps} steps", "{steps} 步时 {rate}")
+        path = joined(
+            (
+                place.format(rate=rate_text(rate), steps=f"{steps:,}")
+                for steps, rate in zip(self.steps, self.rates, strict=True)
+            ),
+            COMMA,
         )
-        told = f"the best rate falls with the length of the run ({path}; slope {self.slope:.2f}{spread})"
+        slope = f"{self.slope:.2f}{spread}"
         trained = self.training_slope
         if self.slope < -thresholds.early_stop_slope and (
             trained is not None and trained > -thresholds.horizon_slope
         ):
-            return (
-                f"{told}: the validation loss prefers less training, not a smaller rate; stop early instead"
-            )
+            return _EARLY_STOP.format(path=path, slope=slope)
         longer = self.rates[-1] * 2**self.slope
-        return f"{told}: for a run twice as long {rate_text(longer)}, extrapolated"
+        return _LONGER.format(path=path, slope=slope, rate=rate_text(longer))
+
+
+_EARLY_STOP = Text(
+    "the best rate falls with the length of the run ({path}; slope {slope}): the validation loss "
+    "prefers less "
+    "training, not a smaller rate; stop early instead",
+    "训练越长，最好的学习率越低（{path}；斜率 {slope}）：验证损失要的是少训练，不是更小的学习率；该早停",
+)
+_LONGER = Text(
+    "the best rate falls with the length of the run ({path}; slope {slope}): for a run twice as long {rate}, "
+    "extrapolated",
+    "训练越长，最好的学习率越低（{path}；斜率 {slope}）：训练长一倍时，外推是 {rate}",
+)
 
 
 def horizon(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT) -> Horizon | None:

@@ -13,6 +13,7 @@ from lrscope.diagnosis.limits import Standing
 from lrscope.diagnosis.rules import RULES
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import FAILING, Verdict
+from lrscope.language import SEMICOLON, Text, joined
 from lrscope.plan import Plan
 
 ROUNDED = ("not_started", "too_slow", "failed", "cannot_tell")
@@ -72,7 +73,7 @@ def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thres
         kind=kind,
         attributes=tuple(token for token, _ in attributes),
         step=findings[0].step,
-        evidence="; ".join(sentences),
+        evidence=joined(sentences, SEMICOLON),
     )
 
 
@@ -105,14 +106,26 @@ def _sharpness(known: Standing) -> str:
 
 def _at_edge(facts: Facts, known: Standing) -> Finding:
     """Where full-batch training hovers: an attribute, and no fault."""
-    shown = {"product": f"{facts.curve.rate * known.sharpness:.4g}", "known": "", "limit": ""}
+    shown: dict[str, str] = {"product": f"{facts.curve.rate * known.sharpness:.4g}", "known": ""}
     if known.residual is not None and known.products is not None:
-        examples = f" on {facts.plan.curvature_examples:,} examples" if facts.plan.curvature_examples else ""
-        shown["known"] = (
-            f" (sharpness {_sharpness(known)} ± {known.residual:.1g}, {known.products} products{examples})"
+        shown["known"] = (_KNOWN_ON if facts.plan.curvature_examples else _KNOWN).format(
+            sharpness=_sharpness(known),
+            residual=f"{known.residual:.1g}",
+            products=known.products,
+            examples=f"{facts.plan.curvature_examples or 0:,}",
         )
     shown["limit"] = f"{facts.curve.rate * known.sharpness / known.ratio:.4g}"
     return Finding("edge.preconditioned" if known.preconditioned else "edge", shown)
+
+
+_KNOWN = Text(
+    " (sharpness {sharpness} ± {residual}, {products} products)",
+    "（锐度 {sharpness} ± {residual}，{products} 次乘积）",
+)
+_KNOWN_ON = Text(
+    " (sharpness {sharpness} ± {residual}, {products} products on {examples} examples)",
+    "（锐度 {sharpness} ± {residual}，在 {examples} 个样本上做了 {products} 次乘积）",
+)
 
 
 def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lrscope.diagnosis.curve import Curve, Track
-from lrscope.plan import Plan
+from lrscope.plan import GROUP_RATES, Plan
 
 
 def stability_limit(optimizer: str, options: Mapping[str, Any], sharpness: float) -> float | None:
@@ -39,10 +39,11 @@ def stability_limit(optimizer: str, options: Mapping[str, Any], sharpness: float
 
     Args:
         optimizer: class name, as in `Plan.optimizer`.
-        options: its options that differ from the defaults.
+        options: its options that differ from the defaults. Where groups of parameters have rates of their
+            own, the largest curvature may be that of one which is hardly trained: no limit is given.
         sharpness: s > 0.
     """
-    if options.get("maximize"):
+    if options.get("maximize") or options.get(GROUP_RATES):
         return None
     decay = float(options.get("weight_decay", 0.01 if optimizer == "AdamW" else 0.0))
     if optimizer == "SGD":

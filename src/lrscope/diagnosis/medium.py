@@ -2,7 +2,7 @@
 
 from lrscope.diagnosis.case import Case
 from lrscope.diagnosis.evidence import rate_text, times_text
-from lrscope.diagnosis.sayings import Claim, Phrase, Value
+from lrscope.diagnosis.sayings import Claim, phrase
 
 
 def medium(case: Case) -> Claim:
@@ -10,11 +10,11 @@ def medium(case: Case) -> Claim:
     comparison, advice = case.comparison, case.advice
     rates, near = comparison.rates, comparison.near_optimal
     if case.reference is None or comparison.too_noisy:
-        phrase = Phrase("medium.none", {"reason": advice.cannot_tell or ""})
-        return Claim("medium", "cannot_tell", (phrase,), Phrase("medium.none.short", {}), {})
+        why = phrase("medium.none", {"reason": advice.cannot_tell or ""})
+        return Claim("medium", "cannot_tell", (why,), phrase("medium.none.short", {}), {})
     low, high = advice.low or near[0], advice.high or near[-1]
     among = [rate for rate in near if low <= rate <= high] or list(near)
-    shown: dict[str, Value] = {
+    shown: dict[str, str] = {
         "count": str(len(among)),
         "tested": str(len(rates)),
         "low": rate_text(among[0]),
@@ -34,7 +34,7 @@ def medium(case: Case) -> Claim:
     }
     one = "medium.one" if len(among) == 1 else "medium"
     # As wide as the recommendation says: half a lane beyond what was tested.
-    short = Phrase(
+    short = phrase(
         "medium.short" if low < high else "medium.one.short", {"low": rate_text(low), "high": rate_text(high)}
     )
     below, above = among[0] > rates[0], among[-1] < rates[-1]
@@ -44,18 +44,18 @@ def medium(case: Case) -> Claim:
         and len(rates) > 1
         and among[-1] / among[0] >= case.comparison.thresholds.far**2
     ):
-        return Claim("medium", "refuted", (Phrase("medium.all", shown),), short, numbers)
-    phrases = [Phrase(one, shown)]
+        return Claim("medium", "refuted", (phrase("medium.all", shown),), short, numbers)
+    phrases = [phrase(one, shown)]
     if not below:
         lower = float(f"{rates[0] / case.comparison.thresholds.far:.2g}")
         phrases.append(
-            Phrase("medium.no_lower", {**shown, "next": f"{rate_text(lower)}:{rate_text(rates[0])}:4"})
+            phrase("medium.no_lower", {**shown, "next": f"{rate_text(lower)}:{rate_text(rates[0])}:4"})
         )
     if not above:
-        phrases.append(Phrase("medium.no_higher", {**shown, "next": case.upwards()}))
+        phrases.append(phrase("medium.no_higher", {**shown, "next": case.upwards()}))
     elif advice.first_failing is not None and advice.margin is not None and advice.rate is not None:
         cliff = {"failing": rate_text(advice.first_failing), "margin": times_text(advice.margin)}
-        phrases.append(Phrase("medium.margin", {**cliff, "rate": rate_text(advice.rate)}))
+        phrases.append(phrase("medium.margin", {**cliff, "rate": rate_text(advice.rate)}))
     elif advice.first_failing is None:
-        phrases.append(Phrase("medium.no_cliff", shown))
+        phrases.append(phrase("medium.no_cliff", shown))
     return Claim("medium", "confirmed" if below and above else "cannot_tell", tuple(phrases), short, numbers)

@@ -9,6 +9,7 @@ import numpy as np
 from lrscope.diagnosis.curve import Curve, Floats, Steps
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.thresholds import Thresholds
+from lrscope.language import Text
 from lrscope.plan import Plan
 
 
@@ -22,7 +23,7 @@ class Objective(NamedTuple):
         is_validation: whether it is a loss on the validation data.
     """
 
-    name: str
+    name: Text
     value: Callable[[Facts], float]
     start: Callable[[Facts], float]
     is_validation: bool = False
@@ -42,10 +43,19 @@ def _first_validation(facts: Facts) -> float:
     return float(values[0]) if len(values) else math.nan
 
 
-FINAL_VALIDATION = Objective("final validation loss", _last_validation, _first_validation, True)
-EARLY_STOPPED = Objective("best validation loss", _best_validation, _first_validation, True)
-FINAL_TRAINING = Objective("final training loss", lambda facts: facts.end, lambda facts: facts.baseline.start)
+FINAL_VALIDATION = Objective(
+    Text("final validation loss", "最终验证损失"), _last_validation, _first_validation, True
+)
+EARLY_STOPPED = Objective(
+    Text("best validation loss", "最好的验证损失"), _best_validation, _first_validation, True
+)
+FINAL_TRAINING = Objective(
+    Text("final training loss", "最终训练损失"), lambda facts: facts.end, lambda facts: facts.baseline.start
+)
 
+
+HIGHER = Text("final {name} (higher is better)", "最终 {name}（越高越好）")
+LOWER = Text("final {name} (lower is better)", "最终 {name}（越低越好）")
 
 VAL_LOSS, TRAIN_LOSS = "val-loss", "train-loss"
 """What `--objective` takes, beside the names of the problem's metrics."""
@@ -95,7 +105,8 @@ def _final_metric(name: str, lanes: Sequence[Facts]) -> Objective:
 
         return value
 
-    return Objective(f"final {name} ({'higher' if higher else 'lower'} is better)", at(-1), at(0))
+    better = HIGHER if higher else LOWER
+    return Objective(better.format(name=name), at(-1), at(0))
 
 
 def _validated(curve: Curve, like: Curve) -> bool:

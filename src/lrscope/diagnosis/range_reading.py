@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lrscope.diagnosis.range_curve import SMOOTHING, end_of, smoothed
 from lrscope.diagnosis.range_rules import Suggestion, centre, read_rules
+from lrscope.language import say
 from lrscope.rates import format_rate
 
 
@@ -79,28 +80,58 @@ class RangeReading:
         reach = min(steps, round(1 / (1 - SMOOTHING)))
         share = steps / self.full_run
         lines = [
-            "a range test is a reference, not the answer: its rate rises while the model learns, so the loss "
-            "at a rate tells as much of the steps before as of the rate",
-            f"it sees {steps:,} steps, {share:.2g} of a full run of {self.full_run:,}: the rate that is best "
-            "over few steps is seldom the best over many",
-            f"its smoothing reaches back over some {reach} steps, here "
-            f"{self.decades_of_rates * reach / (steps - 1):.2g} decades of rates",
+            say(
+                "a range test is a reference, not the answer: its rate rises while the model "
+                "learns, so the loss "
+                "at a rate tells as much of the steps before as of the rate",
+                "范围测试只是参考，不是答案：学习率一边升，模型一边学，某个学习率处的损失，"
+                "说的既是这个学习率，也是之前的那些步",
+            ),
+            say(
+                "it sees {steps} steps, {share} of a full run of {full}: the rate that is best over "
+                "few steps "
+                "is seldom the best over many",
+                "它只看 {steps} 步，是完整训练 {full} 步的 {share} 倍：步数少时最好的学习率，"
+                "步数多时很少还是最好",
+                steps=f"{steps:,}",
+                share=f"{share:.2g}",
+                full=f"{self.full_run:,}",
+            ),
+            say(
+                "its smoothing reaches back over some {reach} steps, here {decades} decades of rates",
+                "它的平滑要往回看约 {reach} 步，在这里相当于学习率的 {decades} 个数量级",
+                reach=reach,
+                decades=f"{self.decades_of_rates * reach / (steps - 1):.2g}",
+            ),
         ]
         named = [one for one in self.suggestions if one.rate is not None]
         if not named:
-            lines.append("here no rule finds anything: the loss does not fall, or too soon breaks")
+            lines.append(
+                say(
+                    "here no rule finds anything: the loss does not fall, or too soon breaks",
+                    "这里没有规则找到任何东西：损失不下降，或坏得太早",
+                )
+            )
         elif len(named) > 1:
             low, high = (choose(named, key=lambda one: one.rate or 0.0) for choose in (min, max))
             apart = math.log10((high.rate or 1.0) / (low.rate or 1.0))
-            line = (
-                f"its rules disagree, here by {apart:.2g} decades: from {format_rate(low.rate or 0.0)} "
-                f"({low.rule.name}) to {format_rate(high.rate or 0.0)} ({high.rule.name})"
+            line = say(
+                "its rules disagree, here by {apart} decades: from {low} ({lowest}) to {high} ({highest})",
+                "各规则说法不一，在这里相差 {apart} 个数量级：从 {low}（{lowest}）到 {high}（{highest}）",
+                apart=f"{apart:.2g}",
+                low=format_rate(low.rate or 0.0),
+                lowest=low.rule.name,
+                high=format_rate(high.rate or 0.0),
+                highest=high.rule.name,
             )
             wide = max(named, key=lambda one: one.decades or 0.0)
             if wide.decades:
-                line += (
-                    f"; {wide.rule.name} alone varies by {wide.decades:.2g} decades over "
-                    f"{len(self.seeds)} seeds"
+                line += say(
+                    "; {rule} alone varies by {decades} decades over {seeds} seeds",
+                    "；单是 {rule}，在 {seeds} 个种子上就相差 {decades} 个数量级",
+                    rule=wide.rule.name,
+                    decades=f"{wide.decades:.2g}",
+                    seeds=len(self.seeds),
                 )
             lines.append(line)
         return tuple(lines)

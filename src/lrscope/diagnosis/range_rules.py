@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lrscope.diagnosis.range_curve import Array, end_of, smoothed, stop_of
+from lrscope.language import Text
 
 SKIP_LAST = 5
 """Points at the end that fastai and torch-lr-finder leave out."""
@@ -33,7 +34,7 @@ class Rule:
 
     name: str
     suggest: Callable[[Array, Array], float | None]
-    words: str
+    words: Text
     source: str
 
 
@@ -163,40 +164,52 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "minimum / 10",
         _minimum,
-        "a tenth of the rate where the smoothed loss is lowest",
+        Text("a tenth of the rate where the smoothed loss is lowest", "平滑损失最低处学习率的十分之一"),
         f"{_FASTAI}, minimum",
     ),
-    Rule("valley", _valley, "halfway into the longest fall", f"{_FASTAI}, valley"),
-    Rule("slide", _slide, "where the slope settles, seen from the right", f"{_FASTAI}, slide"),
-    Rule("steepest", _steepest, "the steepest fall in log rate", f"{_FASTAI}, steep"),
+    Rule(
+        "valley", _valley, Text("halfway into the longest fall", "最长一段下降的中间"), f"{_FASTAI}, valley"
+    ),
+    Rule(
+        "slide",
+        _slide,
+        Text("where the slope settles, seen from the right", "从右往左看，斜率稳定下来的地方"),
+        f"{_FASTAI}, slide",
+    ),
+    Rule(
+        "steepest",
+        _steepest,
+        Text("the steepest fall in log rate", "对学习率的对数下降最陡处"),
+        f"{_FASTAI}, steep",
+    ),
     Rule(
         "torch-lr-finder",
         _torch_lr_finder,
-        "the steepest fall a step",
+        Text("the steepest fall a step", "每步下降最陡处"),
         "torch-lr-finder 0.2.2, lr_finder.py, plot",
     ),
     Rule(
         "Lightning < 2.5.3",
         _lightning_older,
-        "the steepest fall a step",
+        Text("the steepest fall a step", "每步下降最陡处"),
         "Lightning before 2.5.3, tuner/lr_finder.py, suggestion",
     ),
     Rule(
         "Lightning 2.5.3+",
         _lightning_steepest,
-        "the steepest fall in the rate itself",
+        Text("the steepest fall in the rate itself", "对学习率本身下降最陡处"),
         "Lightning from 2.5.3, tuner/lr_finder.py, suggestion",
     ),
     Rule(
         "Smith, max / 3",
         _smith,
-        "a third of the rate where the loss stops falling",
+        Text("a third of the rate where the loss stops falling", "损失不再下降处学习率的三分之一"),
         "Smith 2017, arXiv 1506.01186, section 3.3 (of accuracy there, over a linear ramp)",
     ),
     Rule(
         "divergence / 10",
         _divergence,
-        "a tenth of the rate where the loss blows up",
+        Text("a tenth of the rate where the loss blows up", "损失炸开处学习率的十分之一"),
         "a rule of thumb; where, as in fastai: the smoothed loss at 4 times its lowest",
     ),
 )

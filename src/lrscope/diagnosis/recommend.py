@@ -17,6 +17,7 @@ from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VAL
 from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import FAILING, Verdict
+from lrscope.language import BLANK, Text, capitalised, joined, said, speaking
 from lrscope.plan import Plan
 
 
@@ -42,6 +43,7 @@ class Recommendation:
         caution: what to beware of, None where there is nothing.
         next_experiment: what would tell more, with what to type.
         because: the reason for the confidence.
+            Texts are English to programs, and hold every language: see `lrscope.language`.
         horizon: how the best rate moves with the length of the run; None where that cannot be said.
     """
 
@@ -65,32 +67,72 @@ class Recommendation:
     because: str = ""
     horizon: Horizon | None = None
 
-    def sentence(self) -> str:
-        """All of it in a line."""
+    def sentence(self, lang: str | None = None) -> str:
+        """All of it in a line.
+
+        Args:
+            lang: the language, "en" or "zh"; None for the one in force, which is English unless a command
+                was asked for another.
+
+        Raises:
+            UsageError: there is no such language.
+        """
+        with speaking(lang):
+            return said(joined(self._sentences(), BLANK))
+
+    def _sentences(self) -> list[Text]:
+        """One after the other, in every language."""
         if self.rate is None or self.low is None or self.high is None:
-            ahead = f" Next: {self.next_experiment}." if self.next_experiment else ""
-            return f"Cannot tell: {self.cannot_tell}.{ahead}"
-        parts = [f"Use {rate_text(self.rate)}"]
-        if self.low < self.high:
-            parts.append(f" (the best is between {rate_text(self.low)} and {rate_text(self.high)})")
+            sentences = [_CANNOT_TELL.format(reason=self.cannot_tell)]
+            if self.next_experiment:
+                sentences.append(_NEXT.format(experiment=self.next_experiment))
+            return sentences
+        between = _BETWEEN.format(low=rate_text(self.low), high=rate_text(self.high))
+        cliff: str = _NO_CLIFF
         if self.first_failing is not None and self.margin is not None:
-            parts.append(f"; the first rate that fails is {rate_text(self.first_failing)}")
-            parts.append(f", {times_text(self.margin)}x higher.")
-        else:
-            parts.append("; no rate that was tested fails.")
+            cliff = _CLIFF.format(rate=rate_text(self.first_failing), margin=times_text(self.margin))
+        told = {
+            "rate": rate_text(self.rate),
+            "between": between if self.low < self.high else "",
+            "cliff": cliff,
+        }
+        sentences = [_USE.format(**told)]
         if self.caution is not None:
-            parts.append(f" Beware: {self.caution}.")
-        longer = self.horizon.sentence() if self.horizon is not None else None
+            sentences.append(_BEWARE.format(caution=self.caution))
+        longer = self.horizon.text() if self.horizon is not None else None
         if longer is not None:
-            parts.append(f" {longer[0].upper()}{longer[1:]}.")
+            sentences.append(_SENTENCE.format(text=capitalised(longer)))
         if self.objective != FINAL_VALIDATION.name:
-            parts.append(f" Judged by the {self.objective}.")
-        return "".join(parts) + f" Confidence {self.confidence}: {self.because}."
+            sentences.append(_JUDGED.format(objective=self.objective))
+        return [*sentences, _CONFIDENCE.format(word=CONFIDENCE[self.confidence], because=self.because)]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """The sentence, as a notebook shows it."""
         sentence = self.sentence()
         return {"text/plain": sentence, "text/html": f"<p><b>{html.escape(sentence)}</b></p>"}
+
+
+CONFIDENCE: dict[str, Text] = {
+    "high": Text("high", "高"),
+    "medium": Text("medium", "中等"),
+    "low": Text("low", "低"),
+}
+"""The words for how sure a recommendation is."""
+
+_CANNOT_TELL = Text("Cannot tell: {reason}.", "下不了结论：{reason}。")
+_NEXT = Text("Next: {experiment}.", "下一步：{experiment}。")
+_USE = Text("Use {rate}{between}; {cliff}.", "用 {rate}{between}；{cliff}。")
+_BETWEEN = Text(" (the best is between {low} and {high})", "（最好的在 {low} 和 {high} 之间）")
+_CLIFF = Text(
+    "the first rate that fails is {rate}, {margin}x higher", "第一个失败的学习率是 {rate}，是它的 {margin} 倍"
+)
+_NO_CLIFF = Text("no rate that was tested fails", "试过的学习率没有失败的")
+_BEWARE = Text("Beware: {caution}.", "注意：{caution}。")
+_SENTENCE = Text("{text}.", "{text}。")
+_JUDGED = Text("Judged by the {objective}.", "按{objective}评判。")
+_CONFIDENCE = Text("Confidence {word}: {because}.", "可信度{word}：{because}。")
+
+_CONSTANT = Text("no rate did better than a constant answer", "没有一个学习率胜过恒定输出")
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a loss of 1e300 has no variance
@@ -136,7 +178,7 @@ def recommend(
     interval = _interval(comparison, thresholds)
     rate, caution = _choose(interval, first_failing, comparison, thresholds)
     if caution is None and not comparison.beats_constant:
-        caution = "no rate did better than a constant answer"
+        caution = _CONSTANT
     low, high = _widened(interval, comparison, tried)
     confidence, because = _confidence(comparison, plan, caution)
     told = dataclasses.replace(
@@ -189,25 +231,45 @@ def _cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict], tried: Seq
     best, rates = comparison.best, comparison.rates
     kinds = {verdict.kind for verdict in verdicts}
     if not verdicts or kinds == {"invalid"}:
-        return f"no lane can be judged: {verdicts[0].evidence if verdicts else 'there is none'}"
+        why = verdicts[0].evidence if verdicts else Text("there is none", "一条也没有")
+        return Text("no lane can be judged: {why}", "没有一条可以判定：{why}").format(why=why)
     if kinds <= {"diverged", "diverging", "invalid"}:
-        return f"every rate diverged, also the lowest, {rate_text(rates[0])}"
+        every = Text(
+            "every rate diverged, also the lowest, {rate}", "每个学习率都发散，最低的 {rate} 也不例外"
+        )
+        return every.format(rate=rate_text(rates[0]))
     if len(tried) == 1 or comparison.hindrance == "one_rate":
-        return f"{rate_text(rates[0])} is the only rate, and there is none to compare it with"
+        alone = Text(
+            "{rate} is the only rate, and there is none to compare it with",
+            "只有 {rate} 这一个学习率，无从比较",
+        )
+        return alone.format(rate=rate_text(rates[0]))
     if comparison.hindrance == "constant":
-        return "no rate did better than a constant answer"
+        return _CONSTANT
     if comparison.hindrance == "broken":
-        return "no rate came through on every seed"
+        return Text("no rate came through on every seed", "没有一个学习率在每个种子上都训练下来")
     if best is None:
-        return f"no signal: no rate lowered the {comparison.objective.name}"
+        silent = Text(
+            "no signal: no rate lowered the {objective}", "没有信号：没有一个学习率降低了{objective}"
+        )
+        return silent.format(objective=comparison.objective.name)
     if comparison.too_noisy:
         low, high = comparison.near_optimal[0], comparison.near_optimal[-1]
-        return f"the seeds differ too much to tell rates from {rate_text(low)} to {rate_text(high)} apart"
-    leader, word = comparison.leader, "fastest" if comparison.near_zero else "best"
+        noisy = Text(
+            "the seeds differ too much to tell rates from {low} to {high} apart",
+            "种子之间差别太大，分不清 {low} 到 {high} 的学习率",
+        )
+        return noisy.format(low=rate_text(low), high=rate_text(high))
+    leader = comparison.leader
+    word = Text("fastest", "最快") if comparison.near_zero else Text("best", "最好")
     if leader == tried[-1]:
-        return f"the {word} rate, {rate_text(leader)}, is the highest tested"
+        highest = Text(
+            "the {word} rate, {rate}, is the highest tested", "{word}的学习率 {rate} 是试过的最高的"
+        )
+        return highest.format(word=word, rate=rate_text(leader))
     if leader == tried[0]:
-        return f"the {word} rate, {rate_text(leader)}, is the lowest tested"
+        lowest = Text("the {word} rate, {rate}, is the lowest tested", "{word}的学习率 {rate} 是试过的最低的")
+        return lowest.format(word=word, rate=rate_text(leader))
     return None
 
 
@@ -243,7 +305,8 @@ def _choose(
     away = [rate for rate in interval if not at_cliff(rate)]
     if away:
         return _snap(_centre(away, comparison), away), None
-    seeds = f"{comparison.depth} seed{'s' if comparison.depth > 1 else ''}"
+    several = Text("{count} seeds", "{count} 个种子")
+    seeds = several.format(count=comparison.depth) if comparison.depth > 1 else Text("1 seed", "1 个种子")
     safe = [
         one.rate
         for one in comparison.standings
@@ -255,9 +318,15 @@ def _choose(
         # Between two rates that both came through there is no need to go down all the way.
         between = _snap(math.sqrt(rate * interval[0]), [rate, interval[0]])
         rate = rate if at_cliff(between) else between
-        better = rate_text(interval[-1])
-        return rate, f"{better} was better, but on {seeds} it is too near to the first rate that fails"
-    return interval[0], f"on {seeds} it is near to the first rate that fails"
+        better = Text(
+            "{rate} was better, but on {seeds} it is too near to the first rate that fails",
+            "{rate} 更好，但只有 {seeds}，它离第一个失败的学习率太近",
+        )
+        return rate, better.format(rate=rate_text(interval[-1]), seeds=seeds)
+    near = Text(
+        "on {seeds} it is near to the first rate that fails", "只有 {seeds}，它离第一个失败的学习率很近"
+    )
+    return interval[0], near.format(seeds=seeds)
 
 
 def _centre(rates: Sequence[float], comparison: Comparison) -> float:
@@ -310,16 +379,18 @@ def _confidence(comparison: Comparison, plan: Plan, caution: str | None) -> tupl
     """How sure, and why."""
     seeds = comparison.depth
     if comparison.steps < plan.steps:
-        return "low", f"only {comparison.steps} of {plan.steps} steps are done"
+        done = Text("only {done} of {steps} steps are done", "{steps} 步里只做了 {done} 步")
+        return "low", done.format(done=comparison.steps, steps=plan.steps)
     if seeds == 1:
-        return "low", "one seed"
+        return "low", Text("one seed", "一个种子")
     if caution is not None:
-        return "low", "it stands at the cliff"
+        return "low", Text("it stands at the cliff", "它在悬崖边上")
     if seeds == 2:
-        return "medium", "two seeds"
+        return "medium", Text("two seeds", "两个种子")
     if decades(comparison.near_optimal) > comparison.thresholds.widest:
-        return "medium", f"{seeds} seeds hardly tell these rates apart"
-    return "high", f"{seeds} seeds"
+        hardly = Text("{seeds} seeds hardly tell these rates apart", "{seeds} 个种子很难分清这些学习率")
+        return "medium", hardly.format(seeds=seeds)
+    return "high", Text("{seeds} seeds", "{seeds} 个种子").format(seeds=seeds)
 
 
 def _safe(standings: Sequence[Standing], first_failing: float | None, thresholds: Thresholds) -> list[float]:

@@ -14,8 +14,9 @@ from lrscope.diagnosis.curve import Floats
 from lrscope.diagnosis.evidence import loss_text, rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.progress import regret
-from lrscope.diagnosis.sayings import Claim, Phrase, Value, in_all_languages, in_language
-from lrscope.diagnosis.verdict import FAILING, KINDS, Text
+from lrscope.diagnosis.sayings import Claim, phrase
+from lrscope.diagnosis.verdict import FAILING, kind
+from lrscope.language import COMMA, Text, joined
 
 UNSTEADY = (*FAILING, "unstable", "frozen")
 """Verdicts of lanes at high rates that did not train steadily."""
@@ -31,7 +32,7 @@ def unstable(case: Case) -> Claim:
     lanes, total = sum(map(Counter.total, counts.values())), sum(broken.values())
     where = [rate for rate, count in broken.items() if count]
     highest = case.higher[-1]
-    shown: dict[str, Value] = {
+    shown: dict[str, str] = {
         "broken": str(total),
         "lanes": str(lanes),
         "top": rate_text(case.top),
@@ -52,13 +53,13 @@ def unstable(case: Case) -> Claim:
         "highest_good_rate": case.top,
         "verdicts": dict(case.kinds(*case.higher)),
     }
-    lanes_short = Phrase("lanes.short", shown)
+    lanes_short = phrase("lanes.short", shown)
     if broken[highest] or 2 * total >= lanes > 0:
-        return Claim("unstable", "confirmed", (Phrase("unstable", shown),), lanes_short, numbers)
+        return Claim("unstable", "confirmed", (phrase("unstable", shown),), lanes_short, numbers)
     if where:
-        return Claim("unstable", "cannot_tell", (Phrase("unstable.inside", shown),), lanes_short, numbers)
+        return Claim("unstable", "cannot_tell", (phrase("unstable.inside", shown),), lanes_short, numbers)
     far = case.far
-    said, short = Phrase("steady" if far else "steady.near", shown), Phrase("highest.short", shown)
+    said, short = phrase("steady" if far else "steady.near", shown), phrase("highest.short", shown)
     return Claim("unstable", "refuted" if far else "cannot_tell", (said,), short, numbers)
 
 
@@ -72,19 +73,19 @@ def wide(case: Case) -> Claim:
     sizes = {rate: _largest(case.lanes(rate)) for rate in case.higher}
     largest = {rate: size for rate, size in sizes.items() if size is not None}
     if good is None or not good.max() > 0 or not largest:
-        unknown = Phrase("wide.unknown", {})
+        unknown = phrase("wide.unknown", {})
         return Claim("wide", "cannot_tell", (unknown,), unknown, {})
     rate = max(largest, key=lambda one: float(largest[one].max()))
     size, times = float(largest[rate].max()), float(largest[rate].max() / good.max())
     tensor = case.lanes(rate)[0].tensor_name(int(largest[rate].argmax()))
-    shown: dict[str, Value] = {
+    shown: dict[str, str] = {
         "rate": rate_text(rate),
         "reference": rate_text(case.reference),
         "largest": loss_text(size),
         "good": loss_text(float(good.max())),
         "times": times_text(times),
     }
-    phrases = [Phrase("wide", shown)]
+    phrases = [phrase("wide", shown)]
     numbers = {
         "rate": rate,
         "reference_rate": case.reference,
@@ -102,12 +103,12 @@ def wide(case: Case) -> Claim:
             "std": loss_text(own),
             "good": loss_text(other),
         }
-        phrases.append(Phrase("wide.std", std))
+        phrases.append(phrase("wide.std", std))
         numbers |= {"std_tensor": name, "std": own, "std_of_reference": other, "std_times": own / other}
     limit = case.comparison.thresholds.wide
     told = times >= limit or case.far
     verdict = ("confirmed" if times >= limit else "refuted") if told else "cannot_tell"
-    return Claim("wide", verdict, tuple(phrases), Phrase("wide.short", shown), numbers)
+    return Claim("wide", verdict, tuple(phrases), phrase("wide.short", shown), numbers)
 
 
 def useless(case: Case) -> Claim:
@@ -119,7 +120,7 @@ def useless(case: Case) -> Claim:
     highest, kinds = case.higher[-1], case.kinds(case.higher[-1])
     missing = _missing(case, highest)
     failed = bool(kinds) and all(token in FAILING for token in kinds)
-    shown: dict[str, Value] = {
+    shown: dict[str, str] = {
         "highest": rate_text(highest),
         "reference": rate_text(case.reference),
         "times": times_text(case.factor()),
@@ -130,31 +131,28 @@ def useless(case: Case) -> Claim:
     }
     numbers = {"rate": highest, "verdicts": dict(kinds), "missing_share": None if failed else missing}
     beside = _measure(case, highest)
-    phrases = () if beside is None else (Phrase("useless.measure", {**shown, **beside[0]}),)
+    phrases = () if beside is None else (phrase("useless.measure", {**shown, **beside[0]}),)
     numbers |= {} if beside is None else beside[1]
     if failed:
-        first = Phrase("useless.failed", shown)
-        return Claim("useless", "confirmed", (first, *phrases), Phrase("kinds.short", shown), numbers)
-    short = Phrase("missing.short", shown)
+        first = phrase("useless.failed", shown)
+        return Claim("useless", "confirmed", (first, *phrases), phrase("kinds.short", shown), numbers)
+    short = phrase("missing.short", shown)
     if missing >= 1:
-        first, short = Phrase("useless.nothing", shown), Phrase("nothing.short", shown)
+        first, short = phrase("useless.nothing", shown), phrase("nothing.short", shown)
         return Claim("useless", "confirmed", (first, *phrases), short, numbers)
     if missing >= case.comparison.thresholds.useless:
-        return Claim("useless", "confirmed", (Phrase("useless.missing", shown), *phrases), short, numbers)
+        return Claim("useless", "confirmed", (phrase("useless.missing", shown), *phrases), short, numbers)
     far = case.far
-    first = Phrase("useless.usable" if far else "useless.near", shown)
+    first = phrase("useless.usable" if far else "useless.near", shown)
     return Claim("useless", "refuted" if far else "cannot_tell", (first, *phrases), short, numbers)
 
 
 def _kinds_text(counts: Counter[str]) -> Text:
     """'3 diverged, 1 unstable', in every language; a lane alone goes without its number."""
-    words = {entry.token: entry.word for entry in KINDS}
-
-    def said(language: str) -> str:
-        named = {in_language(words[token], language): count for token, count in counts.items()}
-        return ", ".join(f"{count} {word}" if counts.total() > 1 else word for word, count in named.items())
-
-    return in_all_languages(said)
+    many = Text("{count} {word}", "{count} 条{word}")
+    words = ((count, kind(token).word) for token, count in counts.items())
+    alone = counts.total() <= 1
+    return joined((word if alone else many.format(count=count, word=word) for count, word in words), COMMA)
 
 
 def _largest(lanes_S: Sequence[Facts]) -> Floats | None:
@@ -212,7 +210,7 @@ def _missing(case: Case, rate: float) -> float:
 def _measure(case: Case, rate: float) -> tuple[dict[str, str], dict[str, float | str]] | None:
     """The first metric, or else the objective, at a rate and at the reference: the median of the seeds."""
     assert case.reference is not None
-    name = next(iter(case.plan.metrics), case.comparison.objective.name)
+    name: str = next(iter(case.plan.metrics), case.comparison.objective.name)
 
     def median(of: float) -> float:
         lanes = [one for one in case.lanes(of) if one.curve.stopped_step is None]
@@ -226,5 +224,5 @@ def _measure(case: Case, rate: float) -> tuple[dict[str, str], dict[str, float |
     value, good = median(rate), median(case.reference)
     if not (math.isfinite(value) and math.isfinite(good)):
         return None
-    numbers: dict[str, float | str] = {"measure": name, "value": value, "value_of_reference": good}
+    numbers: dict[str, float | str] = {"measure": str(name), "value": value, "value_of_reference": good}
     return {"measure": name, "value": loss_text(value), "good": loss_text(good)}, numbers

@@ -14,8 +14,9 @@ from lrscope.diagnosis.evidence import rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.overfitting import Difference, FairTest, LowerRate, lower_rates
 from lrscope.diagnosis.progress import first_reach
-from lrscope.diagnosis.sayings import Claim, Phrase, Value
+from lrscope.diagnosis.sayings import Claim, phrase
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
+from lrscope.language import Text
 from lrscope.plan import Plan
 
 
@@ -24,12 +25,12 @@ def slow(case: Case) -> Claim:
     comparison, reference = case.comparison, case.reference
     if reference is None:
         return Claim(
-            "slow", "cannot_tell", (Phrase("no_reference", {}),), Phrase("no_reference.short", {}), {}
+            "slow", "cannot_tell", (phrase("no_reference", {}),), phrase("no_reference.short", {}), {}
         )
     lower = lower_rates(comparison, reference)
     if not lower:
-        phrase = Phrase("no_lower", {"reference": rate_text(reference), "next": downwards(reference)})
-        return Claim("slow", "cannot_tell", (phrase,), Phrase("no_lower.short", {}), {})
+        why = phrase("no_lower", {"reference": rate_text(reference), "next": downwards(reference)})
+        return Claim("slow", "cannot_tell", (why,), phrase("no_lower.short", {}), {})
     times: dict[float, float] = {}
     longer = comparison.thresholds.longer
     phrases = []
@@ -42,26 +43,26 @@ def slow(case: Case) -> Claim:
         shown = {"rate": rate_text(rate), "fastest": rate_text(fastest), "times": times_text(ratio)}
         started = any(reached > 0 for _, reached, _ in paces)
         if not started:
-            phrases.append(Phrase("slow.start", {**shown, "steps": str(paces[0][0])}))
+            phrases.append(phrase("slow.start", {**shown, "steps": str(paces[0][0])}))
             times[rate] = math.inf
         else:
-            phrases.append(Phrase("slow" if ratio > longer else "slow.not", shown))
+            phrases.append(phrase("slow" if ratio > longer else "slow.not", shown))
             times[rate] = ratio
     if not times:
-        unknown = Phrase("slow.unknown", {})
+        unknown = phrase("slow.unknown", {})
         return Claim("slow", "cannot_tell", (unknown,), unknown, {})
     lowest = min(times)
     short = {"rate": rate_text(lowest), "times": times_text(times[lowest])}
     numbers = {"rates": list(times), "times_more_steps": list(times.values())}
-    figure = Phrase("slow.short" if math.isfinite(times[lowest]) else "slow.start.short", short)
+    figure = phrase("slow.short" if math.isfinite(times[lowest]) else "slow.start.short", short)
     verdict = "confirmed" if min(times.values()) > longer else "refuted"
     return Claim("slow", verdict, tuple(phrases), figure, numbers)
 
 
 def overfits(test: FairTest, plan: Plan, thresholds: Thresholds = DEFAULT) -> Claim:
     """Whether lower rates overfit, told from a fair test."""
-    seeds = Phrase("overfits.seeds" if test.seeds > 1 else "overfits.seeds.one", {"seeds": str(test.seeds)})
-    shown: dict[str, Value] = {
+    seeds = phrase("overfits.seeds" if test.seeds > 1 else "overfits.seeds.one", {"seeds": str(test.seeds)})
+    shown: dict[str, str] = {
         "reference": rate_text(test.reference) if test.reference else "",
         "margin": _change(test.margin, test.relative).lstrip("+"),
         "more": str(max(thresholds.fair_seeds, 2 * test.seeds)),
@@ -77,8 +78,8 @@ def overfits(test: FairTest, plan: Plan, thresholds: Thresholds = DEFAULT) -> Cl
         return Claim(
             "overfits",
             "refuted",
-            (Phrase("overfits.not", shown), *lanes),
-            Phrase("overfits.not.short", shown),
+            (phrase("overfits.not", shown), *lanes),
+            phrase("overfits.not.short", shown),
             numbers,
         )
     if test.verdict == "confirmed":
@@ -89,40 +90,38 @@ def overfits(test: FairTest, plan: Plan, thresholds: Thresholds = DEFAULT) -> Cl
         return Claim(
             "overfits",
             "confirmed",
-            (Phrase("overfits", shown), *lanes),
-            Phrase("overfits.short", short),
+            (phrase("overfits", shown), *lanes),
+            phrase("overfits.short", short),
             numbers,
         )
     if test.missing == "steps":
         return _too_shallow(test, shown, lanes, numbers)
-    missing = Phrase(f"overfits.{test.missing}", shown)
+    missing = phrase(f"overfits.{test.missing}", shown)
     return Claim(
-        "overfits", "cannot_tell", (missing, *lanes), Phrase(f"overfits.{test.missing}.short", shown), numbers
+        "overfits", "cannot_tell", (missing, *lanes), phrase(f"overfits.{test.missing}.short", shown), numbers
     )
 
 
-def _untested(test: FairTest, shown: dict[str, Value], numbers: dict[str, Any]) -> Claim:
+def _untested(test: FairTest, shown: dict[str, str], numbers: dict[str, Any]) -> Claim:
     """No lower rate could be compared at all."""
     if test.missing == "no_lower_rate" and test.reference is not None:
-        phrase = Phrase("no_lower", {**shown, "next": downwards(test.reference)})
-        return Claim("overfits", "cannot_tell", (phrase,), Phrase("no_lower.short", {}), numbers)
+        why = phrase("no_lower", {**shown, "next": downwards(test.reference)})
+        return Claim("overfits", "cannot_tell", (why,), phrase("no_lower.short", {}), numbers)
     key = "no_reference" if test.missing == "no_reference" else "overfits.no_validation"
-    return Claim("overfits", "cannot_tell", (Phrase(key, {}),), Phrase(f"{key}.short", {}), numbers)
+    return Claim("overfits", "cannot_tell", (phrase(key, {}),), phrase(f"{key}.short", {}), numbers)
 
 
-def _too_shallow(
-    test: FairTest, shown: dict[str, Value], lanes: list[Phrase], numbers: dict[str, Any]
-) -> Claim:
+def _too_shallow(test: FairTest, shown: dict[str, str], lanes: list[Text], numbers: dict[str, Any]) -> Claim:
     """No lower rate came deep enough; with enough epochs, or at a rate less low, one would."""
     needed = min((one.epochs for one in test.lower if one.epochs is not None), default=None)
     if needed is not None:
-        first = Phrase("overfits.steps", {**shown, "needed": str(needed)})
+        first = phrase("overfits.steps", {**shown, "needed": str(needed)})
     else:
-        first = Phrase("overfits.nearer", {**shown, "next": downwards(test.reference or 1.0)})
-    return Claim("overfits", "cannot_tell", (first, *lanes), Phrase("overfits.steps.short", {}), numbers)
+        first = phrase("overfits.nearer", {**shown, "next": downwards(test.reference or 1.0)})
+    return Claim("overfits", "cannot_tell", (first, *lanes), phrase("overfits.steps.short", {}), numbers)
 
 
-def _lane(one: LowerRate, test: FairTest, shown: dict[str, Value]) -> Phrase:
+def _lane(one: LowerRate, test: FairTest, shown: dict[str, str]) -> Text:
     """One lower rate in figures."""
     training = one.equal_training
     values = {
@@ -133,10 +132,10 @@ def _lane(one: LowerRate, test: FairTest, shown: dict[str, Value]) -> Phrase:
         "steps": _interval(one.equal_steps, test.relative),
     }
     key = "overfits.lane.short" if training is None else "overfits.lane"
-    return Phrase(key if test.relative else f"{key}.regret", values)
+    return phrase(key if test.relative else f"{key}.regret", values)
 
 
-def _remarks(test: FairTest) -> list[Phrase]:
+def _remarks(test: FairTest) -> list[Text]:
     """What to make of the figures of all lower rates."""
 
     def better(one: LowerRate) -> bool:
@@ -154,15 +153,16 @@ def _remarks(test: FairTest) -> list[Phrase]:
         "overfits.less_trained": better,
     }
     rates = {key: [rate_text(one.rate) for one in test.lower if holds(one)] for key, holds in remarks.items()}
-    return [Phrase(key, {"rates": ", ".join(those)}) for key, those in rates.items() if those]
+    return [phrase(key, {"rates": ", ".join(those)}) for key, those in rates.items() if those]
 
 
-def _interval(difference: Difference, relative: bool) -> str:
+def _interval(difference: Difference, relative: bool) -> Text:
     """'+0.3% (-0.4% to +1%)': the mean, and its interval where there is one."""
     mean = _change(difference.mean, relative)
     if difference.low is None or difference.high is None:
-        return mean
-    return f"{mean} ({_change(difference.low, relative)} to {_change(difference.high, relative)})"
+        return Text(mean, mean)
+    ends = {"low": _change(difference.low, relative), "high": _change(difference.high, relative)}
+    return Text("{mean} ({low} to {high})", "{mean}（{low} 到 {high}）").format(mean=mean, **ends)
 
 
 def _change(value: float, relative: bool) -> str:

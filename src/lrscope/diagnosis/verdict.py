@@ -5,6 +5,8 @@ The sentences of the evidence stand in `evidence.py`.
 
 from typing import NamedTuple
 
+from lrscope.language import Text
+
 
 class Verdict(NamedTuple):
     """What became of one lane.
@@ -14,7 +16,7 @@ class Verdict(NamedTuple):
         kind: a token of `KINDS`.
         attributes: tokens of `ATTRIBUTES`, in their order there.
         step: where it happened, where it happened at one step.
-        evidence: a sentence with the numbers behind the verdict.
+        evidence: a sentence with the numbers behind the verdict, in every language where it is a `Text`.
     """
 
     lane: int
@@ -24,12 +26,6 @@ class Verdict(NamedTuple):
     attributes: tuple[str, ...]
     step: int | None
     evidence: str
-
-
-class Text(NamedTuple):
-    """The same text in every language that the catalogue has; another language is another field."""
-
-    en: str
 
 
 class Kind(NamedTuple):
@@ -51,68 +47,128 @@ class Kind(NamedTuple):
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("invalid", "!", "!", Text("invalid"), Text("The lane cannot be judged or compared.")),
-    Kind("frozen", "□", "#", Text("frozen"), Text("The updates are so small that rounding swallows them.")),
+    Kind(
+        "invalid",
+        "!",
+        "!",
+        Text("invalid", "无效"),
+        Text("The lane cannot be judged or compared.", "这一条无法判定，也无法比较。"),
+    ),
+    Kind(
+        "frozen",
+        "□",
+        "#",
+        Text("frozen", "被舍入冻结"),
+        Text("The updates are so small that rounding swallows them.", "更新太小，被舍入吞掉。"),
+    ),
     Kind(
         "diverged",
         "×",
         "x",
-        Text("diverged"),
-        Text("The loss or the weights blew up: the rate is far too high."),
+        Text("diverged", "发散"),
+        Text(
+            "The loss or the weights blew up: the rate is far too high.", "损失或权重炸开：学习率高得太多。"
+        ),
     ),
     Kind(
         "diverging",
         "▲",
         "^",
-        Text("diverging"),
-        Text("Every swing of the weights is larger than the last: it is about to blow up."),
+        Text("diverging", "正在发散"),
+        Text(
+            "Every swing of the weights is larger than the last: it is about to blow up.",
+            "权重每次摆动都比上一次大：快要炸开。",
+        ),
     ),
     Kind(
         "collapsed",
         "▼",
         "v",
-        Text("collapsed"),
-        Text("The model was driven to a constant answer and stays there."),
+        Text("collapsed", "塌缩"),
+        Text("The model was driven to a constant answer and stays there.", "模型被推到恒定输出，停在那里。"),
     ),
     Kind(
         "not_started",
         "◁",
         ".",
-        Text("not started"),
-        Text("The weights have hardly moved: the rate is far too low."),
+        Text("not started", "没有起步"),
+        Text("The weights have hardly moved: the rate is far too low.", "权重几乎没动：学习率低得太多。"),
     ),
-    Kind("failed", "▷", "/", Text("failed"), Text("Nothing was learned at a rate that is not too low.")),
+    Kind(
+        "failed",
+        "▷",
+        "/",
+        Text("failed", "失败"),
+        Text("Nothing was learned at a rate that is not too low.", "学习率并不太低，却什么也没学到。"),
+    ),
     Kind(
         "unstable",
         "◆",
         "~",
-        Text("unstable"),
-        Text("The loss rose again, or only some seeds came through."),
+        Text("unstable", "不稳定"),
+        Text(
+            "The loss rose again, or only some seeds came through.",
+            "损失又升上去，或只有一部分种子训练下来。",
+        ),
     ),
     Kind(
         "good",
         "●",
         "+",
-        Text("good"),
-        Text("As good as the best rate of this study, within what can be told."),
+        Text("good", "好"),
+        Text(
+            "As good as the best rate of this study, within what can be told.",
+            "在分得清的范围内，与这份研究最好的学习率一样好。",
+        ),
     ),
-    Kind("too_high", "▶", ">", Text("too high"), Text("It learns, but ends above the lanes at lower rates.")),
-    Kind("too_slow", "◀", "<", Text("too slow"), Text("It learns, but needs more steps than it was given.")),
-    Kind("cannot_tell", "?", "?", Text("cannot tell"), Text("The study does not hold enough to say.")),
+    Kind(
+        "too_high",
+        "▶",
+        ">",
+        Text("too high", "太高"),
+        Text("It learns, but ends above the lanes at lower rates.", "在学习，但最后不如更低的学习率。"),
+    ),
+    Kind(
+        "too_slow",
+        "◀",
+        "<",
+        Text("too slow", "太慢"),
+        Text("It learns, but needs more steps than it was given.", "在学习，但给它的步数不够。"),
+    ),
+    Kind(
+        "cannot_tell",
+        "?",
+        "?",
+        Text("cannot tell", "下不了结论"),
+        Text("The study does not hold enough to say.", "这份研究的数据不足以回答。"),
+    ),
 )
 """Every kind, in the order in which the rules ask."""
 
 ATTRIBUTES: tuple[Kind, ...] = (
-    Kind("edge", "|", "|", Text("at the edge"), Text("The rate is at the limit of stability; no fault.")),
-    Kind("ringing", "≈", "w", Text("ringing"), Text("The weights alternate about their mean with period 2.")),
+    Kind(
+        "edge",
+        "|",
+        "|",
+        Text("at the edge", "贴着边缘"),
+        Text("The rate is at the limit of stability; no fault.", "学习率在稳定的极限上；这不是毛病。"),
+    ),
+    Kind(
+        "ringing",
+        "≈",
+        "w",
+        Text("ringing", "振铃"),
+        Text("The weights alternate about their mean with period 2.", "权重绕着均值来回摆动，周期是 2 步。"),
+    ),
     Kind(
         "overfitting",
         "↗",
         "o",
-        Text("overfitting"),
+        Text("overfitting", "过拟合"),
         Text(
             "Validation got worse while training went on getting better: it is about the length of the "
-            "run, not the rate."
+            "run, not the rate.",
+            "验证变差，训练还在变好：这与训练的长短有关，与学习率无关。",
         ),
     ),
 )

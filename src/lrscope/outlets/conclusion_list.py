@@ -3,6 +3,7 @@
 from lrscope.charts.chart import Readable
 from lrscope.diagnosis.conclusions import Conclusion
 from lrscope.diagnosis.sayings import Claim
+from lrscope.language import BLANK, said
 from lrscope.outlets.markup import Html, element, join
 
 
@@ -17,4 +18,4 @@ def _conclusion(one: Conclusion) -> Html:
 
 
 def _claim(claim: Claim) -> Html:
-    return element("li", element("strong", claim.finding()), " ", claim.reasons())
+    return element("li", element("strong", said(claim.finding())), said(BLANK), said(claim.reasons()))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from lrscope.diagnosis.conclusions import Conclusion
+from lrscope.language import Text, said
 
 if TYPE_CHECKING:
     from lrscope.charts.chart import Readable  # it loads altair
@@ -57,6 +58,8 @@ def strict(value: Any) -> Any:
     """The same as strict JSON knows it: null for a number that is not finite, lists for all sequences."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, Text):
+        return said(value)
     if isinstance(value, str):
         return str(value)  # also of an enum
     if isinstance(value, Mapping):
@@ -123,7 +126,8 @@ def _lanes(study: "Readable") -> list[dict[str, Any]]:
 
 def _recommendation(advice: Any) -> dict[str, Any]:
     """Every field of a Recommendation, and its sentence."""
-    return {**dataclasses.asdict(advice), "sentence": advice.sentence()}
+    # What it was compared by is a name, for programs, and spelled the same in every language.
+    return {**dataclasses.asdict(advice), "objective": str(advice.objective), "sentence": advice.sentence()}
 
 
 def _conclusion(one: Conclusion) -> dict[str, Any]:

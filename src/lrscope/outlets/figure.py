@@ -9,7 +9,6 @@ import dataclasses
 import json
 import math
 import re
-import textwrap
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -17,6 +16,7 @@ import vl_convert
 from altair.utils.schemapi import debug_mode
 
 from lrscope.charts.chart import Chart
+from lrscope.charts.names import wrapped
 from lrscope.charts.room import Room
 from lrscope.charts.theme import Theme
 from lrscope.errors import UsageError
@@ -164,7 +164,7 @@ def _specification(
 
 
 def _lines(text: str, width: float, kind: str, size: float) -> list[str]:
-    return textwrap.wrap(text, max(8, int(width / (_LETTER[kind] * size)))) or [""]
+    return wrapped(text, max(8, int(width / (_LETTER[kind] * size)))) or [""]
 
 
 def _grown(made: Figure, width: float, height: float) -> Figure:

@@ -9,6 +9,7 @@ import vl_convert
 
 from lrscope.errors import UsageError
 from lrscope.outlets.figure import Figure, sized
+from lrscope.outlets.glyphs import warn_of_boxes
 from lrscope.outlets.lengths import Length
 from lrscope.outlets.standalone import page
 
@@ -58,9 +59,14 @@ def figure_bytes(
         width, height: as they were asked for; an SVG states them in their own units.
         dpi: dots per inch of a PNG; None for `DPI`, or, where a size is given in px, for a dot a px.
 
+    Warns:
+        GlyphWarning: a PNG or PDF has boxes in place of Chinese characters, for want of a font.
+
     Raises:
         UsageError: a PNG would have too many dots.
     """
+    if to in ("png", "pdf"):
+        warn_of_boxes(made.svg)
     match to:
         case "json":
             return (json.dumps(made.spec, allow_nan=False, indent=1) + "\n").encode()

@@ -16,6 +16,7 @@ from lrscope.charts import CHARTS, LIGHT
 from lrscope.charts.chart import Chart, Readable
 from lrscope.charts.snapshot import Snapshot
 from lrscope.charts.theme import Theme
+from lrscope.language import say, speaking
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.figure import drawn, for_print
 from lrscope.outlets.figure_file import FIGURE_FORMATS, figure_bytes
@@ -23,6 +24,7 @@ from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import element, join
 from lrscope.outlets.page import setting
 from lrscope.outlets.standalone import frame
+from lrscope.outlets.wording import state_word
 
 Bundle: TypeAlias = dict[str, Any]
 
@@ -86,9 +88,16 @@ _OFFLINE: dict[type, Any] = {
 }
 
 
-def offline(chart: Chart, study: Readable, theme: Theme = LIGHT) -> Any:
-    """A chart of a study as an Altair chart that shows and saves itself without a network."""
-    with debug_mode(False):  # the tests check the same charts, part by part, which takes most of the time
+def offline(chart: Chart, study: Readable, theme: Theme = LIGHT, *, lang: str | None = None) -> Any:
+    """A chart of a study as an Altair chart that shows and saves itself without a network.
+
+    Raises:
+        UsageError: there is no such language.
+    """
+    with (
+        speaking(lang),
+        debug_mode(False),
+    ):  # the tests check the same charts, part by part, which takes most of the time
         drawing = chart.of(study, theme)
     kind = _OFFLINE[type(drawing)]
     own = kind.__new__(kind)
@@ -120,13 +129,19 @@ def shown_study(study: Readable, summary: str) -> Bundle:
     sentence = snapshot.recommendation().sentence()
     head = join(
         element(
-            "p", element("strong", snapshot.plan.problem), f" · {setting(snapshot.plan)} · {snapshot.state}"
+            "p",
+            element("strong", snapshot.plan.problem),
+            f" · {setting(snapshot.plan)} · {state_word(snapshot.state)}",
         ),
         element("p", sentence, class_="sentence"),
     )
     details = join(
-        element("details", element("summary", "Every lane"), lane_table(snapshot)),
-        element("details", element("summary", "What this study says"), conclusion_list(snapshot)),
+        element("details", element("summary", say("Every lane", "每条训练线")), lane_table(snapshot)),
+        element(
+            "details",
+            element("summary", say("What this study says", "这份研究的结论")),
+            conclusion_list(snapshot),
+        ),
     )
     body = element("div", head, class_="lrscope") + frame(made.spec, made.width, made.height)
     return {

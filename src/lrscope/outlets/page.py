@@ -8,22 +8,26 @@ from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels, shape_label
 from lrscope.diagnosis.evidence import times_text
 from lrscope.diagnosis.limits import DIVIDING
+from lrscope.diagnosis.recommend import CONFIDENCE
+from lrscope.language import COMMA, SEMICOLON, Text, joined, said, say
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import Content, Html, element, join
 from lrscope.outlets.numerals import count_text, duration_text
 from lrscope.outlets.pictures import Picture
 from lrscope.outlets.printable import printable
+from lrscope.outlets.repeating import repeating
+from lrscope.outlets.wording import batch_text, length_text, state_word
 from lrscope.plan import Plan
 from lrscope.rates import format_rate
 
-SECTIONS = (
-    ("answer", "Answer", "The answer"),
-    ("conclusions", "Conclusions", "What this study says"),
-    ("lanes", "Lanes", "What became of each rate"),
-    ("losses", "Losses", "Losses"),
-    ("weights", "Weights", "What the rate does to the weights"),
-    ("method", "Method", "Method"),
+SECTIONS: tuple[tuple[str, Text, Text], ...] = (
+    ("answer", Text("Answer", "答案"), Text("The answer", "答案")),
+    ("conclusions", Text("Conclusions", "结论"), Text("What this study says", "这份研究的结论")),
+    ("lanes", Text("Lanes", "训练线"), Text("What became of each rate", "每个学习率的结果")),
+    ("losses", Text("Losses", "损失"), Text("Losses", "损失")),
+    ("weights", Text("Weights", "权重"), Text("What the rate does to the weights", "学习率对权重做了什么")),
+    ("method", Text("Method", "方法"), Text("Method", "方法")),
 )
 """Anchor, word in the contents, heading."""
 
@@ -33,12 +37,14 @@ _MOST_TENSORS = 12
 
 def title(study: Readable) -> str:
     """The title of the page, as text."""
-    return f"{printable(study.plan.problem)}: learning rates compared"
+    return printable(
+        say("{problem}: learning rates compared", "{problem}：学习率对比", problem=study.plan.problem)
+    )
 
 
 def contents() -> Html:
     """Links to the sections."""
-    return join(*(element("a", word, href=f"#{anchor}") for anchor, word, _ in SECTIONS))
+    return join(*(element("a", said(word), href=f"#{anchor}") for anchor, word, _ in SECTIONS))
 
 
 def body(study: Readable, pictures: Sequence[Picture]) -> Html:
@@ -58,15 +64,21 @@ def body(study: Readable, pictures: Sequence[Picture]) -> Html:
         element("h1", study.plan.problem),
         element("p", setting(study.plan), class_="setting"),
         standing(study),
-        *(_section(anchor, heading, parts[anchor]) for anchor, _, heading in SECTIONS),
+        *(_section(anchor, said(heading), parts[anchor]) for anchor, _, heading in SECTIONS),
     )
 
 
 def footer(study: Readable) -> Html:
     """Who made the page, and what it holds."""
     version = study.about.get("versions", {}).get("lrscope", "")
-    made = f"Made by lrscope {version}. This page is one file and asks the network for nothing. "
-    return join(made, "Charts: Vega and Vega-Lite (BSD 3-Clause).")
+    made = say(
+        "Made by lrscope {version}. This page is one file and asks the network for nothing. "
+        "Charts: Vega and Vega-Lite (BSD 3-Clause).",
+        "由 lrscope {version} 生成。这一页只有一个文件，不向网络要任何东西。图表：Vega 和 "
+        "Vega-Lite（BSD 3-Clause）。",
+        version=version,
+    )
+    return join(made)
 
 
 def _section(anchor: str, heading: str, parts: Sequence[Content]) -> Html:
@@ -99,13 +111,12 @@ def _figure(picture: Picture) -> Html:
 
 def setting(plan: Plan) -> str:
     """What was trained, in a line."""
-    full = not plan.batch_size or plan.batch_size == plan.train_size
     options = "".join(f", {name}={value}" for name, value in plan.optimizer_options.items())
     parts = [
         plan.optimizer + options,
         plan.schedule or "",
-        f"{count_text(plan.epochs, 'epoch')} of {count_text(plan.steps_per_epoch, 'step')}",
-        "full batch" if full else f"batch {plan.batch_size}",
+        length_text(plan.epochs, plan.steps_per_epoch),
+        batch_text(plan.batch_size, plan.train_size),
         count_text(len(plan.rates), "rate"),
         count_text(len(plan.seeds), "seed"),
     ]
@@ -117,38 +128,59 @@ def standing(study: Readable) -> Html | None:
     if study.state == "finished":
         return None
     done = max(study.lanes["steps"].to_list(), default=0)
-    come = f"at step {done:,} of {study.plan.steps:,}"
-    meaning = {
-        "running": f"This study is still running, {come}: all that follows is as of now and will change.",
-        "interrupted": f"This study was interrupted {come}: what follows is what was recorded by then.",
-        "failed": f"This study failed {come}: what follows is what was recorded by then.",
-    }
-    words = meaning.get(study.state, f"This study is {study.state}, {come}: it may have been cut off.")
-    return element("p", words, class_="state", role="status")
+    told = _STATES.get(study.state, _CUT_OFF)
+    words = told.format(step=f"{done:,}", steps=f"{study.plan.steps:,}", state=state_word(study.state))
+    return element("p", said(words), class_="state", role="status")
+
+
+_STATES = {
+    "running": Text(
+        "This study is still running, at step {step} of {steps}: all that follows is as of now and "
+        "will change.",
+        "这份研究还在进行，在第 {step} 步，共 {steps} 步：以下都是到现在为止的结果，还会变。",
+    ),
+    "interrupted": Text(
+        "This study was interrupted at step {step} of {steps}: what follows is what was recorded by then.",
+        "这份研究在第 {step} 步（共 {steps} 步）被中断：以下是到那时为止记录下来的。",
+    ),
+    "failed": Text(
+        "This study failed at step {step} of {steps}: what follows is what was recorded by then.",
+        "这份研究在第 {step} 步（共 {steps} 步）失败：以下是到那时为止记录下来的。",
+    ),
+}
+_CUT_OFF = Text(
+    "This study is {state}, at step {step} of {steps}: it may have been cut off.",
+    "这份研究{state}，在第 {step} 步，共 {steps} 步：可能被切断了。",
+)
 
 
 def answer(advice: Advice) -> Html:
     """The recommendation: the rate in large, the figures around it, the sentence."""
     known = advice.rate is not None
-    large = format_rate(advice.rate) if advice.rate is not None else "Cannot tell"
-    small = "recommended learning rate" if known else "a learning rate from this study"
+    large = format_rate(advice.rate) if advice.rate is not None else say("Cannot tell", "下不了结论")
+    recommended = say("recommended learning rate", "推荐的学习率")
+    small = recommended if known else say("a learning rate from this study", "从这份研究得出的学习率")
     facts = []
     if known and advice.low is not None and advice.high is not None and advice.low < advice.high:
-        facts.append(("as good", f"{format_rate(advice.low)} – {format_rate(advice.high)}"))
+        facts.append((say("as good", "同样好"), f"{format_rate(advice.low)} – {format_rate(advice.high)}"))
     if advice.first_failing is not None:
-        facts.append(("first to fail", format_rate(advice.first_failing)))
+        facts.append((say("first to fail", "第一个失败"), format_rate(advice.first_failing)))
     elif known:
-        facts.append(("first to fail", "none tested"))
+        facts.append((say("first to fail", "第一个失败"), say("none tested", "没有试到")))
     if advice.margin is not None:
-        facts.append(("safety margin", f"×{times_text(advice.margin)}"))
+        facts.append((say("safety margin", "安全余量"), f"×{times_text(advice.margin)}"))
     if known:
-        facts.append(("confidence", advice.confidence))
+        facts.append((say("confidence", "可信度"), said(CONFIDENCE[advice.confidence])))
     head = element(
         "p", element("strong", large), element("span", small), class_="rate" if known else "rate unknown"
     )
     listed = (element("div", element("dt", name), element("dd", value)) for name, value in facts)
     # Where it cannot be told, the sentence says itself what to try.
-    ahead = f"Next: {advice.next_experiment}" if known and advice.next_experiment else None
+    ahead = (
+        say("Next: {experiment}", "下一步：{experiment}", experiment=advice.next_experiment)
+        if known and advice.next_experiment
+        else None
+    )
     return join(
         element("div", head, element("dl", *listed, class_="facts"), class_="verdict-of-all"),
         element("p", _options(advice.sentence()), class_="sentence"),
@@ -165,41 +197,71 @@ def _options(text: str) -> Html:
 def method(study: Readable) -> Html:
     """How the study was made: enough to make it again."""
     plan, about = study.plan, study.about
-    seconds, command = study.note("seconds"), study.note("command")
-    examples = ((plan.train_size, "to train"), (plan.val_size, "to validate"))
-    rows: list[tuple[str, Content]] = [
+    seconds = study.note("seconds")
+    examples = ((plan.train_size, _TO_TRAIN), (plan.val_size, _TO_VALIDATE))
+    clipped = say("to a 2-norm of {norm}", "2-范数至多 {norm}", norm=f"{plan.clip_norm or 0:g}")
+    notes = joined(
+        (note if isinstance(note, str) else str(note) for note in study.note("notes") or []), SEMICOLON
+    )
+    about_same = say(
+        "The same model, the same start, the same batches in the same order; only the rate differs.",
+        "同样的模型，同样的起点，同样的批次和顺序；只有学习率不同。",
+    )
+    named = joined(
         (
-            "question",
-            "The same model, the same start, the same batches in the same order; only the rate differs.",
+            _NAMED.format(name=_MACHINE.get(name, name), value=value)
+            for name, value in about.items()
+            if name != "versions"
         ),
-        ("rates", ", ".join(rate_labels(plan.rates).values())),
-        ("seeds", ", ".join(map(str, plan.seeds))),
-        ("training", setting(plan)),
-        ("gradient clipping", f"to a 2-norm of {plan.clip_norm:g}" if plan.clip_norm is not None else ""),
-        ("loss", plan.loss),
-        ("examples", ", ".join(f"{size:,} {use}" for size, use in examples if size)),
-        ("curvature", _curvature(plan)),
-        ("parameters", _parameters(plan)),
-        ("precision, device", f"{plan.dtype}, {plan.device}"),
-        ("how lanes were trained", str(study.note("how") or "")),
-        ("time", duration_text(float(seconds)) if isinstance(seconds, int | float) else ""),
-        ("notes", "; ".join(str(note) for note in study.note("notes") or [])),
-        ("versions", ", ".join(f"{name} {value}" for name, value in about.get("versions", {}).items())),
-        ("machine", ", ".join(f"{name}: {value}" for name, value in about.items() if name != "versions")),
-        ("command", element("code", command) if isinstance(command, str) else ""),
+        COMMA,
+    )
+    rows: list[tuple[str, Content]] = [
+        (say("question", "问题"), about_same),
+        (say("rates", "学习率"), ", ".join(rate_labels(plan.rates).values())),
+        (say("seeds", "种子"), ", ".join(map(str, plan.seeds))),
+        (say("training", "训练"), setting(plan)),
+        (say("gradient clipping", "梯度裁剪"), clipped if plan.clip_norm is not None else ""),
+        (say("loss", "损失"), plan.loss),
+        (
+            say("examples", "样本"),
+            said(joined((use.format(size=f"{size:,}") for size, use in examples if size), COMMA)),
+        ),
+        (say("curvature", "曲率"), _curvature(plan)),
+        (say("parameters", "参数"), _parameters(plan)),
+        (say("precision, device", "精度，设备"), f"{plan.dtype}, {plan.device}"),
+        (say("how lanes were trained", "训练方式"), said(study.note("how") or "")),
+        (say("time", "用时"), duration_text(float(seconds)) if isinstance(seconds, int | float) else ""),
+        (say("notes", "备注"), said(notes)),
+        (
+            say("versions", "版本"),
+            ", ".join(f"{name} {value}" for name, value in about.get("versions", {}).items()),
+        ),
+        (say("machine", "机器"), said(named)),
+        (say("to repeat it", "重做一遍"), element("code", repeating(study))),
     ]
     listed = (join(element("dt", name), element("dd", value)) for name, value in rows if value)
     return element("dl", *listed, class_="method")
+
+
+_TO_TRAIN = Text("{size} to train", "{size} 个训练")
+_TO_VALIDATE = Text("{size} to validate", "{size} 个验证")
+_MACHINE = {"threads": Text("threads", "线程"), "machine": Text("machine", "机型")}
+_NAMED = Text("{name}: {value}", "{name}：{value}")
 
 
 def _curvature(plan: Plan) -> str:
     """On what the Hessian was taken, and how its top was found."""
     if plan.curvature_examples is None:
         return ""
-    kinds = "of the Hessian of the loss, in eval mode" + (
-        ", and of the preconditioned one" if plan.optimizer in DIVIDING else ""
+    also = Text(", and of the preconditioned one", "，以及预条件后的")
+    return say(
+        "largest eigenvalue of the Hessian of the loss, in eval mode{also}, by Lanczos on "
+        "{examples} examples, "
+        "21 times at most",
+        "损失的 Hessian 的最大特征值（评估模式{also}），用 Lanczos 在 {examples} 个样本上测，至多 21 次",
+        also=also if plan.optimizer in DIVIDING else "",
+        examples=f"{plan.curvature_examples:,}",
     )
-    return f"largest eigenvalue {kinds}, by Lanczos on {plan.curvature_examples:,} examples, 21 times at most"
 
 
 def _parameters(plan: Plan) -> str:
@@ -208,5 +270,12 @@ def _parameters(plan: Plan) -> str:
         return ""
     size = sum(math.prod(shape) for shape in plan.shapes)
     every = [f"{name} {shape_label(shape)}" for name, shape in zip(plan.tensors, plan.shapes, strict=True)]
-    more = f", and {len(every) - _MOST_TENSORS} more" if len(every) > _MOST_TENSORS else ""
-    return f"{size:,} in {count_text(len(every), 'tensor')}: {', '.join(every[:_MOST_TENSORS])}{more}"
+    more = Text(", and {count} more", "，另有 {count} 个").format(count=len(every) - _MOST_TENSORS)
+    return say(
+        "{size} in {tensors}: {names}{more}",
+        "{tensors}中的 {size} 个：{names}{more}",
+        size=f"{size:,}",
+        tensors=count_text(len(every), "tensor"),
+        names=", ".join(every[:_MOST_TENSORS]),
+        more=more if len(every) > _MOST_TENSORS else "",
+    )

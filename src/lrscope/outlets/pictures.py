@@ -8,6 +8,7 @@ from altair.utils.schemapi import debug_mode
 
 from lrscope.charts import CHARTS, DARK, LIGHT
 from lrscope.charts.chart import Chart, Readable
+from lrscope.language import BLANK, joined, said
 
 
 class Picture(NamedTuple):
@@ -50,7 +51,7 @@ def picture(chart: Chart, study: Readable) -> Picture:
     replaced = list(differences(light, dark))
     about = str(light.get("description", ""))
     spec = {**light, "datasets": rows}
-    return Picture(chart.name, words["text"], question, " ".join(notes), about, spec, replaced)
+    return Picture(chart.name, words["text"], question, said(joined(notes, BLANK)), about, spec, replaced)
 
 
 def differences(

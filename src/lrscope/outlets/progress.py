@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lrscope.language import said, say
 from lrscope.outlets.numerals import count_text
 from lrscope.outlets.printable import one_line
 from lrscope.rates import format_rate
@@ -85,9 +87,14 @@ class View(ABC):
         """Show a moment, if it is time to."""
         if not self._begun:
             self._begun = True
-            lanes = f" for each of {count_text(len(self.rates), 'rate')} x {count_text(self.seeds, 'seed')}"
+            lanes = say(
+                " for each of {rates} x {seeds}",
+                "（{rates} × {seeds}，每条都是）",
+                rates=count_text(len(self.rates), "rate"),
+                seeds=count_text(self.seeds, "seed"),
+            )
             steps = f"{count_text(moment.steps, 'step')}{lanes if self.seeds > 1 else ''}"
-            self.say(f"{self.name}: {steps}, {moment.how}", *self._held)
+            self.say(f"{self.name}: {steps}, {said(moment.how)}", *self._held)
         self.show(moment)
 
     @abstractmethod
@@ -142,8 +149,16 @@ class LineView(View):
         self._next = now + SECONDS_BETWEEN_LINES
         share = moment.step / max(1, moment.steps)
         self.say(
-            f"{self.name}: step {moment.step:,} of {moment.steps:,} ({share:.0%}), "
-            f"{lane_counts(moment.alive)[0]}, {_left(moment)} left"
+            say(
+                "{name}: step {step} of {steps} ({share}), {lanes}, {left} left",
+                "{name}：第 {step} 步，共 {steps} 步（{share}），{lanes}，还剩 {left}",
+                name=self.name,
+                step=f"{moment.step:,}",
+                steps=f"{moment.steps:,}",
+                share=f"{share:.0%}",
+                lanes=lane_counts(moment.alive)[0],
+                left=_left(moment),
+            )
         )
 
 
@@ -166,7 +181,9 @@ class BarView(View):
     def __enter__(self) -> Self:
         """Take the last lines of the terminal."""
         self._live.start()
-        self._live.update(Text(f"{self.name}: preparing", style="dim"), refresh=True)
+        self._live.update(
+            Text(say("{name}: preparing", "{name}：准备中", name=self.name), style="dim"), refresh=True
+        )
         return self
 
     def __exit__(
@@ -195,11 +212,14 @@ class BarView(View):
         """The two lines."""
         width = self._console.width
         name = Text(self.name[:20] if width >= 56 else "")
-        left = Text(f"{moment.step / max(1, moment.steps):4.0%}  {_left(moment)} left")
+        time = say("{left} left", "还剩 {left}", left=_left(moment))
+        left = Text(f"{moment.step / max(1, moment.steps):4.0%}  {time}")
         if width >= 72:
-            left.append(f"  step {moment.step:,} of {moment.steps:,}", style="dim")
+            step, steps = f"{moment.step:,}", f"{moment.steps:,}"
+            told = say("  step {step} of {steps}", "  第 {step} 步，共 {steps} 步", step=step, steps=steps)
+            left.append(told, style="dim")
         # A blank after each of the cells, and one to spare: a full line wraps in some terminals.
-        space = width - len(name) - len(left) - 3
+        space = width - name.cell_len - left.cell_len - 3
         if space < 5:
             return Group(left, self._strip(moment, width))
         bar = ProgressBar(
@@ -227,9 +247,9 @@ class BarView(View):
             ("", f"  {short}"),
             ("", ""),
         ):
-            if len(before) + len(strip) + len(after) <= width:
+            if len(before) + len(strip) + cell_len(after) <= width:
                 return Text.assemble((before, "dim"), strip, (after, "dim"), no_wrap=True)
-        return Text(counts if len(counts) <= width else short, style="dim", no_wrap=True)
+        return Text(counts if cell_len(counts) <= width else short, style="dim", no_wrap=True)
 
     def _marks(self, moment: Moment) -> Text:
         """The characters of the lanes in colour, a blank between seeds."""
@@ -282,10 +302,18 @@ def lane_counts(alive: Sequence[bool]) -> tuple[str, str]:
     """How many lanes are alive, long and short: '14 of 16 lanes alive, 2 diverged' and '14/16 alive'."""
     living = sum(alive)
     lost = len(alive) - living
-    short = f"{living}/{len(alive)} alive"
+    short = say("{living}/{all} alive", "{living}/{all} 在跑", living=living, all=len(alive))
+    lanes = count_text(len(alive), "lane")
     if not lost:
-        return f"{count_text(living, 'lane')} alive", short
-    return f"{living:,} of {count_text(len(alive), 'lane')} alive, {lost:,} diverged", short
+        return say("{lanes} alive", "{lanes}都在跑", lanes=lanes), short
+    told = say(
+        "{living} of {lanes} alive, {lost} diverged",
+        "{lanes}中 {living} 条在跑，{lost} 条发散",
+        living=f"{living:,}",
+        lanes=lanes,
+        lost=f"{lost:,}",
+    )
+    return told, short
 
 
 def _left(moment: Moment) -> str:

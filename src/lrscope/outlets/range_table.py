@@ -15,16 +15,17 @@ caveats            what to think of it
 
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lrscope import language
 from lrscope.diagnosis.range_reading import RangeReading
 from lrscope.diagnosis.range_rules import Suggestion
+from lrscope.language import said, say
 from lrscope.outlets.document import strict
 from lrscope.outlets.numerals import count_text
 from lrscope.outlets.printable import one_line
-from lrscope.outlets.terminal import NARROWEST, ROOMY_FROM, terminal_width
+from lrscope.outlets.terminal import NARROWEST, ROOMY_FROM, Terminal, terminal_width
 from lrscope.rates import format_rate
 
 SCHEMA = 1
@@ -79,7 +80,7 @@ def show_range(reading: RangeReading, file: TextIO, width: int | None = None) ->
         width: columns; None asks the terminal.
     """
     width = max(NARROWEST, terminal_width() if width is None else width)
-    console = _Console(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
+    console = Terminal(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
     console.print(Text(_headline(reading)))
     console.print()
     console.print(_table(reading.suggestions, width))
@@ -92,20 +93,25 @@ def show_range(reading: RangeReading, file: TextIO, width: int | None = None) ->
     console.print(notes)
 
 
-class _Console(Console):
-    """A console that leaves it to the command what a reader that went away means."""
-
-    def on_broken_pipe(self) -> None:
-        """Pass the BrokenPipeError on; rich would end the program here, with exit code 1."""
-        raise
+_RUN = language.Text("{cost} full training run", "{cost} 次完整训练")
+_RUNS = language.Text("{cost} full training runs", "{cost} 次完整训练")
 
 
 def _headline(reading: RangeReading) -> str:
     steps, seeds = count_text(len(reading.rates), "step"), count_text(len(reading.seeds), "seed")
-    ends = f"{format_rate(reading.rates[0])} to {format_rate(reading.rates[-1])}"
-    runs = f"{reading.cost:.2g} full training run{'' if reading.cost == 1 else 's'}"
+    runs = (_RUN if reading.cost == 1 else _RUNS).format(cost=f"{reading.cost:.2g}")
     return one_line(
-        f"{reading.problem}: range test, {reading.optimizer}, {ends} in {steps}, {seeds}; cost: {runs}"
+        say(
+            "{problem}: range test, {optimizer}, {low} to {high} in {steps}, {seeds}; cost: {runs}",
+            "{problem}：范围测试，{optimizer}，{steps}内从 {low} 到 {high}，{seeds}；代价：{runs}",
+            problem=reading.problem,
+            optimizer=reading.optimizer,
+            low=format_rate(reading.rates[0]),
+            high=format_rate(reading.rates[-1]),
+            steps=steps,
+            seeds=seeds,
+            runs=runs,
+        )
     )
 
 
@@ -113,18 +119,18 @@ def _table(suggestions: tuple[Suggestion, ...], width: int) -> Table:
     roomy = width >= ROOMY_FROM
     table = Table(box=None, padding=(0, 2 if roomy else 1, 0, 0), header_style="dim", pad_edge=False)
     several = len(suggestions[0].rates) > 1
-    table.add_column("rule", overflow="fold")
-    table.add_column("rate", justify="right", no_wrap=True)
+    table.add_column(say("rule", "规则"), overflow="fold")
+    table.add_column(say("rate", "学习率"), justify="right", no_wrap=True)
     if several and roomy:
-        table.add_column("lowest", justify="right", no_wrap=True)
-        table.add_column("highest", justify="right", no_wrap=True)
+        table.add_column(say("lowest", "最低"), justify="right", no_wrap=True)
+        table.add_column(say("highest", "最高"), justify="right", no_wrap=True)
     if several:
-        table.add_column("decades", justify="right", no_wrap=True)
+        table.add_column(say("decades", "数量级"), justify="right", no_wrap=True)
     partial = any(0 < len(one.found) < len(one.rates) for one in suggestions)
     if partial:
-        table.add_column("seeds", justify="right", no_wrap=True)
+        table.add_column(say("seeds", "种子"), justify="right", no_wrap=True)
     if width >= TAKES_FROM:
-        table.add_column("takes", overflow="fold", style="dim")
+        table.add_column(say("takes", "取"), overflow="fold", style="dim")
     for at, one in enumerate(suggestions):
         cells = [one.rule.name, "-" if one.rate is None else format_rate(one.rate)]
         if several and roomy:
@@ -134,6 +140,6 @@ def _table(suggestions: tuple[Suggestion, ...], width: int) -> Table:
         if partial:
             cells.append(f"{len(one.found)}/{len(one.rates)}")
         if width >= TAKES_FROM:
-            cells.append(one.rule.words)
+            cells.append(said(one.rule.words))
         table.add_row(*cells, style="bold" if at == 0 else "")
     return table

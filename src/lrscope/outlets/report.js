@@ -37,8 +37,8 @@ async function drawAll() {
 }
 
 function theme() {
-  button.textContent = isDark() ? "light" : "dark";
-  button.setAttribute("aria-label", `Switch to the ${button.textContent} theme`);
+  button.textContent = isDark() ? button.dataset.light : button.dataset.dark;
+  button.setAttribute("aria-label", isDark() ? button.dataset.toLight : button.dataset.toDark);
   if (chosen !== null) root.dataset.theme = chosen;
   else root.dataset.theme = system.matches ? "dark" : "light";
   delete root.dataset.drawn;

@@ -8,15 +8,15 @@ import base64
 import contextlib
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from string import Template
 
 from lrscope.charts.chart import Readable
 from lrscope.charts.snapshot import Snapshot
 from lrscope.errors import UsageError
+from lrscope.language import TAG, said, say
 from lrscope.outlets.assets import asset, bundle, script
-from lrscope.outlets.markup import element
+from lrscope.outlets.markup import Html, element
 from lrscope.outlets.page import body, contents, footer, title
 from lrscope.outlets.pictures import pictures, script_json
 
@@ -49,24 +49,38 @@ def report(study: Readable, path: str | os.PathLike[str]) -> None:
 def page(study: Readable) -> str:
     """The page as text."""
     snapshot = Snapshot(study)
-    with ThreadPoolExecutor(1) as beside:
-        # A second or two of V8, which waits for no Python.
-        bundling = beside.submit(bundle)
-        drawn = pictures(snapshot)
-        content = body(snapshot, drawn)
-        vega = bundling.result()
+    drawn, vega = pictures(snapshot), bundle()
     style, code = asset("report.css"), script("picture.js", "report.js")
     data = {picture.name: {"spec": picture.spec, "dark": picture.dark} for picture in drawn}
     return Template(asset("report.html")).substitute(
+        language=said(TAG),
         head=element("title", title(snapshot)),
+        kind=say("learning-rate study", "学习率研究"),
+        navigation=say("Contents", "目录"),
+        theme=_theme_button(),
         policy=_policy([vega, code], style),
         style=style,
         contents=contents(),
-        body=content,
+        body=body(snapshot, drawn),
         footer=footer(snapshot),
         pictures=script_json(data),
         bundle=vega,
         script=code,
+    )
+
+
+def _theme_button() -> Html:
+    """The button that changes the theme, with what its script writes on it."""
+    return element(
+        "button",
+        say("dark", "深色"),
+        type="button",
+        id="theme",
+        hidden="",
+        data_light=say("light", "浅色"),
+        data_dark=say("dark", "深色"),
+        data_to_light=say("Switch to the light theme", "换成浅色主题"),
+        data_to_dark=say("Switch to the dark theme", "换成深色主题"),
     )
 
 

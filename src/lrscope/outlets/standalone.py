@@ -10,11 +10,12 @@ import gzip
 import html
 from typing import Any
 
+from lrscope.language import TAG, said
 from lrscope.outlets.assets import bundle
 from lrscope.outlets.pictures import script_json
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
@@ -90,6 +91,7 @@ def frame(spec: dict[str, Any], width: float, height: float) -> str:
 def _filled(spec: dict[str, Any], scripts: str, margin: str) -> str:
     config = spec.get("config", {})
     return _PAGE.format(
+        language=said(TAG),
         title=html.escape(_title(spec)),
         about=html.escape(str(spec.get("description", ""))),
         margin=margin,

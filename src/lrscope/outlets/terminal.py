@@ -17,8 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lrscope.diagnosis.verdict import kind
+from lrscope.language import COMMA, SEMICOLON, joined, said, say
 from lrscope.outlets.numerals import count_text, number_text
 from lrscope.outlets.printable import one_line, printable
+from lrscope.outlets.wording import batch_text, length_text, state_word
 from lrscope.rates import format_rates
 
 WIDTH_OF_FILES = 120
@@ -74,12 +76,12 @@ class Lane:
     @property
     def words(self) -> str:
         """The verdict and its attributes: 'good, overfitting'."""
-        return ", ".join(kind(token).word.en for token in (self.verdict, *self.attributes))
+        return said(joined((kind(token).word for token in (self.verdict, *self.attributes)), COMMA))
 
     @property
     def short_why(self) -> str:
         """The first of the evidence, which is about the verdict."""
-        return self.why.partition("; ")[0]
+        return self.why.partition(said(SEMICOLON))[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +93,17 @@ class Column:
         shown_from: the width of the terminal from which it is shown.
         text: its cell for a lane.
         number: on the right, never wrapped.
+        wraps: beside the reasons, to several lines.
     """
 
     title: str
     shown_from: int
     text: Callable[[Lane], Text]
     number: bool = False
+    wraps: bool = False
 
 
-class _Console(Console):
+class Terminal(Console):
     """A console that leaves it to the command what a reader that went away means."""
 
     def on_broken_pipe(self) -> None:
@@ -117,7 +121,7 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
     """
     width = max(NARROWEST, terminal_width() if width is None else width)
     # With a height as well: a width alone is not believed where TERM=dumb.
-    console = _Console(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
+    console = Terminal(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
     lanes = _lanes(content)
     console.print(Text(_headline(content)))
     console.print()
@@ -129,7 +133,12 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
     console.print(Text(one_line(content["recommendation"]["sentence"]), style="bold"))
     if content.get("conclusions"):
         console.print()
-        console.print(Text("What this study says of a rate that is", style="dim"))
+        console.print(
+            Text(
+                say("What this study says of a rate that is", "对学习率的三种说法，这份研究的回答"),
+                style="dim",
+            )
+        )
         console.print(_conclusions(content["conclusions"]))
 
 
@@ -210,19 +219,19 @@ def _columns(content: Mapping[str, Any], *, ascii_only: bool) -> list[Column]:
     def number(title: str, shown_from: int, value: Callable[[Lane], float | None]) -> Column:
         return Column(title, shown_from, lambda lane: Text(number_text(value(lane))), number=True)
 
-    columns = [Column("  rate", 0, rate)]
+    columns = [Column(say("  rate", "  学习率"), 0, rate)]
     if len(plan["seeds"]) > 1:
-        columns.append(Column("seed", 0, lambda lane: Text(str(lane.seed)), number=True))
-    columns.append(Column("verdict", 0, verdict))
+        columns.append(Column(say("seed", "种子"), 0, lambda lane: Text(str(lane.seed)), number=True))
+    columns.append(Column(say("verdict", "判定"), 0, verdict, wraps=True))
     if any(row["best_val_loss"] is not None for row in content["lanes"]):
-        columns.append(number("train", 72, lambda lane: lane.train))
-        columns.append(number("val loss", 40, lambda lane: lane.val))
-        columns.append(number("best", 56, lambda lane: lane.best))
+        columns.append(number(say("train", "训练"), 72, lambda lane: lane.train))
+        columns.append(number(say("val loss", "验证损失"), 40, lambda lane: lane.val))
+        columns.append(number(say("best", "最好"), 56, lambda lane: lane.best))
     else:
-        columns.append(number("train loss", 40, lambda lane: lane.train))
+        columns.append(number(say("train loss", "训练损失"), 40, lambda lane: lane.train))
     if plan["metrics"]:
         columns.append(number(printable(plan["metrics"][0])[:12], 56, lambda lane: lane.metric))
-    columns.append(Column("why", WHY_FROM, lambda lane: Text(one_line(lane.short_why))))
+    columns.append(Column(say("why", "原因"), WHY_FROM, lambda lane: Text(one_line(lane.short_why))))
     return columns
 
 
@@ -236,7 +245,7 @@ def _table(lanes: Sequence[Lane], columns: Sequence[Column], width: int) -> Tabl
             justify="right" if column.number else "left",
             no_wrap=column.number or column is shown[0],
             # Beside the reasons, which take lines anyway, attributes go to lines of their own.
-            max_width=14 if column.title == "verdict" and shown[-1].title == "why" else None,
+            max_width=14 if column.wraps and width >= WHY_FROM else None,
             overflow="fold",
         )
     for lane in lanes:
@@ -250,8 +259,11 @@ def _reasons(lanes: Sequence[Lane]) -> Table:
     table.add_column(width=1)
     table.add_column(overflow="fold")
     for lane in lanes:
-        word = Text(kind(lane.verdict).word.en, style=COLOURS[lane.verdict])
-        table.add_row("-", Text.assemble(word, f", as at {lane.rate_text}: {one_line(lane.why)}"))
+        word = Text(said(kind(lane.verdict).word), style=COLOURS[lane.verdict])
+        why = say(
+            ", as at {rate}: {why}", "，例如 {rate}：{why}", rate=lane.rate_text, why=one_line(lane.why)
+        )
+        table.add_row("-", Text.assemble(word, why))
     return table
 
 
@@ -270,15 +282,32 @@ def _headline(content: Mapping[str, Any]) -> str:
     plan = content["plan"]
     batch = plan["batch_size"]
     parts = [
-        plan["optimizer"] + (" by finite differences" if plan.get("nudge") else ""),
+        plan["optimizer"] + (say(" by finite differences", "（有限差分）") if plan.get("nudge") else ""),
         plan["schedule"] or "",
-        f"{count_text(plan['epochs'], 'epoch')} of {count_text(plan['steps_per_epoch'], 'step')}",
-        f"batch {batch}" if batch and batch != plan["train_size"] else "full batch",
-        f"clipped at {plan['clip_norm']:g}" if plan["clip_norm"] is not None else "",
+        length_text(plan["epochs"], plan["steps_per_epoch"]),
+        batch_text(batch, plan["train_size"]),
+        say("clipped at {norm}", "裁剪到 {norm}", norm=f"{plan['clip_norm']:g}")
+        if plan["clip_norm"] is not None
+        else "",
         count_text(len(plan["rates"]), "rate"),
         count_text(len(plan["seeds"]), "seed") if len(plan["seeds"]) > 1 else "",
     ]
     steps = max(row["steps"] for row in content["lanes"])
-    come = f" [{content['state']} at step {steps:,} of {plan['epochs'] * plan['steps_per_epoch']:,}]"
+    come = say(
+        " [{state} at step {steps} of {all}]",
+        "［{state}，在第 {steps} 步，共 {all} 步］",
+        state=state_word(content["state"]),
+        steps=f"{steps:,}",
+        all=f"{plan['epochs'] * plan['steps_per_epoch']:,}",
+    )
     state = "" if content["state"] == "finished" else come
-    return printable(f"{plan['problem']}: {', '.join(part for part in parts if part)}{state}")
+    told = joined((part for part in parts if part), COMMA)
+    return printable(
+        say(
+            "{problem}: {told}{state}",
+            "{problem}：{told}{state}",
+            problem=plan["problem"],
+            told=told,
+            state=state,
+        )
+    )

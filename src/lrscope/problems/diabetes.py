@@ -13,6 +13,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
+from lrscope.language import Text
 from lrscope.problems.networks import multilayer_perceptron
 from lrscope.problems.problem import Problem
 
@@ -38,8 +39,12 @@ def make() -> Problem:
         batch_size=32,
         epochs=100,
         notes=(
-            f"the 442 patients are split {len(train_x)} to train and {len(val_x)} to validate by seed "
-            f"{SPLIT_SEED}; features and target are standardised by the training part",
+            Text(
+                "the 442 patients are split {train} to train and {val} to validate by seed {seed}; "
+                "features and "
+                "target are standardised by the training part",
+                "442 个病人分成 {train} 个训练和 {val} 个验证，种子 {seed}；特征和目标按训练部分标准化",
+            ).format(train=len(train_x), val=len(val_x), seed=SPLIT_SEED),
         ),
     )
 

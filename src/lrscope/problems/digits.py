@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
+from lrscope.language import Text
 from lrscope.problems.metrics import accuracy
 from lrscope.problems.networks import multilayer_perceptron
 from lrscope.problems.problem import Problem
@@ -40,8 +41,11 @@ def make() -> Problem:
         epochs=20,
         metrics={"accuracy": accuracy},
         notes=(
-            f"the 1,797 digits are split {len(train_x):,} to train and {len(val_x):,} to validate, "
-            f"class by class, by seed {SPLIT_SEED}",
+            Text(
+                "the 1,797 digits are split {train} to train and {val} to validate, class by class, "
+                "by seed {seed}",
+                "1,797 个数字分成 {train} 个训练和 {val} 个验证，逐类划分，种子 {seed}",
+            ).format(train=f"{len(train_x):,}", val=f"{len(val_x):,}", seed=SPLIT_SEED),
         ),
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrscope.errors import ProblemError
+from lrscope.language import Text
 
 PARTS = ("train", "t10k")
 """How the files of the training and of the test part begin."""
@@ -168,8 +169,11 @@ def _split(part: Images) -> ImageFolder:
     return ImageFolder(
         train,
         val,
-        f"the folder has one part of {count:,} images: split {kept:,} to train and {count - kept:,} to "
-        f"validate by seed {SPLIT_SEED}",
+        Text(
+            "the folder has one part of {count} images: split {kept} to train and {left} to validate by seed "
+            "{seed}",
+            "文件夹里只有一份，{count} 张图：分成 {kept} 张训练和 {left} 张验证，种子 {seed}",
+        ).format(count=f"{count:,}", kept=f"{kept:,}", left=f"{count - kept:,}", seed=SPLIT_SEED),
     )
 
 

@@ -17,6 +17,7 @@ from sklearn.datasets import fetch_openml
 from torch import Tensor, nn
 
 from lrscope.errors import ProblemError
+from lrscope.language import Text
 from lrscope.problems.idx import WANTED, ImageFolder, Images, read_folder
 from lrscope.problems.metrics import accuracy
 from lrscope.problems.networks import multilayer_perceptron
@@ -116,6 +117,8 @@ def _fetch(name: str, openml_name: str) -> ImageFolder:
     train, val = (
         Images(images[part], classes[part]) for part in (slice(OPENML_TRAIN), slice(OPENML_TRAIN, None))
     )
-    return ImageFolder(
-        train, val, f"OpenML's {len(train.labels):,} training and {len(val.labels):,} test images are used"
+    note = Text(
+        "OpenML's {train} training and {val} test images are used",
+        "用 OpenML 的 {train} 张训练图和 {val} 张测试图",
     )
+    return ImageFolder(train, val, note.format(train=f"{len(train.labels):,}", val=f"{len(val.labels):,}"))

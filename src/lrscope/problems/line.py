@@ -11,6 +11,7 @@ import math
 import torch
 from torch import nn
 
+from lrscope.language import Text
 from lrscope.problems.networks import line_from_zero
 from lrscope.problems.problem import FULL_BATCH, Problem
 
@@ -35,5 +36,10 @@ def make() -> Problem:
         optimizer=torch.optim.SGD,
         batch_size=FULL_BATCH,
         epochs=1000,
-        notes=(f"plain gradient descent on this line is stable below a rate of {LIMIT:.4f}",),
+        notes=(
+            Text(
+                "plain gradient descent on this line is stable below a rate of {limit}",
+                "在这条直线上，普通的梯度下降在学习率低于 {limit} 时稳定",
+            ).format(limit=f"{LIMIT:.4f}"),
+        ),
     )

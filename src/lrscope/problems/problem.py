@@ -44,6 +44,8 @@ class Problem:
         clip_norm: optional: the gradient of a lane is scaled to at most this 2-norm before every update, as
             `torch.nn.utils.clip_grad_norm_` does.
         notes: sentences about the data that a user should be told ("split 8,000 / 2,000 by seed 0").
+        reference: what names it on a command line, "digits" or "mine.py:problem --batch-size 64"; None for
+            one made in Python.
 
     Raises:
         ProblemError: a field is missing or does not fit; the message says what to write.
@@ -62,6 +64,7 @@ class Problem:
     metrics: Mapping[str, Callable[[Any, Any], Any]] = dataclasses.field(default_factory=dict)
     clip_norm: float | None = None
     notes: tuple[str, ...] = ()
+    reference: str | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check at the door what can be checked without training."""

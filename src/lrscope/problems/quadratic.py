@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from lrscope.errors import ProblemError
+from lrscope.language import Text
 from lrscope.problems.problem import FULL_BATCH, Problem
 
 SPECTRUM = (1.0, 0.1, 0.01)
@@ -74,7 +75,12 @@ def make(
         optimizer=torch.optim.SGD,
         batch_size=FULL_BATCH,
         epochs=epochs,
-        notes=(f"plain gradient descent in this bowl is stable below a rate of {limit(curvatures):.4g}",)
+        notes=(
+            Text(
+                "plain gradient descent in this bowl is stable below a rate of {limit}",
+                "在这只碗里，普通的梯度下降在学习率低于 {limit} 时稳定",
+            ).format(limit=f"{limit(curvatures):.4g}"),
+        )
         if max(curvatures) > 0
         else (),
     )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lrscope.language import LANGUAGES, Text
 from lrscope.plan import Plan
 from lrscope.store import schema
 
@@ -97,11 +98,16 @@ def integer(value: object) -> int:
 
 
 def fact(text: object) -> Any:
-    """Any JSON value."""
+    """Any JSON value; a text in every language as a `Text`."""
     try:
-        return json.loads(text if isinstance(text, str) else "")
+        return json.loads(text if isinstance(text, str) else "", object_hook=_text)
     except (ValueError, RecursionError) as error:
         raise DamageError(f"JSON that cannot be read, {text!r:.40}") from error
+
+
+def _text(value: dict[str, Any]) -> Any:
+    in_all = value.keys() == set(LANGUAGES) and all(isinstance(one, str) for one in value.values())
+    return Text(**value) if in_all else value
 
 
 def plan(text: object, lanes: int) -> Plan:

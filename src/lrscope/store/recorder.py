@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrscope.errors import StoreError
+from lrscope.language import LANGUAGES, Text
 from lrscope.plan import Plan
 from lrscope.record import HistogramRecord, Record, Series
 from lrscope.store import schema
@@ -215,9 +216,12 @@ class Recorder:
         self._stopped[lanes[stops]] = self._steps[lanes[stops]] = steps[bad_NL.argmax(axis=0)[stops]]
 
     def note(self, key: str, value: Any) -> None:
-        """Keep a JSON value beside the numbers; a later one under the same key replaces it."""
+        """Keep a JSON value beside the numbers; a later one under the same key replaces it.
+
+        A `Text` is kept in every language.
+        """
         with self._storing():
-            text = json.dumps(value, allow_nan=False)
+            text = json.dumps(_in_all_languages(value), allow_nan=False)
             self._connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, text))
 
     def commit(self) -> None:
@@ -306,3 +310,12 @@ class Recorder:
                 "what was committed before can be read; free some space and sweep again"
             )
             raise self._failure from error
+
+
+def _in_all_languages(value: Any) -> Any:
+    """The same with an object of texts, by language, for every `Text`."""
+    if isinstance(value, Text):
+        return {language: getattr(value, language) for language in LANGUAGES}
+    if isinstance(value, list | tuple):
+        return [_in_all_languages(one) for one in value]
+    return value

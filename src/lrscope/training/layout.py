@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
+from lrscope.language import Text
+
 TRIAL_SECONDS = 0.1
 """A layout is tried for that long, and at least twice."""
 
@@ -85,12 +87,16 @@ def _least(step: Callable[[], object], clock: Callable[[], float], hopeless: flo
     return least
 
 
-def words(count: int, per_block: int) -> str:
+def words(count: int, per_block: int) -> Text:
     """How K lanes run, said in the output."""
     if count == 1:
-        return "1 lane"
+        return Text("1 lane", "1 条训练线")
     if per_block >= count:
-        return f"{count} lanes in one pass"
+        return Text("{count} lanes in one pass", "{count} 条训练线一次算完").format(count=count)
     if per_block > 1:
-        return f"{count} lanes in blocks of {per_block}"
-    return f"{count} lanes, one after another: that is fastest here"
+        blocks = Text("{count} lanes in blocks of {size}", "{count} 条训练线分块算，每块 {size} 条")
+        return blocks.format(count=count, size=per_block)
+    alone = Text(
+        "{count} lanes, one after another: that is fastest here", "{count} 条训练线一条接一条：这里这样最快"
+    )
+    return alone.format(count=count)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from lrscope.errors import ProblemError
+from lrscope.language import Text
 from lrscope.problems.problem import Problem
 from lrscope.training.curvature import Curvature
 from lrscope.training.finite_differences import FORWARD, Difference, derivatives_of, moved
@@ -45,10 +46,13 @@ class Scratch(NamedTuple):
     difference: Difference
 
     @property
-    def words(self) -> str:
+    def words(self) -> Text:
         """How derivatives are measured: 'finite differences (forward, weights nudged by 0.0001)'."""
-        kind = "central" if self.difference.central else "forward"
-        return f"finite differences ({kind}, weights nudged by {self.difference.nudge:g})"
+        kind = Text("central", "中心") if self.difference.central else Text("forward", "前向")
+        told = Text(
+            "finite differences ({kind}, weights nudged by {nudge})", "有限差分（{kind}，权重拨动 {nudge}）"
+        )
+        return told.format(kind=kind, nudge=f"{self.difference.nudge:g}")
 
 
 def from_scratch(problem: Problem, start: nn.Module, batch: Any, gradient: str) -> Scratch:
@@ -63,7 +67,7 @@ def from_scratch(problem: Problem, start: nn.Module, batch: Any, gradient: str) 
     Raises:
         ProblemError: something in it is more than that network and plain gradient descent know.
     """
-    _refuse_more_than_descent(problem)
+    _refuse_more_than_descent(problem, start)
     if not isinstance(problem.train, (tuple, list, TensorDataset)):
         kind = type(problem.train).__name__
         raise ProblemError(f"{WANTED} training data as tensors, train=(X, y); got a {kind}")
@@ -88,9 +92,9 @@ def from_scratch(problem: Problem, start: nn.Module, batch: Any, gradient: str) 
     return Scratch(network, Difference(central, nudge))
 
 
-def _refuse_more_than_descent(problem: Problem) -> None:
+def _refuse_more_than_descent(problem: Problem, start: nn.Module) -> None:
     """Raise ProblemError unless the update is -rate x gradient, and nothing else."""
-    name, options = describe(problem.optimizer)
+    name, options = describe(problem.optimizer, list(start.parameters()))
     if name != "SGD" or options:
         what = ", ".join([name, *(f"{key}={value}" for key, value in options.items())])
         raise ProblemError(

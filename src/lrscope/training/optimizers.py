@@ -20,6 +20,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrscope.errors import ProblemError
+from lrscope.plan import GROUP_RATES
 from lrscope.problems.problem import OptimizerFactory, Schedule
 from lrscope.training.kernels import Descent, Update, descent, fused, hooked, rehearsed
 
@@ -279,11 +280,18 @@ def clip_gradients(gradients: Sequence[Tensor], max_norm: float) -> None:
         gradient.mul_(factor_L.view(-1, *[1] * (gradient.ndim - 1)))
 
 
-def describe(factory: OptimizerFactory) -> tuple[str, dict[str, Any]]:
-    """The class name an optimizer factory makes, and the options in which it differs from the defaults."""
+def describe(factory: OptimizerFactory, params: Sequence[Tensor] = ()) -> tuple[str, dict[str, Any]]:
+    """The class name an optimizer factory makes, and the options in which it differs from the defaults.
+
+    Args:
+        factory: of the problem.
+        params: those of a model. With them there is also the option `GROUP_RATES`, where a parameter group
+            is trained at another rate than the one asked for: what each group's is a multiple of it.
+    """
+    asked = 0.1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        optimizer = make_optimizer(factory, [torch.zeros(1, 1, requires_grad=True)], 0.1)
+        optimizer = make_optimizer(factory, params or [torch.zeros(1, 1, requires_grad=True)], asked)
     parameters = inspect.signature(type(optimizer)).parameters
     options = {
         key: value
@@ -294,4 +302,7 @@ def describe(factory: OptimizerFactory) -> tuple[str, dict[str, Any]]:
         and value != parameters[key].default
         and isinstance(value, (bool, int, float, str, tuple, list))
     }
+    multiples = [float(f"{float(group['lr']) / asked:.6g}") for group in optimizer.param_groups]
+    if params and any(multiple != 1.0 for multiple in multiples):
+        options[GROUP_RATES] = multiples
     return type(optimizer).__name__, options

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
 from lrscope.errors import ProblemError, UsageError
+from lrscope.language import Text
 from lrscope.plan import GRADIENTS, LaneKey, Plan
 from lrscope.problems.constant_loss import constant_loss, constant_val_loss
 from lrscope.problems.problem import Problem, Schedule
@@ -291,7 +292,7 @@ def prepare(
     starts, streams = starting_modules(problem, which if accepted else which[:1], where)
     first = starts[which[0]]
     refuse_too_many(len(rates), len(which), first, problem.name)
-    name, options = describe(problem.optimizer)
+    name, options = describe(problem.optimizer, list(first.parameters()))
     schedule_name = getattr(problem.schedule, "__name__", "custom") if problem.schedule is not None else None
     plan = Plan(
         problem=problem.name,
@@ -352,14 +353,15 @@ def prepare(
     )
     how = words(count, count if lanes_per_block is None else lanes_per_block)
     if lanes_per_block == 1 and count > 1:
-        how = f"{count} lanes, one after another"
+        how = Text("{count} lanes, one after another", "{count} 条训练线一条接一条").format(count=count)
     scratch = None
     if gradient != "autograd":
         scratch = from_scratch(problem, first, batches.first(which[0]), gradient)
         plan = dataclasses.replace(plan, gradient=gradient, nudge=scratch.difference.nudge)
-        how += f", by {scratch.words}"
+        how = Text("{how}, by {scratch}", "{how}，{scratch}").format(how=how, scratch=scratch.words)
     elif not findings.together:
-        how = f"{count} lanes, one after another: {findings.reason}"
+        why = Text("{count} lanes, one after another: {reason}", "{count} 条训练线一条接一条：{reason}")
+        how = why.format(count=count, reason=findings.reason)
     notes = list(problem.notes)
     run = Run(
         plan,

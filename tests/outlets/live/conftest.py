@@ -79,8 +79,10 @@ def client_of() -> Iterator[Callable[..., Client]]:
     """A client for a page, which has shown its token unless it is told not to."""
     pages = []
 
-    def make(path: Path, *, bound: str = "127.0.0.1", wait: bool = False, known: bool = True) -> Client:
-        page = Page(Shelf(path, wait=wait), Study, token=TOKEN, bound=bound)
+    def make(
+        path: Path, *, bound: str = "127.0.0.1", wait: bool = False, known: bool = True, language: str = "en"
+    ) -> Client:
+        page = Page(Shelf(path, wait=wait), Study, token=TOKEN, bound=bound, language=language)
         pages.append(page)
         client = Client(page.app)
         if known:

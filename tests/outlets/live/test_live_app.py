@@ -14,6 +14,7 @@ import pytest
 from recording import losses, recorder
 
 from lrscope.charts import CHARTS
+from lrscope.language import LANGUAGES
 from lrscope.outlets.live import edition
 from lrscope.outlets.live.words import WORDS, words
 
@@ -335,10 +336,11 @@ def test_the_page_has_no_script_and_no_style_of_its_own(client_of: Clients, fini
 
 
 def test_every_language_says_the_same_things() -> None:
-    for language in WORDS.values():
-        assert language.keys() == WORDS["en"].keys()
-        for key, text in language.items():
-            assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", WORDS["en"][key]))
+    for language in LANGUAGES:
+        spoken = words(language)
+        assert spoken.keys() == WORDS.keys()
+        for key, text in spoken.items():
+            assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", WORDS[key]))
 
 
 def test_every_word_that_the_script_says_is_there() -> None:
@@ -348,3 +350,24 @@ def test_every_word_that_the_script_says_is_there() -> None:
     used = {*re.findall(r"words\.(\w+)", script), *re.findall(r'words\["([^"]+)"\]', script)}
     assert used - {"language"} <= words().keys()
     assert len(used) >= 15
+
+
+def test_a_page_in_chinese_says_everything_in_chinese(client_of: Clients, finished: Path) -> None:
+    client = client_of(finished, language="zh")
+    assert '<html lang="zh-CN">' in client.get("/").text
+    told = client.get(f"/study/{finished.name}").json()
+    named = (
+        r"\b(line|SGD|MSELoss|float32|cpu|autograd|lrscope( sweep)?|Python|warmup-cosine|Hessian|Lanczos)\b|"
+        r"\d\.\w+|"
+        r"--[a-z-]+[^，。；、）<]*|<[^>]*>|&\w+;"
+    )
+    kept = {name: value for name, value in told.items() if name not in ("title", "state")}
+    kept["sections"] = [f"{one['heading']} {one['html']}" for one in kept["sections"]]
+    for text in re.findall(r'"((?:[^"\\]|\\.)*)"', json.dumps(kept, ensure_ascii=False)):
+        words = re.findall(r"[A-Za-z]{4,}", re.sub(named, " ", text))
+        assert set(words) <= {*told, "heading", "html", "name", "python", "torch", "numpy"}, text
+    chart = client.get(f"/study/{finished.name}/chart/valley").json()
+    assert (chart["title"], "学习率（对数）" in json.dumps(chart, ensure_ascii=False)) == (
+        "每个学习率到了哪里",
+        True,
+    )

@@ -105,6 +105,16 @@ def test_the_answer_is_painted_first(browser: Any, live: Serving) -> None:
     page.close()
 
 
+def test_a_click_on_the_tab_that_is_open_leaves_the_chart_drawn(browser: Any, live: Serving) -> None:
+    page = Opened(browser, live, "?study=line.lrscope")
+    page.drawn()
+    page.tab.locator("canvas").first.evaluate("canvas => canvas.dataset.kept = 'yes'")
+    page.tab.click('a[data-chart="valley"]')
+    page.drawn()
+    assert page.tab.locator("canvas").first.get_attribute("data-kept") == "yes"
+    page.close()
+
+
 def test_the_slider_stands_in_the_address_and_comes_back(browser: Any, live: Serving) -> None:
     page = Opened(browser, live, "?study=line.lrscope&chart=histogram&epoch=3")
     page.drawn("histogram light")

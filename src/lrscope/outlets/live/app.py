@@ -43,12 +43,13 @@ class Page:
         read: how a study file becomes a study.
         token: the secret in the address.
         bound: the host that it is served on.
+        language: in which it is written.
     """
 
-    def __init__(self, shelf: Shelf, read: Read, *, token: str, bound: str) -> None:
+    def __init__(self, shelf: Shelf, read: Read, *, token: str, bound: str, language: str = "en") -> None:
         self._shelf = shelf
-        self._words = words()
-        self._editions = Editions(shelf, read, self._words)
+        self._words = words(language)
+        self._editions = Editions(shelf, read, language)
         self._looking = Worker("lrscope-look")
         self._drawing = Worker("lrscope-draw")
         self._bundler = Worker("lrscope-bundle")

@@ -15,11 +15,12 @@ from typing import Any
 from lrscope.charts import CHARTS
 from lrscope.charts.chart import Readable
 from lrscope.charts.snapshot import Snapshot
+from lrscope.language import said, speaking
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.live.facts import facts
 from lrscope.outlets.live.shelf import Shelf, etag
-from lrscope.outlets.live.words import Words
+from lrscope.outlets.live.words import words
 from lrscope.outlets.markup import Html, element, join
 from lrscope.outlets.page import SECTIONS, answer, method, setting, standing
 from lrscope.outlets.pictures import picture
@@ -48,14 +49,14 @@ class Edition:
     Args:
         tag: what tells it from all others; the ETag of everything in it.
         study: its data, which do not change.
-        words: of the page.
+        language: of the page.
     """
 
-    def __init__(self, tag: str, study: Readable, words: Words) -> None:
+    def __init__(self, tag: str, study: Readable, language: str) -> None:
         self.tag = tag
         self.seconds = 0.0
         self._study = Snapshot(study)
-        self._words = words
+        self._language = language
         self._made: dict[str, bytes] = {}
 
     def text(self) -> bytes:
@@ -71,14 +72,15 @@ class Edition:
         if name not in self._made:
             began = time.monotonic()
             try:
-                self._made[name] = as_json(make())
+                with speaking(self._language):
+                    self._made[name] = as_json(make())
             finally:
                 self.seconds += time.monotonic() - began
         return self._made[name]
 
     def _text(self) -> dict[str, Any]:
         study, plan = self._study, self._study.plan
-        headings = {anchor: heading for anchor, _, heading in SECTIONS}
+        headings = {anchor: said(heading) for anchor, _, heading in SECTIONS}
         sections = (
             ("lanes", lane_table(study)),
             ("conclusions", conclusion_list(study)),
@@ -92,7 +94,7 @@ class Edition:
             "head": self._head(),
             "answer": answer(study.recommendation()),
             "sections": [{"name": name, "heading": headings[name], "html": html} for name, html in sections],
-            **facts(study, self._words),
+            **facts(study, words()),
         }
 
     def _head(self) -> Html:
@@ -108,13 +110,13 @@ class Editions:
     Args:
         shelf: where studies are found.
         read: how a study file becomes a study.
-        words: of the page.
+        language: of the page.
     """
 
-    def __init__(self, shelf: Shelf, read: Read, words: Words) -> None:
+    def __init__(self, shelf: Shelf, read: Read, language: str) -> None:
         self.shelf = shelf
         self._read = read
-        self._words = words
+        self._language = language
         self._kept: dict[str, tuple[Edition, float, float]] = {}
 
     def current(self, name: str, path: Path) -> Edition:
@@ -136,7 +138,7 @@ class Editions:
                 self._keep(name, edition, made, now)
                 return edition
         still = self.shelf.open(path, Still)
-        edition = Edition(etag(name, path, still), self._read(still), self._words)
+        edition = Edition(etag(name, path, still), self._read(still), self._language)
         self._keep(name, edition, now, now)
         return edition
 

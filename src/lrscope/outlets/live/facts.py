@@ -6,6 +6,8 @@ from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels
 from lrscope.charts.valley import VALLEY
 from lrscope.diagnosis.evidence import times_text
+from lrscope.diagnosis.recommend import CONFIDENCE
+from lrscope.language import said
 from lrscope.outlets.live.words import Words
 from lrscope.outlets.numerals import number_text
 from lrscope.rates import format_rate
@@ -25,8 +27,8 @@ def _results(study: Readable, words: Words) -> list[list[str]]:
         [words["as good"], _interval(advice)],
         [words["first to fail"], "" if advice.first_failing is None else format_rate(advice.first_failing)],
         [words["margin"], "" if advice.margin is None else f"×{times_text(advice.margin)}"],
-        [words["confidence"], "" if rate is None else advice.confidence],
-        [words["compared by"], advice.objective],
+        [words["confidence"], "" if rate is None else said(CONFIDENCE[advice.confidence])],
+        [words["compared by"], said(advice.objective)],
         [words["lowest"], number_text(float(lowest.min())) if len(lowest) else ""],  # type: ignore[arg-type]
         [words["state"], words[f"state {study.state}"]],
     ]

@@ -117,7 +117,7 @@ function newSide() {
   const figure = made("figure");
   const drawn = made("article", { className: "side" }, figure);
   const rest = made("article", { className: "side" });
-  return { tag: null, data: null, told, figure, drawn, rest, pictures: new Map(), on: null, result: null };
+  return { tag: null, data: null, told, figure, drawn, rest, pictures: new Map(), on: null, stands: null, result: null };
 }
 
 async function follow(name) {
@@ -220,7 +220,10 @@ async function draw(name, mine) {
   }
   if (picture === undefined || dragging) return;
   const wanted = [view.chart, picture.tag, isDark(), room(mine)].join(" ");
-  if (mine.on === wanted) return;
+  if (mine.on === wanted) {
+    markDrawn();
+    return;
+  }
   if (mine.on?.startsWith(`${view.chart} `) && pointed()) return;
   mine.on = wanted;
   const data = picture.data;
@@ -252,8 +255,17 @@ async function draw(name, mine) {
   }
   at("vg-tooltip-element")?.classList.remove("visible");
   before?.finalize();
+  mine.stands = wanted;
   performance.mark("chart");
-  if (shown().every((one) => side(one).on !== null)) root.dataset.drawn = `${view.chart} ${isDark() ? "dark" : "light"}`;
+  markDrawn();
+}
+
+// Says on the page that every chart that is wanted stands there.
+function markDrawn() {
+  const all = shown().map(side);
+  if (all.every((one) => one.on !== null && one.on === one.stands)) {
+    root.dataset.drawn = `${view.chart} ${isDark() ? "dark" : "light"}`;
+  }
 }
 
 const sideId = (name) => `chart-${Math.max(0, shown().indexOf(name))}`;
@@ -385,7 +397,7 @@ function showContrast(names) {
   const head = made("tr", {}, made("th"), ...names.map((name) => made("th", { scope: "col" }, name)));
   const table = made("table", {}, made("thead", {}, head), made("tbody", {}, ...rows));
   section.replaceChildren(made("h2", {}, words["side by side"]), made("div", { className: "table" }, table));
-  if (same.length) section.append(made("p", { className: "same" }, fill(words["same settings"], { names: same.join(", ") })));
+  if (same.length) section.append(made("p", { className: "same" }, fill(words["same settings"], { names: same.join(words.comma) })));
 }
 
 function showCharts(names) {
