@@ -124,8 +124,10 @@ def search(
     if path is not None:
         check_target(path, overwrite=overwrite)
     seeds = [seed + SEED_STRIDE * number for number in range(max(2, min(SEEDS_AT_MOST, int(budget / 2))))]
-    with undisturbed(problem.train, problem.val):
-        run = prepare(problem, (1e-3,), seeds, schedule=schedule, device=device, curvature=False)
+    with undisturbed(problem.train, problem.val) as threads:
+        run = prepare(
+            problem, (1e-3,), seeds, schedule=schedule, device=device, curvature=False, threads=threads
+        )
         plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective=objective)
         with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
             recorder.note("how", _without_number(run.how))  # how many is not known yet

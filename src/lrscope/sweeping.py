@@ -132,7 +132,7 @@ def sweep(
     problem = shortened(problem, epochs, batch_size)
     if path is not None:
         check_target(path, overwrite=overwrite)
-    with undisturbed(problem.train, problem.val):
+    with undisturbed(problem.train, problem.val) as threads:
         run = prepare(
             problem,
             taken,
@@ -143,6 +143,7 @@ def sweep(
             gradient=gradient,
             probes=probes,
             lanes_per_block=lanes_per_block,
+            threads=threads,
             recorded=record_budget > 0,
         )
         plan = run.plan

@@ -9,7 +9,7 @@ from torch import nn
 from lrscope.errors import UsageError
 from lrscope.problems.problem import Problem
 from lrscope.training import layout, run
-from lrscope.training.layout import fastest, layouts, words, worth_trying
+from lrscope.training.layout import Layout, fastest, in_threads, layouts, sizes, words, worth_trying
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import prepare
 
@@ -42,34 +42,78 @@ class Clock:
 
 def test_the_layout_that_takes_least_is_chosen() -> None:
     clock = Clock()
-    trials = {16: clock.step(16, 0.03), 1: clock.step(1, 0.04), 4: clock.step(4, 0.02)}
-    assert fastest(trials, 10.0, clock) == 4
+    trials = {
+        Layout(16): clock.step(16, 0.03),
+        Layout(1): clock.step(1, 0.04),
+        Layout(4): clock.step(4, 0.02),
+    }
+    assert fastest(trials, 10.0, clock) == Layout(4)
     assert clock.made.count(4) >= 5, "tried for a tenth of a second"
 
 
 def test_a_hopeless_layout_is_timed_once() -> None:
     clock = Clock()
-    trials = {16: clock.step(16, 0.02), 1: clock.step(1, 0.05)}
-    assert fastest(trials, 10.0, clock) == 16
+    trials = {Layout(16): clock.step(16, 0.02), Layout(1): clock.step(1, 0.05)}
+    assert fastest(trials, 10.0, clock) == Layout(16)
     assert clock.made.count(1) == 2, "once to warm up and once to be timed"
 
 
 def test_no_trial_begins_once_the_time_is_spent() -> None:
     clock = Clock()
-    trials = {16: clock.step(16, 1.0), 1: clock.step(1, 0.1)}
-    assert fastest(trials, 2.0, clock) == 16
+    trials = {Layout(16): clock.step(16, 1.0), Layout(1): clock.step(1, 0.1)}
+    assert fastest(trials, 2.0, clock) == Layout(16)
     assert 1 not in clock.made
 
 
-def test_layouts_are_those_that_the_lanes_can_have() -> None:
-    assert list(layouts(16)) == [16, 1, 4, 2, 8]
-    assert list(layouts(3)) == [3, 1, 2]
-    assert list(layouts(64)) == [64, 1, 4, 2, 8, 16, 32]
+def test_each_is_tried_with_its_threads_and_one_is_left() -> None:
+    clock = Clock()
+    seen: dict[Layout, set[int]] = {Layout(4): set(), Layout(4, 2): set()}
+
+    def made(layout: Layout, seconds: float) -> Callable[[], None]:
+        def step() -> None:
+            seen[layout].add(torch.get_num_threads())
+            clock.now += seconds
+
+        return step
+
+    trials = {Layout(4): made(Layout(4), 0.02), Layout(4, 2): made(Layout(4, 2), 0.015)}
+    assert fastest(trials, 10.0, clock) == Layout(4, 2)
+    assert seen == {Layout(4): {1}, Layout(4, 2): {2}}
+    assert torch.get_num_threads() == 1
+
+
+def test_sizes_are_those_that_the_lanes_can_have() -> None:
+    assert list(sizes(16)) == [16, 1, 4, 2, 8]
+    assert list(sizes(3)) == [3, 1, 2]
+    assert list(sizes(64)) == [64, 1, 4, 2, 8, 16, 32]
+
+
+def test_threads_are_tried_where_an_operation_is_long() -> None:
+    assert list(layouts((8, 1), 1e-2, 2)) == [Layout(8), Layout(8, 2), Layout(1), Layout(1, 2)]
+    assert list(layouts((8, 1), 1e-4, 2)) == [Layout(8), Layout(1)]
+    assert list(layouts((8, 1), 1e-2, 1)) == [Layout(8), Layout(1)]
+
+
+def test_many_threads_are_chosen_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model large enough; the thread count outside is the user's again."""
+    chosen = Layout(4, 2)
+    monkeypatch.setattr(run, "worth_trying", lambda *_: True)
+    monkeypatch.setattr(run, "layouts", lambda *_: [Layout(4), chosen])
+    monkeypatch.setattr(run, "fastest", lambda *_: chosen)
+    before = torch.get_num_threads()
+    with undisturbed() as threads:
+        assert threads == before
+        assert torch.get_num_threads() == 1
+        prepared = prepare(problem(), RATES, 1, threads=2)
+        assert prepared.how == "4 lanes in one pass, in 2 threads"
+        next(iter(prepared.steps()))
+        assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == before
 
 
 def test_trials_must_pay() -> None:
     assert worth_trying(1e-2, 16, 1000)
-    assert not worth_trying(1e-2, 1, 100_000), "one lane leaves no choice"
+    assert worth_trying(1e-2, 1, 1000), "one lane may take more threads"
     assert not worth_trying(1e-4, 16, 1_000_000), "so small that all together is fastest"
     assert not worth_trying(1e-2, 16, 5), "over before it is found out"
 
@@ -79,6 +123,8 @@ def test_words() -> None:
     assert words(16, 16) == "16 lanes in one pass"
     assert words(16, 4) == "16 lanes in blocks of 4"
     assert words(16, 1) == "16 lanes, one after another: that is fastest here"
+    assert in_threads(words(16, 4), 1) == "16 lanes in blocks of 4"
+    assert in_threads(words(16, 4), 2) == "16 lanes in blocks of 4, in 2 threads"
 
 
 def problem() -> Problem:
@@ -103,11 +149,11 @@ def test_trials_change_nothing_of_the_run(chosen: int, how: str, monkeypatch: py
     untried = losses(lanes_per_block=chosen)
     steps: list[int] = []
 
-    def every_one(trials: dict[int, Callable[[], object]], seconds: float) -> int:
-        for size, step in trials.items():
+    def every_one(trials: dict[Layout, Callable[[], object]], seconds: float) -> Layout:
+        for tried, step in trials.items():
             step()
-            steps.append(size)
-        return chosen
+            steps.append(tried.lanes)
+        return Layout(chosen)
 
     monkeypatch.setattr(run, "worth_trying", lambda *_: True)
     monkeypatch.setattr(run, "fastest", every_one)

@@ -22,9 +22,9 @@ from lrscope.training import slopes
 from lrscope.training.batches import Batches, examples
 from lrscope.training.dry_run import dry_run
 from lrscope.training.lanes import starting_modules
+from lrscope.training.layout import THREADS_FROM
 from lrscope.training.passes import Passes
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import SINGLE_THREAD_BELOW
 from lrscope.training.slopes import Slope
 
 ELEMENTS = 32
@@ -137,7 +137,7 @@ def check_gradients(
         ProblemError: model, loss and data do not fit, not in float64, or the loss is not the same every time.
     """
     cpu = torch.device("cpu")
-    with undisturbed(problem.train, problem.val):
+    with undisturbed(problem.train, problem.val) as threads:
         batches = Batches(problem.train, batch_size or min(problem.batch_size or EXAMPLES, EXAMPLES), cpu)
         modules, streams = starting_modules(problem, [seed], cpu)
         batch = batches.first(seed)
@@ -147,8 +147,8 @@ def check_gradients(
         sizes = [min(weights.numel(), elements) for weights in passes.weights.values()]
         if announce is not None:
             announce(2 * (sum(sizes) + len(sizes)), passes.seconds)
-        if passes.seconds < SINGLE_THREAD_BELOW:
-            torch.set_num_threads(1)
+        if passes.seconds > THREADS_FROM:
+            torch.set_num_threads(threads)
         chance = np.random.default_rng(seed)
         tensors = tuple(_check(passes, name, elements, chance) for name in passes.weights)
         left_out = tuple(name for name, _ in modules[seed].named_parameters() if name not in passes.weights)

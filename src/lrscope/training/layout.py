@@ -9,7 +9,8 @@ Letters: K lanes.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 
@@ -25,6 +26,9 @@ TINY_SECONDS = 4e-4
 """Of one lane's forward and backward pass: below, deciding what to run takes longer than running it, and all
 lanes together are fastest without a trial."""
 
+THREADS_FROM = 1e-3
+"""Of one lane's forward and backward pass, in one thread: from there on more threads are tried."""
+
 WORTH_IT = 2.0
 """Seconds a run must take for trials to be worth it."""
 
@@ -32,10 +36,34 @@ HOPELESS = 1.5
 """A layout that takes so many times as long as the best is not tried a second time."""
 
 
-def layouts(count: int) -> Iterator[int]:
+class Layout(NamedTuple):
+    """How the lanes of a step are computed.
+
+    Attributes:
+        lanes: in a call, at most.
+        threads: that share an operation.
+    """
+
+    lanes: int
+    threads: int = 1
+
+
+def sizes(count: int) -> Iterator[int]:
     """Lanes in a call that are worth a try, of K, the likely ones first: all, one, four, ..."""
     likely = (count, 1, 4, 2, 8, 16, 32)
     yield from (size for place, size in enumerate(likely) if size <= count and size not in likely[:place])
+
+
+def layouts(blocks: Iterable[int], seconds: float, threads: int) -> Iterator[Layout]:
+    """What is worth a try, the likely ones first.
+
+    Args:
+        blocks: lanes in a call.
+        seconds: of one lane's forward and backward pass, in one thread.
+        threads: how many there may be.
+    """
+    counts = (1, threads) if threads > 1 and seconds > THREADS_FROM else (1,)
+    yield from (Layout(lanes, count) for lanes in blocks for count in counts)
 
 
 def worth_trying(seconds: float, lanes: int, steps: int) -> bool:
@@ -46,32 +74,35 @@ def worth_trying(seconds: float, lanes: int, steps: int) -> bool:
         lanes: K.
         steps: of the run.
     """
-    return lanes > 1 and seconds > TINY_SECONDS and seconds * lanes * steps > WORTH_IT
+    return seconds > TINY_SECONDS and seconds * lanes * steps > WORTH_IT
 
 
 def fastest(
-    trials: Mapping[int, Callable[[], object]],
+    trials: Mapping[Layout, Callable[[], object]],
     seconds: float,
     clock: Callable[[], float] | None = None,
-) -> int:
+) -> Layout:
     """The layout whose step takes least, of the minimum of several.
 
     Args:
-        trials: lanes in a call -> makes a step of all K lanes; the first is the answer where time is short.
+        trials: makes a step of all K lanes; the first is the answer where time is short.
         seconds: that all trials may take together, about: no further one is begun after them.
-        clock: gives seconds; by default those of this thread where torch has no other, else of the wall.
+        clock: gives seconds; by default those of this thread where there is never another, else of the wall.
     """
     if clock is None:
-        clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+        alone = all(layout.threads == 1 for layout in trials)
+        clock = time.thread_time if alone else time.perf_counter
     began = clock()
     best, least = next(iter(trials)), math.inf
-    for size, step in trials.items():
+    for layout, step in trials.items():
+        torch.set_num_threads(layout.threads)
         if least < math.inf and clock() - began > seconds:
             break
         step()  # the first one allocates
         took = _least(step, clock, least * HOPELESS)
         if took < least:
-            best, least = size, took
+            best, least = layout, took
+    torch.set_num_threads(1)
     return best
 
 
@@ -100,3 +131,10 @@ def words(count: int, per_block: int) -> Text:
         "{count} lanes, one after another: that is fastest here", "{count} 条训练线一条接一条：这里这样最快"
     )
     return alone.format(count=count)
+
+
+def in_threads(how: str, threads: int) -> str:
+    """`how` lanes run, with the threads where there are several."""
+    if threads == 1:
+        return how
+    return Text("{how}, in {threads} threads", "{how}，{threads} 个线程").format(how=how, threads=threads)

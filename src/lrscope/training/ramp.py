@@ -110,12 +110,12 @@ def ramp(
     def rising(optimizer: Optimizer) -> LambdaLR:
         return LambdaLR(optimizer, lambda step: float(factors[min(step, len(factors) - 1)]))
 
-    with undisturbed(problem.train, problem.val):
+    with undisturbed(problem.train, problem.val) as threads:
         per_epoch = Batches(problem.train, problem.batch_size, torch.device("cpu")).steps_per_epoch
         ramped = dataclasses.replace(
             problem, schedule=rising, epochs=math.ceil(len(rates) / per_epoch), val=None, metrics={}
         )
-        run = prepare(ramped, (float(rates[0]),), seeds, device=device, curvature=False)
+        run = prepare(ramped, (float(rates[0]),), seeds, device=device, curvature=False, threads=threads)
         kept: list[Tensor] = []
         raised: TrainingError | None = None
         try:

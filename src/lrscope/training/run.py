@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ from lrscope.training.dry_run import Findings, dry_run
 from lrscope.training.evaluate import Validation
 from lrscope.training.footprint import footprint
 from lrscope.training.lanes import Lanes, starting_modules
-from lrscope.training.layout import SHARE, fastest, layouts, words, worth_trying
+from lrscope.training.layout import SHARE, fastest, in_threads, layouts, sizes, words, worth_trying
 from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import Scratch, descend, from_scratch
@@ -38,10 +38,6 @@ from lrscope.training.separate import Separate
 from lrscope.training.step import Step
 from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
 from lrscope.training.train import Gradients, Surviving, train
-
-SINGLE_THREAD_BELOW = 5e-3
-"""Seconds of one lane's forward and backward pass below which a second thread gains nothing: on a busy
-machine threads wait for each other far longer than such a step takes."""
 
 CURVATURE_FOR_FREE = 200
 """Trained parameters up to which curvature is measured unasked, where all examples make one batch."""
@@ -71,11 +67,7 @@ class Run:
     _device: torch.device
     _scratch: Scratch | None = None
     _per_block: int | None = None
-
-    @property
-    def single_thread(self) -> bool:
-        """Whether one thread is enough; `undisturbed` gives the others back."""
-        return self._findings.seconds < SINGLE_THREAD_BELOW
+    _threads: int = 1
 
     def steps(self) -> Iterator[Step]:
         """Train all lanes. The random state, grad mode and the like are the caller's to guard."""
@@ -88,8 +80,7 @@ class Run:
             keys: the lanes; those of a seed stand together.
             validate_at: steps at which they are validated, beside the ends of epochs.
         """
-        if self.single_thread:
-            torch.set_num_threads(1)
+        torch.set_num_threads(self._threads)
         problem = self._problem
         untrained = self._findings.unused if self._findings.together else frozenset()
         lanes = Lanes(self._starts, keys, problem.optimizer, problem.schedule, untrained)
@@ -194,14 +185,21 @@ class Run:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def try_layouts(self) -> None:
-        """Choose how many lanes share a call, by trials on copies where they pay; `how` says it."""
+    def try_layouts(self, blocks: Iterable[int], threads: int) -> None:
+        """Choose how many lanes share a call and how many threads an operation; `how` says it.
+
+        By trials on copies, where they pay.
+
+        Args:
+            blocks: lanes in a call, to choose from.
+            threads: how many there may be.
+        """
         findings, problem, plan = self._findings, self._problem, self.plan
         if not worth_trying(findings.seconds, len(plan.lanes), plan.steps):
             return
-        threads = torch.get_num_threads()
-        if self.single_thread:
-            torch.set_num_threads(1)
+        options = list(layouts(blocks, findings.seconds, threads))
+        if len(options) == 1:
+            return
         starts = copy.deepcopy(self._starts)
         lanes = Lanes(starts, plan.lanes, problem.optimizer, problem.schedule, findings.unused)
         streams = {seed: stream.copy() for seed, stream in self._streams.items()}
@@ -215,10 +213,14 @@ class Run:
                 return Separate(problem, lanes, list(plan.seeds), streams, draws=draws, device=device)
             return self._together(lanes, plan.seeds, objective, streams, per_block, capture=False)
 
-        trials = {size: functools.partial(way(size), batches) for size in layouts(len(plan.lanes))}
-        self._per_block = fastest(trials, SHARE * findings.seconds * len(plan.lanes) * plan.steps)
-        self.how = words(len(plan.lanes), self._per_block)
-        torch.set_num_threads(threads)
+        ways = {lanes: functools.partial(way(lanes), batches) for lanes in {one.lanes for one in options}}
+        trials = {one: ways[one.lanes] for one in options}
+        best = fastest(trials, SHARE * findings.seconds * len(plan.lanes) * plan.steps)
+        self._threads = best.threads
+        if len(ways) > 1:
+            self._per_block = best.lanes
+            self.how = words(len(plan.lanes), best.lanes)
+        self.how = in_threads(self.how, best.threads)
 
     def losses_of(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The training loss [G] of stacked weights, name -> [G, ...], in eval mode.
@@ -256,6 +258,7 @@ def prepare(
     gradient: str = "autograd",
     probes: bool = False,
     lanes_per_block: int | None = None,
+    threads: int = 1,
     recorded: bool = True,
 ) -> Run:
     """Check that everything fits, find out how lanes can run, and write down the plan.
@@ -273,6 +276,7 @@ def prepare(
             the rate in the end.
         lanes_per_block: how many lanes share a vectorised call; 1 trains lane after lane; None finds out what
             is fastest.
+        threads: that an operation may take; they are tried where it is long.
         recorded: whether tensors are going to be measured: that takes memory.
 
     Raises:
@@ -378,8 +382,10 @@ def prepare(
         scratch,
         lanes_per_block,
     )
-    if free and lanes_per_block is None:
-        run.try_layouts()
+    if gradient == "autograd" and where.type == "cpu":
+        # One rate tells nothing of how many lanes to a call: a search makes more of them.
+        whole = (count,) if len(rates) == 1 else tuple(sizes(count))
+        run.try_layouts(((lanes_per_block,) if lanes_per_block else whole) if free else (1,), threads)
     return run
 
 
