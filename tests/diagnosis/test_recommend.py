@@ -125,6 +125,54 @@ def test_at_the_edge_of_the_grid_it_says_what_to_widen_to(values, word, typed):
     assert advised.confidence == "low"
 
 
+@pytest.mark.parametrize(
+    ("values", "best", "word", "typed"),
+    [
+        ([1.0, 0.8, 0.5, 0.2], 3, "highest tested", "--rates 4.64e-3:0.1:6"),
+        ([0.2, 0.5, 0.8, 1.0], 0, "lowest tested", "--rates 1e-4:2.15e-3:6"),
+    ],
+)
+def test_a_search_that_ends_at_the_edge_answers_with_a_warning(values, best, word, typed):
+    curves, plan = ends(values)
+    searched = dataclasses.replace(plan, chosen=tuple((rate, 0) for rate in plan.rates))
+    advised = advice(curves, searched)
+    assert (advised.rate, advised.cannot_tell) == (plan.rates[best], None)
+    assert word in advised.caution
+    assert advised.caution in advised.sentence()
+    assert typed in advised.next_experiment
+    assert (advised.confidence, advised.because) == ("low", "the best may lie beyond the rates tested")
+
+
+def constant_beside(values, *, val_size, constant=1.0):
+    """Two seeds that end at given validation losses, having begun at the loss of a constant answer."""
+    rates = [1e-4, 1e-3, 1e-2, 1e-1]
+    plan = noisy_plan(rates, val_size=val_size, seeds=2, constant_val_loss=constant)
+    curves = [
+        lane(2 * i + seed, rate, falling(0.1), seed, val=validated(np.linspace(constant, value, 11)))
+        for i, (rate, value) in enumerate(zip(rates, values, strict=True))
+        for seed in (0, 1)
+    ]
+    return curves, plan
+
+
+@pytest.mark.parametrize(
+    ("lowest", "val_size", "told"),
+    [
+        (0.975, 120, False),  # 4 / 120 is 3.3%
+        (0.96, 120, True),
+        (0.975, 1000, True),
+        (0.985, 100_000, False),  # 2% at least
+        (0.92, 10, False),
+        (0.88, 10, True),  # 10% at most, however few the examples
+    ],
+)
+def test_a_gain_over_a_constant_answer_must_be_more_than_chance(lowest, val_size, told):
+    advised = advice(*constant_beside([0.999, lowest, 0.995, 1.5], val_size=val_size))
+    assert (advised.rate is not None) == told
+    if not told:
+        assert advised.cannot_tell == "no rate did better than a constant answer by more than chance"
+
+
 def test_one_rate():
     advised = advice(*ends([0.2]))
     assert "only rate" in advised.cannot_tell

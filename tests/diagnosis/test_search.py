@@ -126,6 +126,27 @@ def test_where_nothing_learns_there_is_no_rate() -> None:
     assert "no signal" in advised.cannot_tell
 
 
+def test_what_looked_good_on_the_way_and_is_lost_by_the_end_is_no_signal() -> None:
+    """A quarter of the way in the best is 5% below its start; at the end every rate is above it."""
+
+    def loss(rate: float, t: float) -> float:
+        x = math.log10(rate / 1e-2)
+        return 2.0 - (0.1 - 0.02 * x * x if t <= STEPS // 4 else -0.05 * t / STEPS)
+
+    _, advised = found(FormulaLab(loss))
+    assert advised.rate is None
+    assert "no signal" in advised.cannot_tell
+
+
+@pytest.mark.parametrize("budget", [2.0, 4.0])
+def test_a_small_budget_answers_also_where_the_range_test_was_far_off(budget: float) -> None:
+    """Five decades too low, so that the grid must widen upwards before anything else."""
+    search, advised = found(FormulaLab(valley(0.3), suggestion=1e-6), budget)
+    assert advised.rate is not None
+    assert abs(math.log10(advised.rate / 0.3)) <= 1.0
+    assert search.spent <= budget + 0.06
+
+
 def test_where_everything_diverges_it_goes_down_until_it_may_not() -> None:
     lab = FormulaLab(valley(1e-2), cliff=1e-30)
     search, advised = found(lab)

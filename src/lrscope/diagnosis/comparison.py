@@ -243,7 +243,11 @@ def _hindrance(
     constant, reached = _beside_constant(row, objective)
     # What a rate lowered from far above a constant answer makes it no good one, but better than a worse one.
     near = constant is not None and (not at_end or start <= thresholds.far_above_constant * constant)
-    if constant is not None and near and reached >= thresholds.no_progress * constant:
+    share = thresholds.no_progress
+    if at_end and objective.is_validation and row[0].plan.val_size:
+        chance = min(thresholds.chance / row[0].plan.val_size, thresholds.chance_most)
+        share = min(share, 1 - chance)
+    if constant is not None and near and reached >= share * constant:
         return "constant"
     if tested == 1 and not (min(start, value) >= 0 and value <= thresholds.regret * start):
         return "one_rate"

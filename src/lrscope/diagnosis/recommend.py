@@ -133,6 +133,11 @@ _JUDGED = Text("Judged by the {objective}.", "按{objective}评判。")
 _CONFIDENCE = Text("Confidence {word}: {because}.", "可信度{word}：{because}。")
 
 _CONSTANT = Text("no rate did better than a constant answer", "没有一个学习率胜过恒定输出")
+_BEYOND = Text("the best may lie beyond the rates tested", "最好的可能在试过的范围之外")
+_CHANCE = Text(
+    "no rate did better than a constant answer by more than chance",
+    "没有一个学习率胜过恒定输出，除非出于偶然",
+)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a loss of 1e300 has no variance
@@ -172,6 +177,10 @@ def recommend(
     )
     tried = tuple(sorted({curve.rate for curve in curves}))
     reason = _cannot_tell(comparison, verdicts, tried)
+    edge = _edge(comparison, tried) if reason is None else None
+    # A search widens for as long as its budget allows: its best at the edge is the answer to what was asked.
+    if plan.chosen is None and edge is not None:
+        reason = edge
     if reason is not None:
         ahead = experiment.to_tell(comparison, verdicts, failing)
         return dataclasses.replace(plain, cannot_tell=reason, next_experiment=ahead)
@@ -181,6 +190,8 @@ def recommend(
         caution = _CONSTANT
     low, high = _widened(interval, comparison, tried)
     confidence, because = _confidence(comparison, plan, caution)
+    if edge is not None:
+        caution, confidence, because = edge, "low", _BEYOND
     told = dataclasses.replace(
         plain,
         rate=rate,
@@ -194,7 +205,11 @@ def recommend(
     leader = comparison.leader or rate
     at_cliff = first_failing is not None and first_failing <= thresholds.cliff * leader
     told = dataclasses.replace(told, horizon=horizon(curves, plan, thresholds))
-    ahead = experiment.to_know_more(rate, interval, first_failing if at_cliff else None, comparison, failing)
+    if edge is not None:
+        ahead = experiment.to_tell(comparison, verdicts, failing)
+    else:
+        cliff = first_failing if at_cliff else None
+        ahead = experiment.to_know_more(rate, interval, cliff, comparison, failing)
     return dataclasses.replace(told, next_experiment=ahead)
 
 
@@ -211,9 +226,13 @@ def _lasting(curves: Sequence[Curve], verdicts: Sequence[Verdict], plan: Plan) -
 def _longest(
     curves: Sequence[Curve], plan: Plan, thresholds: Thresholds, broken: Collection[float]
 ) -> Comparison:
-    """The lanes after as many steps as possible; of a search, as many as tell a best rate."""
+    """The lanes after as many steps as possible; of a search, as many as tell a best rate.
+
+    What no rate has learned by the end of the longest lanes is not there to be learned: of shorter ones the
+    best is then a matter of chance.
+    """
     longest = compare(curves, plan, thresholds, failing=broken, at_end=True)
-    if plan.chosen is None or longest.best is not None:
+    if plan.chosen is None or longest.best is not None or longest.hindrance in ("nothing", "constant"):
         return longest
     shorter = reversed(horizons(curves, thresholds)[:-1])
     tried = (compare(curves, plan, thresholds, steps, broken, at_end=True) for steps in shorter)
@@ -245,7 +264,7 @@ def _cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict], tried: Seq
         )
         return alone.format(rate=rate_text(rates[0]))
     if comparison.hindrance == "constant":
-        return _CONSTANT
+        return _CHANCE
     if comparison.hindrance == "broken":
         return Text("no rate came through on every seed", "没有一个学习率在每个种子上都训练下来")
     if best is None:
@@ -260,6 +279,11 @@ def _cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict], tried: Seq
             "种子之间差别太大，分不清 {low} 到 {high} 的学习率",
         )
         return noisy.format(low=rate_text(low), high=rate_text(high))
+    return None
+
+
+def _edge(comparison: Comparison, tried: Sequence[float]) -> Text | None:
+    """That the best rate is the highest or the lowest of all that were tried; None where it is neither."""
     leader = comparison.leader
     word = Text("fastest", "最快") if comparison.near_zero else Text("best", "最好")
     if leader == tried[-1]:

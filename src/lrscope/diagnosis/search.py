@@ -174,7 +174,7 @@ class Search:
             centre = round(place_of(suggestion) / HALF) * HALF
             places = list(range(centre - BELOW * HALF, centre + ABOVE * HALF + 1, HALF))
         self._train(places, self.short, self._first)
-        while self.spent < self.budget / 3:
+        while self.spent < self.budget / 2:
             comparison, tried = self._at(self.short), sorted(self._tried(self.short))
             if comparison.best is not None:
                 best = place_of(comparison.best.rate)

@@ -110,6 +110,14 @@ class Thresholds:
     no_progress: float = 0.98
     """End over start: less than 2% was learned."""
 
+    chance: float = 4.0
+    """Over the number of validation examples: a share below a constant answer that training on noise comes
+    to. Along one direction that has nothing to do with the targets, the best step lowers a squared error by
+    chi^2 / n, and twice that is how much it lowers the log likelihood: z = 2 is 4 / n."""
+
+    chance_most: float = 0.1
+    """... and no more than this, however few the examples."""
+
     least_descent: float = 2e-3
     """A best lane that came down by less than 2% of the start, but by more than this share of it, may be
     one of a loss with a large constant part: lanes are then measured against its descent."""
