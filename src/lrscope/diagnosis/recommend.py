@@ -228,11 +228,13 @@ def _longest(
 ) -> Comparison:
     """The lanes after as many steps as possible; of a search, as many as tell a best rate.
 
-    What no rate has learned by the end of the longest lanes is not there to be learned: of shorter ones the
-    best is then a matter of chance.
+    What several rates have not learned by the end of the longest lanes is not there to be learned: of shorter
+    ones the best is then a matter of chance.
     """
     longest = compare(curves, plan, thresholds, failing=broken, at_end=True)
-    if plan.chosen is None or longest.best is not None or longest.hindrance in ("nothing", "constant"):
+    ended = {one.curve.rate for one in longest.facts.values() if one.curve.stopped_step is None}
+    silent = longest.hindrance in ("nothing", "constant") and len(ended) > 1
+    if plan.chosen is None or longest.best is not None or silent:
         return longest
     shorter = reversed(horizons(curves, thresholds)[:-1])
     tried = (compare(curves, plan, thresholds, steps, broken, at_end=True) for steps in shorter)
