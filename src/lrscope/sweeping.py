@@ -106,8 +106,7 @@ def sweep(
             layers trained by plain gradient descent.
         probes: whether to ask 20 batches for their gradient once more after the update, which tells steps
             that overshoot, and to go on in the end for a twentieth of the run at a fifth of the
-            rate, which tells
-            a loss held up by its own noise. Neither changes what is trained.
+            rate, which tells a loss held up by its own noise. Neither changes what is trained.
         lanes_per_block: how many lanes share a vectorised call; 1 trains them one after another. By default
             what is fastest, tried for a moment before training.
         record_budget: of the time that training takes, the share that recording may take: it sets how often

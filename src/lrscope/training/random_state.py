@@ -117,7 +117,7 @@ def undisturbed(*data: Any) -> Iterator[int]:
     """Train inside without leaving a trace outside, and without being disturbed by what is set there.
 
     Gives the number of threads that were set outside. Inside there is one: of a small operation two threads
-    make a longer one, and on a busy machine one that takes a hundred times as long.
+    make a longer one, and on a busy machine a far longer one: they wait for each other.
 
     On leaving, also by an exception, the global generators, those of the DataLoaders in `data`, the number of
     threads and what becomes of denormal numbers are as they were. Inside, gradients are on, and the warning
