@@ -131,8 +131,8 @@ def recorded(setting: Setting) -> Spent:
 
 def unrecorded(setting: Setting) -> Spent:
     def run() -> None:
-        with undisturbed():
-            for _ in prepare(setting.problem(), setting.rates, 1).steps():
+        with undisturbed() as threads:
+            for _ in prepare(setting.problem(), setting.rates, 1, threads=threads).steps():
                 pass
 
     torch.set_num_threads(DEFAULT_THREADS)

@@ -160,7 +160,7 @@ def sweep(
             recorder.note("reference", reference)
             recorder.commit()
             began = time.monotonic()
-            observer = Observer(plan, record_budget)
+            observer = Observer(plan, record_budget, run.lane_seconds)
             try:
                 for record in _reported(observer.records(run.steps()), run, progress):
                     recorder.write(record)
@@ -173,7 +173,7 @@ def sweep(
                     recorder.note("landscape", landscape(run.losses_of, ends, chosen, paths[:, there]))
             finally:
                 recorder.note("notes", run.notes)
-                recorder.note("recording", observer.budget.account())
+                recorder.note("recording", observer.account())
                 recorder.note("seconds", round(time.monotonic() - began, 3))
         return Study(recorder.study_file())
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from lrscope.problems.problem import Problem
+from lrscope.training.crew import ALONE, Crew
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import Run, prepare
 
@@ -244,11 +245,12 @@ def in_lanes(run: Run) -> tuple[Tensor, dict[str, Tensor], Tensor]:
 
 
 def check_every_lane(
-    problem: Problem, *, seeds: int = 1, together: bool, per_block: int | None = None
+    problem: Problem, *, seeds: int = 1, together: bool, per_block: int | None = None, crew: Crew = ALONE
 ) -> None:
     """The comparison itself."""
     before = torch.get_rng_state()
     run = prepare(problem, RATES, seeds, lanes_per_block=per_block)
+    run.crew = crew
     if per_block is None:
         assert ("in one pass" in run.how) == together, run.how
     else:
@@ -286,6 +288,17 @@ def test_several_seeds_have_their_own_start_batches_and_masks(model: str) -> Non
 @pytest.mark.parametrize("model", ["mlp", "batchnorm", "dropout", "tied", "frozen", "unused", "gru", "conv"])
 def test_every_model_in_blocks_and_one_after_another(model: str, per_block: int) -> None:
     check_every_lane(make_problem(model, "adam"), together=per_block > 1, per_block=per_block)
+
+
+@pytest.mark.parametrize("model", ["mlp", "batchnorm", "tied", "frozen", "unused", "gru", "conv"])
+def test_every_model_in_lanes_side_by_side(model: str) -> None:
+    check_every_lane(make_problem(model, "adam"), together=False, per_block=1, crew=Crew(2))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop", "asgd"])
+def test_optimizers_and_seeds_side_by_side(optimizer: str) -> None:
+    problem = make_problem("mlp", optimizer, clip_norm=0.05)
+    check_every_lane(problem, seeds=2, together=False, per_block=1, crew=Crew(3))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adamw", "rmsprop", "asgd"])

@@ -13,5 +13,11 @@ def _gradient_norm(look: Look) -> Tensor:
 
 
 GRADIENTS = (
-    Quantity("gradient_norm", "", "2-norm of the mini-batch gradient, before clipping", _gradient_norm),
+    Quantity(
+        "gradient_norm",
+        "",
+        "2-norm of the mini-batch gradient, before clipping",
+        _gradient_norm,
+        length=True,
+    ),
 )

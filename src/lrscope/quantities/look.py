@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from lrscope.training.elements import picked
+
 STD_BY_NORM = 2**16
 """Elements from which the spread is got from norm and mean, where that loses no digits: a pass less."""
 
@@ -16,9 +18,14 @@ DIGITS_LEFT = 16.0
 """It loses none worth speaking of while the mean square is at most so many times the variance."""
 
 
-def rows(stack: Tensor) -> Tensor:
-    """A row a lane, [L, N], in float32 at least; also of scalar parameters, whose stack is [L]."""
-    flat_LN = stack.detach().reshape(len(stack), -1)
+def rows(stack: Tensor, elements: Tensor | None = None) -> Tensor:
+    """A row a lane, [L, N], in float32 at least; also of scalar parameters, whose stack is [L].
+
+    Args:
+        stack: [L, ...].
+        elements: flat indices [n] of those that are wanted, in a copy [L, n]; None for all.
+    """
+    flat_LN = picked(stack.detach(), elements).reshape(len(stack), -1)
     return flat_LN.float() if flat_LN.dtype in (torch.float16, torch.bfloat16) else flat_LN
 
 

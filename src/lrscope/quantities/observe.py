@@ -14,10 +14,11 @@ once. What is measured when:
 How many points and epochs, `Budget` says: as many as keep recording within a share of the time.
 """
 
+import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,9 +30,10 @@ from lrscope.plan import LaneKey, Plan
 from lrscope.quantities.budget import RECORD_BUDGET, REVIEW_EVERY, Budget, points
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
-from lrscope.quantities.look import Look, Move, rows
 from lrscope.quantities.probe import BEND, BRANCH, COSINE, Asked, answers, branch
+from lrscope.quantities.sample import ELEMENTS, affordable, drawn
 from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
+from lrscope.quantities.tensor_statistics import CHANGE, LAST_POINT, POINT, TensorStatistics
 from lrscope.quantities.trajectory import TRAJECTORY, values, views
 from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.record import HistogramRecord, Record, Series
@@ -74,35 +76,22 @@ def series(plan: Plan) -> tuple[Series, ...]:
     return own
 
 
-class Before(NamedTuple):
-    """What is kept of a point so that the update that follows can be measured.
-
-    Attributes:
-        step: t.
-        weights: name -> [L, N], copies.
-        moving: name -> [L, N], 1 where the gradient is not zero, or would not be but for rounding, 0
-            elsewhere; the trained tensors only.
-    """
-
-    step: int
-    weights: Mapping[str, Tensor]
-    moving: Mapping[str, Tensor]
-
-
 class Observer:
     """Turns the steps of one run into records.
 
     Args:
         plan: says how long the run is and which scalars are tracked.
         share: of the training time that recording may take: see `Budget`.
+        lane_seconds: about how long a step of one lane takes; decides whether all elements can be measured.
 
     Attributes:
         budget: what recording took so far, and what it measures.
         last: the step observed last; its weights are those after training once training is over.
     """
 
-    def __init__(self, plan: Plan, share: float = RECORD_BUDGET) -> None:
+    def __init__(self, plan: Plan, share: float = RECORD_BUDGET, lane_seconds: float = math.inf) -> None:
         self._plan = plan
+        self._share, self._lane_seconds = share, lane_seconds
         self.budget = Budget(plan, share)
         self._rate_points = frozenset(points(plan.steps) if plan.schedule is not None else ())
         self._sharpness_points = sharpness_points(plan.steps)
@@ -110,14 +99,14 @@ class Observer:
         self._pending: dict[str, list[tuple[int, Tensor]]] = {}
         self._pending_tensors: dict[tuple[str, ...], list[tuple[int, Tensor]]] = {}
         self._tracked_views: list[Tensor] = []
-        self._before: Before | None = None
+        self._tensors: TensorStatistics | None = None
         self._asked: Asked | None = None
-        self._start: dict[str, Tensor] = {}
         self._look_seconds = 0.0
         # Of what was asked for beside the budget, and of waiting for the device.
         self._aside_seconds = 0.0
         self.last: Step | None = None
         self._keys: tuple[LaneKey, ...] = ()
+        self._device = torch.device("cpu")
 
     def records(self, steps: Iterable[Step]) -> Iterator[Record | HistogramRecord]:
         """Measure every step and give the records, a chunk of steps at a time."""
@@ -147,24 +136,28 @@ class Observer:
         yield from self._flush()
         budget.spent += time.perf_counter() - came - (self._aside_seconds - aside)
 
+    def account(self) -> str:
+        """What was measured, in words."""
+        sampled = ""
+        if self._tensors is not None and self._tensors.elements:
+            sampled = f"; of tensors of more than {ELEMENTS:,} elements about {ELEMENTS:,}, drawn once"
+        return self.budget.account() + sampled
+
     def _begin(self, step: Step) -> None:
         self._keys = step.keys
-        self._start = {name: rows(tensor).clone() for name, tensor in step.weights.items()}
+        self._device = next(iter(step.weights.values())).device
+        if self._share:
+            expected = self._lane_seconds * len(step.keys) * self._plan.steps
+            exact = affordable(step.weights, self._plan.steps, self._plan.epochs, self._share * expected)
+            self._tensors = TensorStatistics(step, {} if exact else drawn(step.weights))
         self._tracked_views = views(step.weights, self._plan.tracked)
 
     def _narrow(self, step: Step) -> None:
         """Some lanes have left: forget what is kept of them."""
-        stay = torch.tensor([self._keys.index(key) for key in step.keys])
-
-        def staying(stacks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: stack[stay.to(stack.device)] for name, stack in stacks.items()}
-
+        if self._tensors is not None:
+            self._tensors.narrow(torch.tensor([self._keys.index(key) for key in step.keys]))
         self._keys = step.keys
-        self._start = staying(self._start)
         self._tracked_views = views(step.weights, self._plan.tracked)
-        if self._before is not None:
-            before = self._before
-            self._before = Before(before.step, staying(before.weights), staying(before.moving))
 
     def _measure(self, step: Step) -> bool:
         """Measure what is due at this step, but for histograms; whether tensors were."""
@@ -173,17 +166,18 @@ class Observer:
             self._keep(TRAJECTORY.name, t, values(self._tracked_views))
         if step.losses is not None:
             self._keep("loss", t, step.losses)
-        due = self.budget.point_due(t)
-        if self._before is not None:
+        tensors = self._tensors
+        due = tensors is not None and self.budget.point_due(t)
+        if tensors is not None and tensors.pending:
             began = self._settled()
-            self._change(self._before, step.weights)
-            self._before = None
+            before, changes = tensors.change(step.weights)
+            self._keep_tensors(CHANGE, before, changes)
             self.budget.point(self._look_seconds + self._settled() - began)
-        if due:
+        if tensors is not None and due:
             began = self._settled()
-            self._look(step)
+            self._keep_tensors(POINT if step.losses is not None else LAST_POINT, t, tensors.point(step))
             self._look_seconds = self._settled() - began
-            if self._before is None:
+            if not tensors.pending:
                 self.budget.point(self._look_seconds)
         if t in self._rate_points and step.losses is not None:
             self._keep("learning_rate", t, torch.tensor(step.rates(), dtype=torch.float64))
@@ -197,46 +191,13 @@ class Observer:
             self._keep(name, t, value)
         return due
 
-    def _look(self, step: Step) -> None:
-        """Measure every tensor, and keep what the change that follows is compared with."""
-        found = step.gradients() if step.losses is not None else {}
-        gradients = {name: rows(gradient) for name, gradient in found.items()}
-        looks = [
-            Look(rows(tensor), self._start[name], gradients.get(name))
-            for name, tensor in step.weights.items()
-        ]
-        quantities = WEIGHTS if step.losses is None else (*WEIGHTS, *GRADIENTS)
-        self._keep_tensors(
-            tuple(quantity.name for quantity in quantities),
-            step.index,
-            [quantity.measure(look) for look in looks for quantity in quantities],
-        )
-        if step.losses is None:
-            return
-        moving = {name: torch.ne(g, 0, out=torch.empty_like(g)) for name, g in gradients.items()}
-        for name, rounded in step.rounded().items():
-            moving[name].logical_or_(rows(rounded))
-        before = {name: look.weights_LN.clone() for name, look in zip(step.weights, looks, strict=True)}
-        self._before = Before(step.index, before, moving)
-
-    def _change(self, before: Before, weights: Mapping[str, Tensor]) -> None:
-        """Measure the update since the point before."""
-        moves = [
-            Move(old, before.moving.get(name), rows(weights[name])) for name, old in before.weights.items()
-        ]
-        self._keep_tensors(
-            tuple(change.name for change in CHANGES),
-            before.step,
-            [change.measure(move) for move in moves for change in CHANGES],
-        )
-
     def _histogram(self, step: Step) -> HistogramRecord | None:
         """The histograms, where they are due."""
         epoch, rest = divmod(step.index, self._plan.steps_per_epoch)
-        if rest or not self.budget.histogram_due(epoch):
+        if rest or self._tensors is None or not self.budget.histogram_due(epoch):
             return None
         began = self._settled()
-        counted = histograms(step, epoch)
+        counted = histograms(step, epoch, self._tensors.elements)
         self.budget.histogram(self._settled() - began)
         return counted
 
@@ -250,17 +211,17 @@ class Observer:
         self._asked = None
         if step.losses is not None and step.index in self._repeat_points:
             kept = {name: tensor.detach().clone() for name, tensor in step.weights.items()}
-            self._asked = Asked(step.index, kept, step.gradients())
+            gradients = {name: gradient.clone() for name, gradient in step.gradients().items()}
+            self._asked = Asked(step.index, kept, gradients)
         if step.branch is not None:
             for name, value in branch(step.branch()).items():
                 self._keep(name, step.index, value)
 
     def _settled(self) -> float:
         """The time, once the device has done what it was told: until here that counts as training."""
-        device = next(iter(self._start.values())).device
-        if device.type == "cuda":
+        if self._device.type == "cuda":
             began = time.perf_counter()
-            torch.cuda.synchronize(device)
+            torch.cuda.synchronize(self._device)
             waited = time.perf_counter() - began
             self._aside_seconds += waited
             self.budget.trained += waited

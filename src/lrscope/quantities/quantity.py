@@ -16,12 +16,14 @@ class Quantity:
     Attributes:
         name, unit, source: as in `Series`.
         measure: a tensor of L lanes -> [L].
+        length: whether it is a 2-norm, which grows as the root of the number of elements.
     """
 
     name: str
     unit: str
     source: str
     measure: Callable[[Look], Tensor]
+    length: bool = False
 
     @property
     def series(self) -> Series:

@@ -16,8 +16,14 @@ WEIGHTS = (
     Quantity("weight_std", "", "standard deviation over the tensor's elements, divisor N", Look.std),
     Quantity("weight_min", "", "smallest element", lambda look: look.weights_LN.amin(dim=1)),
     Quantity("weight_max", "", "largest element", lambda look: look.weights_LN.amax(dim=1)),
-    Quantity("weight_norm", "", "2-norm over the tensor's elements", lambda look: look.norm),
-    Quantity("distance", "", "2-norm of the way from the start, w_t - w_0", lambda look: norm(look.way)),
+    Quantity("weight_norm", "", "2-norm over the tensor's elements", lambda look: look.norm, length=True),
+    Quantity(
+        "distance",
+        "",
+        "2-norm of the way from the start, w_t - w_0",
+        lambda look: norm(look.way),
+        length=True,
+    ),
     Quantity("largest_move", "", "largest element of |w_t - w_0|", _largest_move),
 )
 

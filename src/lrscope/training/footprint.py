@@ -28,7 +28,7 @@ ITSELF = 100 * 2**20
 HISTOGRAM_BYTES = 32
 """For each element that is sorted into bins at a time."""
 
-HISTOGRAM_ELEMENTS = 2**22
+HISTOGRAM_ELEMENTS = 2**18
 """Elements sorted at a time, at most."""
 
 

@@ -5,7 +5,7 @@ Letters: L lanes, S seeds.
 
 import copy
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrscope.errors import ProblemError
 from lrscope.plan import LaneKey
 from lrscope.problems.problem import OptimizerFactory, Problem, Schedule
+from lrscope.training.crew import ALONE, Crew
+from lrscope.training.elements import picked
 from lrscope.training.optimizers import LaneOptimizers, make_optimizer, make_scheduler, use_fused_kernel
 from lrscope.training.random_state import Stream
 
@@ -37,6 +39,7 @@ class Lanes:
         keys: the lanes, each naming its seed.
         optimizer, schedule: the user's factories.
         untrained: names of parameters that get no gradient (frozen, or not used by the loss).
+        crew: steps the optimizers.
 
     Attributes:
         weights: name -> [L, ...], every parameter, in the order of `named_parameters`.
@@ -53,7 +56,9 @@ class Lanes:
         optimizer: OptimizerFactory,
         schedule: Schedule | None,
         untrained: frozenset[str] = frozenset(),
+        crew: Crew = ALONE,
     ) -> None:
+        self._crew = crew
         self.keys = tuple(keys)
         first = starts[keys[0].seed]
         of_seed = {seed: dict(module.named_parameters()) for seed, module in starts.items()}
@@ -88,6 +93,7 @@ class Lanes:
             [lane.scheduler for lane in self.lanes],
             {name: (self.weights[name], params) for name, params in self._params.items()},
             lambda: self._stacked,
+            self._crew,
         )
 
     def _lane(
@@ -202,15 +208,23 @@ class Lanes:
             for tensor in (*self.weights.values(), *self.buffers.values()):
                 tensor[lane].copy_(tensor[healthy])
 
-    def gradients(self) -> dict[str, Tensor]:
-        """The gradients of this step, stacked: name -> [L, ...]; zeros for a lane that has none."""
-        if self._stacked is not None:
-            # Copies: clipping changes gradients in place.
-            return {name: self._stacked[name].clone() for name in self._params}
-        return {
-            name: torch.stack([torch.zeros_like(p) if p.grad is None else p.grad for p in params])
-            for name, params in self._params.items()
-        }
+    def gradients(self, elements: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """The gradients of this step, stacked: name -> [L, ...]; zeros for a lane that has none.
+
+        Borrowed: clipping changes them in place.
+
+        Args:
+            elements: name -> flat indices [n] of some tensors, of which only these are given: [L, n].
+        """
+        some = elements or {}
+
+        def stacked(name: str, params: Sequence[nn.Parameter]) -> Tensor:
+            if self._stacked is not None:
+                return picked(self._stacked[name], some.get(name))
+            own = (torch.zeros_like(p) if p.grad is None else p.grad for p in params)
+            return torch.cat([picked(gradient.unsqueeze(0), some.get(name)) for gradient in own])
+
+        return {name: stacked(name, params) for name, params in self._params.items()}
 
 
 def starting_modules(

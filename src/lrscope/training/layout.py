@@ -8,6 +8,7 @@ Letters: K lanes.
 """
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -17,23 +18,26 @@ import torch
 from lrscope.language import Text
 
 TRIAL_SECONDS = 0.1
-"""A layout is tried for that long, and at least twice."""
+"""A layout is tried for that long, and at least twice: the first time does not count."""
 
-SHARE = 0.05
+SHARE = 0.03
 """Of the seconds that the run would take, that may be spent on trials."""
 
 TINY_SECONDS = 4e-4
 """Of one lane's forward and backward pass: below, deciding what to run takes longer than running it, and all
 lanes together are fastest without a trial."""
 
-THREADS_FROM = 1e-3
+LONG_SECONDS = 4e-3
+"""Of one lane's forward and backward pass: above, one lane a call is the likeliest to be fastest."""
+
+THREADS_FROM = 5e-4
 """Of one lane's forward and backward pass, in one thread: from there on more threads are tried."""
 
 WORTH_IT = 2.0
 """Seconds a run must take for trials to be worth it."""
 
 HOPELESS = 1.5
-"""A layout that takes so many times as long as the best is not tried a second time."""
+"""A layout that takes so many times as long as the best is given up."""
 
 
 class Layout(NamedTuple):
@@ -42,28 +46,38 @@ class Layout(NamedTuple):
     Attributes:
         lanes: in a call, at most.
         threads: that share an operation.
+        crew: Python threads that take lanes side by side, where lanes is 1.
     """
 
     lanes: int
     threads: int = 1
+    crew: int = 1
 
 
-def sizes(count: int) -> Iterator[int]:
-    """Lanes in a call that are worth a try, of K, the likely ones first: all, one, four, ..."""
-    likely = (count, 1, 4, 2, 8, 16, 32)
+def sizes(count: int, seconds: float) -> Iterator[int]:
+    """Lanes in a call that are worth a try, the likely ones first.
+
+    Args:
+        count: K.
+        seconds: of one lane's forward and backward pass.
+    """
+    likely = (1, 4, count, 2, 8, 16, 32) if seconds > LONG_SECONDS else (count, 1, 4, 2, 8, 16, 32)
     yield from (size for place, size in enumerate(likely) if size <= count and size not in likely[:place])
 
 
-def layouts(blocks: Iterable[int], seconds: float, threads: int) -> Iterator[Layout]:
+def layouts(blocks: Iterable[int], seconds: float, threads: int, *, beside: bool) -> Iterator[Layout]:
     """What is worth a try, the likely ones first.
 
     Args:
         blocks: lanes in a call.
         seconds: of one lane's forward and backward pass, in one thread.
         threads: how many there may be.
+        beside: whether lanes may be taken side by side.
     """
-    counts = (1, threads) if threads > 1 and seconds > THREADS_FROM else (1,)
-    yield from (Layout(lanes, count) for lanes in blocks for count in counts)
+    for lanes in blocks:
+        if threads > 1 and seconds > THREADS_FROM:
+            yield Layout(1, 1, threads) if beside and lanes == 1 else Layout(lanes, threads)
+        yield Layout(lanes)
 
 
 def worth_trying(seconds: float, lanes: int, steps: int) -> bool:
@@ -81,16 +95,19 @@ def fastest(
     trials: Mapping[Layout, Callable[[], object]],
     seconds: float,
     clock: Callable[[], float] | None = None,
-) -> Layout:
-    """The layout whose step takes least, of the minimum of several.
+) -> tuple[Layout, float]:
+    """The layout whose step takes least, by the median of several.
 
     Args:
         trials: makes a step of all K lanes; the first is the answer where time is short.
         seconds: that all trials may take together, about: no further one is begun after them.
         clock: gives seconds; by default those of this thread where there is never another, else of the wall.
+
+    Returns:
+        The layout, and the seconds.
     """
     if clock is None:
-        alone = all(layout.threads == 1 for layout in trials)
+        alone = all(layout.threads == layout.crew == 1 for layout in trials)
         clock = time.thread_time if alone else time.perf_counter
     began = clock()
     best, least = next(iter(trials)), math.inf
@@ -98,24 +115,24 @@ def fastest(
         torch.set_num_threads(layout.threads)
         if least < math.inf and clock() - began > seconds:
             break
-        step()  # the first one allocates
-        took = _least(step, clock, least * HOPELESS)
+        took = _median(step, clock, least * HOPELESS)
         if took < least:
             best, least = layout, took
     torch.set_num_threads(1)
-    return best
+    return best, least
 
 
-def _least(step: Callable[[], object], clock: Callable[[], float], hopeless: float) -> float:
-    least, rounds, began = math.inf, 0, clock()
-    while rounds < 2 or clock() - began < TRIAL_SECONDS:
+def _median(step: Callable[[], object], clock: Callable[[], float], hopeless: float) -> float:
+    # Not the least: where threads wait for a busy machine, one step in a few is many times as long.
+    took: list[float] = []
+    began = clock()
+    while len(took) < 2 or clock() - began < TRIAL_SECONDS:
         start = clock()
         step()
-        least = min(least, clock() - start)
-        rounds += 1
-        if least > hopeless:
+        took.append(clock() - start)
+        if took[-1] > hopeless:
             break
-    return least
+    return statistics.median(took[1:] or took)  # the first one allocates
 
 
 def words(count: int, per_block: int) -> Text:

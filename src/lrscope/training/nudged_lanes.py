@@ -6,8 +6,9 @@ The weights are the lanes' own stacked tensors, which NumPy sees without a copy:
 Letters: L lanes, n samples, i features, k outputs.
 """
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from lrscope.errors import ProblemError
 from lrscope.language import Text
 from lrscope.problems.problem import Problem
 from lrscope.training.curvature import Curvature
+from lrscope.training.elements import picked
 from lrscope.training.finite_differences import FORWARD, Difference, derivatives_of, moved
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective, pair
@@ -167,7 +169,7 @@ def descend(
             lanes.keys,
             torch.from_numpy(losses),
             lanes.weights,
-            lambda gradients=gradients: gradients,  # type: ignore[misc]
+            functools.partial(_picked, gradients),
             validation,
             lanes.rates,
             curvature,
@@ -179,6 +181,13 @@ def descend(
             array[...] = updated
         index += 1
     yield Step(index, lanes.keys, None, lanes.weights, dict, validate(), lanes.rates, curvature, rounded)
+
+
+def _picked(
+    gradients: Mapping[str, Tensor], elements: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    some = elements or {}
+    return {name: picked(gradient, some.get(name)) for name, gradient in gradients.items()}
 
 
 def _derivatives(

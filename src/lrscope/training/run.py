@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,12 +22,13 @@ from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, validation_batches
 from lrscope.training.branch import branch_steps, branched
 from lrscope.training.course import Course
+from lrscope.training.crew import ALONE, Crew
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings, dry_run
 from lrscope.training.evaluate import Validation
 from lrscope.training.footprint import footprint
 from lrscope.training.lanes import Lanes, starting_modules
-from lrscope.training.layout import SHARE, fastest, in_threads, layouts, sizes, words, worth_trying
+from lrscope.training.layout import SHARE, Layout, fastest, in_threads, layouts, sizes, words, worth_trying
 from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import Scratch, descend, from_scratch
@@ -52,6 +54,8 @@ class Run:
         how: how the lanes run, in words: "all lanes in one pass", or "lane after lane" and why.
         notes: sentences for the user, also such as arise while it runs.
         memory: what it is estimated to take, in words.
+        lane_seconds: how long the forward and backward pass of one lane takes, about.
+        crew: takes lanes side by side, where they go one after another.
     """
 
     plan: Plan
@@ -67,7 +71,9 @@ class Run:
     _device: torch.device
     _scratch: Scratch | None = None
     _per_block: int | None = None
+    lane_seconds: float = math.inf
     _threads: int = 1
+    crew: Crew = ALONE
 
     def steps(self) -> Iterator[Step]:
         """Train all lanes. The random state, grad mode and the like are the caller's to guard."""
@@ -83,7 +89,7 @@ class Run:
         torch.set_num_threads(self._threads)
         problem = self._problem
         untrained = self._findings.unused if self._findings.together else frozenset()
-        lanes = Lanes(self._starts, keys, problem.optimizer, problem.schedule, untrained)
+        lanes = Lanes(self._starts, keys, problem.optimizer, problem.schedule, untrained, self.crew)
         return Course(lanes, self._train(lanes, frozenset(validate_at)))
 
     def _train(self, lanes: Lanes, validate_at: frozenset[int]) -> Iterator[Step]:
@@ -98,7 +104,9 @@ class Run:
 
         def ways() -> Gradients:
             nonlocal surviving
-            separate = Separate(problem, lanes, seeds, streams, draws=findings.draws, device=self._device)
+            separate = Separate(
+                problem, lanes, seeds, streams, draws=findings.draws, device=self._device, crew=self.crew
+            )
             gradients: Gradients = separate
             if findings.together and self._per_block != 1:
                 gradients = together(streams, capture=findings.capturable)
@@ -115,7 +123,8 @@ class Run:
                 problem,
                 lanes,
                 self._validation,
-                together=findings.validate_together,
+                together=findings.validate_together and self.crew.size == 1,
+                crew=self.crew,
                 device=self._device,
             )
         hessian = None
@@ -197,7 +206,9 @@ class Run:
         findings, problem, plan = self._findings, self._problem, self.plan
         if not worth_trying(findings.seconds, len(plan.lanes), plan.steps):
             return
-        options = list(layouts(blocks, findings.seconds, threads))
+        # Side by side, lanes would draw each other's random numbers, and the model's Python would run twice.
+        beside = findings.capturable and not findings.draws and len(plan.lanes) > 1
+        options = list(layouts(blocks, findings.seconds, threads, beside=beside))
         if len(options) == 1:
             return
         starts = copy.deepcopy(self._starts)
@@ -207,20 +218,25 @@ class Run:
         asked = plan.seeds[:1] if self._batches.shared else plan.seeds
         batches = [self._batches.first(seed) for seed in asked]
 
-        def way(per_block: int) -> Gradients:
-            if per_block == 1:
-                draws, device = findings.draws, self._device
-                return Separate(problem, lanes, list(plan.seeds), streams, draws=draws, device=device)
-            return self._together(lanes, plan.seeds, objective, streams, per_block, capture=False)
+        crew = Crew(threads)
 
-        ways = {lanes: functools.partial(way(lanes), batches) for lanes in {one.lanes for one in options}}
-        trials = {one: ways[one.lanes] for one in options}
-        best = fastest(trials, SHARE * findings.seconds * len(plan.lanes) * plan.steps)
-        self._threads = best.threads
-        if len(ways) > 1:
+        def way(layout: Layout) -> Gradients:
+            if layout.lanes == 1:
+                own = crew if layout.crew > 1 else ALONE
+                draws, device = findings.draws, self._device
+                return Separate(
+                    problem, lanes, list(plan.seeds), streams, draws=draws, device=device, crew=own
+                )
+            return self._together(lanes, plan.seeds, objective, streams, layout.lanes, capture=False)
+
+        trials = {one: functools.partial(way(one), batches) for one in options}
+        best, seconds = fastest(trials, SHARE * findings.seconds * len(plan.lanes) * plan.steps)
+        self.lane_seconds = seconds / len(plan.lanes)
+        self._threads, self.crew = best.threads, crew if best.crew > 1 else ALONE
+        if len({one.lanes for one in options}) > 1:
             self._per_block = best.lanes
             self.how = words(len(plan.lanes), best.lanes)
-        self.how = in_threads(self.how, best.threads)
+        self.how = in_threads(self.how, max(best.threads, best.crew))
 
     def losses_of(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The training loss [G] of stacked weights, name -> [G, ...], in eval mode.
@@ -381,10 +397,11 @@ def prepare(
         where,
         scratch,
         lanes_per_block,
+        findings.seconds,
     )
     if gradient == "autograd" and where.type == "cpu":
         # One rate tells nothing of how many lanes to a call: a search makes more of them.
-        whole = (count,) if len(rates) == 1 else tuple(sizes(count))
+        whole = (count,) if len(rates) == 1 else tuple(sizes(count, findings.seconds))
         run.try_layouts(((lanes_per_block,) if lanes_per_block else whole) if free else (1,), threads)
     return run
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lrscope.problems.problem import Problem
+from lrscope.training.crew import ALONE, Crew
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
 from lrscope.training.random_state import Stream
@@ -25,6 +26,7 @@ class Separate:
         streams: the random stream of each seed; every lane of the seed draws the same numbers from it.
         draws: whether the model or loss draws random numbers.
         device: where a loss module's own tensors belong.
+        crew: takes the lanes.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Separate:
         *,
         draws: bool,
         device: torch.device,
+        crew: Crew = ALONE,
     ) -> None:
+        self._crew = crew
         self._lanes = lanes
         self._streams = streams
         self._draws = draws
@@ -51,14 +55,14 @@ class Separate:
         Args:
             batches: one a seed, or a single one that all share.
         """
-        retired = self._lanes.retired
-        losses: list[Tensor | None] = []
-        for index in range(len(self._lanes)):
-            # Every lane of a seed starts from the same random state; the last one moves the stream on.
-            keep = index in self._last_of_seed
-            losses.append(None if index in retired else self.lane(index, batches, keep=keep))
-        some = next(loss for loss in losses if loss is not None)
-        return torch.stack([torch.full_like(some, torch.nan) if loss is None else loss for loss in losses])
+        alive = [index for index in range(len(self._lanes)) if index not in self._lanes.retired]
+        # Every lane of a seed starts from the same random state; the last one moves the stream on.
+        made = self._crew.map(
+            lambda index: self.lane(index, batches, keep=index in self._last_of_seed), alive
+        )
+        losses_L = torch.full((len(self._lanes),), torch.nan, dtype=made[0].dtype, device=made[0].device)
+        losses_L[alive] = torch.stack(made)
+        return losses_L
 
     def lane(self, index: int, batches: Sequence[Any], *, keep: bool) -> Tensor:
         """Set the gradients of one lane and return its loss; with keep=False its draws do not count."""

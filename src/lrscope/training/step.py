@@ -21,7 +21,7 @@ class Step:
         losses: [L], the mini-batch losses at w_t; None for the last point, w_T, after which nothing follows.
         weights: name -> [L, ...], every parameter in the order of `named_parameters`.
         gradients: gives name -> [L, ...] for the trained parameters, of `losses`, before clipping; not to be
-            called where losses is None.
+            called where losses is None. Called with name -> flat indices [n], it gives [L, n] of those named.
         validation: at the end of an epoch and before training: name -> [L] float64, `val_loss` and the
             metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
         curvature: gives the top of each lane's Hessian at w_t; None where it is not wanted.
@@ -38,7 +38,7 @@ class Step:
     keys: tuple[LaneKey, ...]
     losses: Tensor | None
     weights: Mapping[str, Tensor]
-    gradients: Callable[[], dict[str, Tensor]]
+    gradients: Callable[..., dict[str, Tensor]]
     validation: Mapping[str, Tensor]
     rates: Callable[[], list[float]]
     curvature: Callable[[], Curvature] | None = None

@@ -1,0 +1,89 @@
+"""Measuring some elements of large tensors: which, when, and how near that comes to measuring all."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import lrscope
+from lrscope.problems.problem import Problem
+from lrscope.quantities import observe
+from lrscope.quantities.sample import ELEMENTS, affordable, drawn
+from lrscope.training.random_state import undisturbed
+from lrscope.training.run import prepare
+
+WIDE = {"large": torch.ones(2, 300, 200), "small": torch.ones(2, 100), "scalar": torch.ones(2)}
+
+
+def wide(width: int = 600) -> Problem:
+    generator = torch.Generator().manual_seed(2)
+    X = torch.randn(64, 50, generator=generator)
+    return Problem(
+        name="wide",
+        model=lambda: nn.Sequential(nn.Linear(50, width), nn.Tanh(), nn.Linear(width, 3)),
+        train=(X, X[:, :3].argmax(1)),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=torch.optim.Adam,
+        batch_size=16,
+        epochs=5,
+    )
+
+
+def test_large_tensors_are_sampled_and_small_ones_are_not() -> None:
+    chosen = drawn(WIDE)
+    assert set(chosen) == {"large"}
+    elements = chosen["large"]
+    assert 0.8 * ELEMENTS < len(elements) <= ELEMENTS
+    assert (elements.diff() > 0).all(), "none twice"
+    assert elements[0] >= 0
+    assert elements[-1] < 300 * 200
+    assert torch.equal(elements, drawn(WIDE)["large"])
+
+
+def test_a_sample_leaves_the_random_state_alone() -> None:
+    state = torch.get_rng_state()
+    drawn(WIDE)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_all_is_measured_where_that_is_cheap_or_asked_for() -> None:
+    assert affordable(WIDE, 1000, 10, math.inf)
+    assert affordable(WIDE, 1000, 10, 1e3)
+    assert not affordable(WIDE, 1000, 10, 1e-9)
+    assert affordable({"small": torch.ones(2, ELEMENTS)}, 1000, 10, 1e-9), "there is nothing to leave out"
+
+
+def test_the_samples_values_are_near_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Norms are those of all elements, as far as the sample can tell."""
+    lengths = ("weight_norm", "gradient_norm", "distance", "weight_std")
+
+    def of(study: lrscope.Study) -> list[np.ndarray]:
+        return [study.tensors(name)["value"].to_numpy() for name in lengths]
+
+    with lrscope.sweep(wide(), (1e-3, 1e-2), record_budget=math.inf) as study:
+        whole = of(study)
+        assert "drawn once" not in study.note("recording")
+        counts = study.histograms().filter(tensor="0.weight")["counts"][0]
+        assert sum(counts) == 600 * 50
+    monkeypatch.setattr(observe, "affordable", lambda *_: False)
+    with lrscope.sweep(wide(), (1e-3, 1e-2), record_budget=math.inf) as study:
+        some = of(study)
+        assert "of tensors of more than 16,384 elements about 16,384, drawn once" in study.note("recording")
+        counts = study.histograms().filter(tensor="0.weight")["counts"][0]
+        assert 0.5 * ELEMENTS < sum(counts) <= ELEMENTS
+    for one, other in zip(some, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.05)
+        assert not np.array_equal(one, other)
+
+
+def test_a_run_that_is_too_short_for_its_tensors_is_sampled_by_itself() -> None:
+    with undisturbed():
+        run = prepare(wide(2_000), (1e-3, 1e-2), 1)
+        plan = dataclasses.replace(run.plan, tracked=())
+        for seconds, is_sampled in ((1e-9, True), (1e3, False)):
+            observer = observe.Observer(plan, 0.05, seconds)
+            assert list(observer.records(run.steps()))
+            assert ("drawn once" in observer.account()) is is_sampled
