@@ -290,9 +290,11 @@ def test_every_model_in_blocks_and_one_after_another(model: str, per_block: int)
     check_every_lane(make_problem(model, "adam"), together=per_block > 1, per_block=per_block)
 
 
+@pytest.mark.parametrize("per_block", [1, 2])
 @pytest.mark.parametrize("model", ["mlp", "batchnorm", "tied", "frozen", "unused", "gru", "conv"])
-def test_every_model_in_lanes_side_by_side(model: str) -> None:
-    check_every_lane(make_problem(model, "adam"), together=False, per_block=1, crew=Crew(2))
+def test_every_model_side_by_side(model: str, per_block: int) -> None:
+    problem = make_problem(model, "adam")
+    check_every_lane(problem, together=per_block > 1, per_block=per_block, crew=Crew(2))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop", "asgd"])

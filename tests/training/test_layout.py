@@ -90,11 +90,14 @@ def test_sizes_are_those_that_the_lanes_can_have() -> None:
 
 
 def test_threads_are_tried_where_an_operation_is_long() -> None:
-    few = [Layout(8), Layout(1)]
-    assert list(layouts((8, 1), 1e-2, 2, beside=False)) == [Layout(8, 2), few[0], Layout(1, 2), few[1]]
-    assert list(layouts((8, 1), 1e-2, 2, beside=True)) == [Layout(8, 2), few[0], Layout(1, 1, 2), few[1]]
-    assert list(layouts((8, 1), 1e-4, 2, beside=True)) == few
-    assert list(layouts((8, 1), 1e-2, 1, beside=True)) == few
+    one, eight = Layout(1), Layout(8)
+    beside = [Layout(8, 1, 2), eight, Layout(1, 1, 2), one]
+    assert list(layouts((8, 1), 16, 1e-2, 2, beside=True)) == beside
+    assert list(layouts((8, 1), 16, 1e-2, 2, beside=False)) == [Layout(8, 2), eight, Layout(1, 2), one]
+    assert list(layouts((8, 1), 8, 1e-2, 2, beside=True)) == [eight, Layout(1, 1, 2), one], "a call is alone"
+    assert list(layouts((1,), 1, 1e-2, 2, beside=False)) == [Layout(1, 2), one]
+    assert list(layouts((8, 1), 16, 1e-4, 2, beside=True)) == [eight, one]
+    assert list(layouts((8, 1), 16, 1e-2, 1, beside=True)) == [eight, one]
 
 
 def test_many_threads_are_chosen_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +124,7 @@ def test_lanes_are_taken_side_by_side_where_nothing_is_drawn(
     """Random numbers come from one generator, whose order two threads would mix."""
     monkeypatch.setattr(run, "worth_trying", lambda *_: True)
     monkeypatch.setattr(layout, "THREADS_FROM", 0.0)
+    monkeypatch.setattr(layout, "CREW_FROM", 0.0)
     monkeypatch.setattr(
         run, "fastest", lambda trials, _: (next(one for one in trials if one.lanes == 1), 0.1)
     )

@@ -8,8 +8,10 @@ again. So only functions whose Python has no state of its own are captured (`sta
 must equal the ordinary call bitwise, and so must a few later ones.
 """
 
+import copy
 import dis
 import inspect
+import itertools
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -41,9 +43,6 @@ class Captured:
     Args:
         call: (trained, constants, batch) -> (gradients, losses); may change constants in place.
         tell: given a sentence when capturing is given up.
-
-    Attributes:
-        dropped: why it was; "" as long as it is not.
     """
 
     def __init__(self, call: Call, tell: Callable[[str], None] | None = None) -> None:
@@ -51,8 +50,30 @@ class Captured:
         self._tell = tell
         self._lists: dict[Any, Callable[..., Any]] = {}
         self._calls: Counter[Any] = Counter()
-        self._replays = 0
-        self.dropped = ""
+        self._replays = itertools.count(1)
+        self._dropped: list[str] = []
+
+    @property
+    def dropped(self) -> str:
+        """Why capturing was given up; "" as long as it is not."""
+        return self._dropped[0] if self._dropped else ""
+
+    def beside(self, call: Call) -> "Captured":
+        """The same for a like call that may be made in another thread; what is written down serves both."""
+        other = copy.copy(self)
+        other._call = call
+        return other
+
+    def settled(self, trained: dict[str, Tensor], batch: Any) -> bool:
+        """Whether a call with these would write nothing down: that is done alone."""
+        leaves, spec = tree_flatten(batch)
+        ordinary = self.dropped or not all(isinstance(leaf, Tensor) for leaf in leaves)
+        return bool(ordinary) or self._key(trained, leaves, spec) in self._lists
+
+    @staticmethod
+    def _key(trained: dict[str, Tensor], leaves: list[Any], spec: TreeSpec) -> Any:
+        lanes = next(iter(trained.values())).shape[0]
+        return lanes, spec, tuple((leaf.shape, leaf.dtype, leaf.stride()) for leaf in leaves)
 
     def __call__(
         self, trained: dict[str, Tensor], constants: dict[str, Tensor], batch: Any
@@ -61,8 +82,7 @@ class Captured:
         leaves, spec = tree_flatten(batch)
         if self.dropped or not all(isinstance(leaf, Tensor) for leaf in leaves):
             return self._call(trained, constants, batch)
-        lanes = next(iter(trained.values())).shape[0]
-        key = (lanes, spec, tuple((leaf.shape, leaf.dtype, leaf.stride()) for leaf in leaves))
+        key = self._key(trained, leaves, spec)
         operations = self._lists.get(key)
         if operations is None:
             self._calls[key] += 1
@@ -72,9 +92,9 @@ class Captured:
             if operations is None:
                 return self._call(trained, constants, batch)
             self._lists[key] = operations
-        self._replays += 1
-        if self._replays in COMPARED and not self._equal(operations, trained, constants, leaves, spec):
-            self._drop(f"captured and ordinary steps differ at call {self._replays}")
+        replay = next(self._replays)
+        if replay in COMPARED and not self._equal(operations, trained, constants, leaves, spec):
+            self._drop(f"captured and ordinary steps differ at call {replay}")
             return self._call(trained, constants, batch)
         with torch.no_grad():
             *gradients, losses = operations(*trained.values(), *constants.values(), *leaves)
@@ -108,7 +128,7 @@ class Captured:
         return None
 
     def _drop(self, why: str) -> None:
-        self.dropped = why
+        self._dropped.append(why)
         if self._tell is not None:
             self._tell(f"steps are no longer captured, and slower: {why}")
 

@@ -30,8 +30,12 @@ lanes together are fastest without a trial."""
 LONG_SECONDS = 4e-3
 """Of one lane's forward and backward pass: above, one lane a call is the likeliest to be fastest."""
 
-THREADS_FROM = 5e-4
-"""Of one lane's forward and backward pass, in one thread: from there on more threads are tried."""
+CREW_FROM = 5e-4
+"""Of one lane's forward and backward pass: from there on calls side by side are tried."""
+
+THREADS_FROM = 2e-3
+"""From there on threads within an operation are, where calls cannot be made side by side. On a machine with
+other work to do they are a risk: one that has to wait makes a short operation hundreds of times as long."""
 
 WORTH_IT = 2.0
 """Seconds a run must take for trials to be worth it."""
@@ -46,7 +50,7 @@ class Layout(NamedTuple):
     Attributes:
         lanes: in a call, at most.
         threads: that share an operation.
-        crew: Python threads that take lanes side by side, where lanes is 1.
+        crew: Python threads that take calls side by side.
     """
 
     lanes: int
@@ -65,18 +69,23 @@ def sizes(count: int, seconds: float) -> Iterator[int]:
     yield from (size for place, size in enumerate(likely) if size <= count and size not in likely[:place])
 
 
-def layouts(blocks: Iterable[int], seconds: float, threads: int, *, beside: bool) -> Iterator[Layout]:
+def layouts(
+    blocks: Iterable[int], count: int, seconds: float, threads: int, *, beside: bool
+) -> Iterator[Layout]:
     """What is worth a try, the likely ones first.
 
     Args:
         blocks: lanes in a call.
+        count: K.
         seconds: of one lane's forward and backward pass, in one thread.
         threads: how many there may be.
-        beside: whether lanes may be taken side by side.
+        beside: whether calls may be made side by side.
     """
     for lanes in blocks:
-        if threads > 1 and seconds > THREADS_FROM:
-            yield Layout(1, 1, threads) if beside and lanes == 1 else Layout(lanes, threads)
+        if threads > 1 and beside and lanes < count and seconds > CREW_FROM:
+            yield Layout(lanes, 1, threads)
+        elif threads > 1 and (count == 1 or not beside) and seconds > THREADS_FROM:
+            yield Layout(lanes, threads)
         yield Layout(lanes)
 
 

@@ -175,6 +175,7 @@ class Run:
         per_block: int | None,
         *,
         capture: bool,
+        crew: Crew | None = None,
     ) -> Together:
         elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
         return Together(
@@ -188,6 +189,7 @@ class Run:
             capture=capture,
             per_block=per_block,
             tell=self._tell,
+            crew=self.crew if crew is None else crew,
         )
 
     def _tell(self, sentence: str) -> None:
@@ -208,7 +210,7 @@ class Run:
             return
         # Side by side, lanes would draw each other's random numbers, and the model's Python would run twice.
         beside = findings.capturable and not findings.draws and len(plan.lanes) > 1
-        options = list(layouts(blocks, findings.seconds, threads, beside=beside))
+        options = list(layouts(blocks, len(plan.lanes), findings.seconds, threads, beside=beside))
         if len(options) == 1:
             return
         starts = copy.deepcopy(self._starts)
@@ -221,13 +223,15 @@ class Run:
         crew = Crew(threads)
 
         def way(layout: Layout) -> Gradients:
+            own = crew if layout.crew > 1 else ALONE
             if layout.lanes == 1:
-                own = crew if layout.crew > 1 else ALONE
                 draws, device = findings.draws, self._device
                 return Separate(
                     problem, lanes, list(plan.seeds), streams, draws=draws, device=device, crew=own
                 )
-            return self._together(lanes, plan.seeds, objective, streams, layout.lanes, capture=False)
+            return self._together(
+                lanes, plan.seeds, objective, streams, layout.lanes, capture=False, crew=own
+            )
 
         trials = {one: functools.partial(way(one), batches) for one in options}
         best, seconds = fastest(trials, SHARE * findings.seconds * len(plan.lanes) * plan.steps)
