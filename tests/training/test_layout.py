@@ -87,14 +87,15 @@ def test_sizes_are_those_that_the_lanes_can_have() -> None:
     assert list(sizes(3, 1e-3)) == [3, 1, 2]
     assert list(sizes(64, 1e-3)) == [64, 1, 4, 2, 8, 16, 32]
     assert list(sizes(16, 1e-2)) == [1, 4, 16, 2, 8], "long passes gain least by company"
+    assert list(sizes(16, 1e-3, 2)) == [16, 8, 1, 4, 2], "a block for each thread"
+    assert list(sizes(5, 1e-2, 2)) == [1, 4, 3, 5, 2]
 
 
 def test_threads_are_tried_where_an_operation_is_long() -> None:
     one, eight = Layout(1), Layout(8)
-    beside = [Layout(8, 1, 2), eight, Layout(1, 1, 2), one]
-    assert list(layouts((8, 1), 16, 1e-2, 2, beside=True)) == beside
+    assert list(layouts((8, 1), 16, 1e-2, 2, beside=True)) == [Layout(8, 1, 2), Layout(1, 1, 2)]
     assert list(layouts((8, 1), 16, 1e-2, 2, beside=False)) == [Layout(8, 2), eight, Layout(1, 2), one]
-    assert list(layouts((8, 1), 8, 1e-2, 2, beside=True)) == [eight, Layout(1, 1, 2), one], "a call is alone"
+    assert list(layouts((8, 1), 8, 1e-2, 2, beside=True)) == [eight, Layout(1, 1, 2)], "a call is alone"
     assert list(layouts((1,), 1, 1e-2, 2, beside=False)) == [Layout(1, 2), one]
     assert list(layouts((8, 1), 16, 1e-4, 2, beside=True)) == [eight, one]
     assert list(layouts((8, 1), 16, 1e-2, 1, beside=True)) == [eight, one]

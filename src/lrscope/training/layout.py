@@ -58,21 +58,23 @@ class Layout(NamedTuple):
     crew: int = 1
 
 
-def sizes(count: int, seconds: float) -> Iterator[int]:
+def sizes(count: int, seconds: float, threads: int = 1) -> Iterator[int]:
     """Lanes in a call that are worth a try, the likely ones first.
 
     Args:
         count: K.
         seconds: of one lane's forward and backward pass.
+        threads: how many there may be.
     """
-    likely = (1, 4, count, 2, 8, 16, 32) if seconds > LONG_SECONDS else (count, 1, 4, 2, 8, 16, 32)
-    yield from (size for place, size in enumerate(likely) if size <= count and size not in likely[:place])
+    share = -(-count // threads)
+    likely = (1, 4, share, count) if seconds > LONG_SECONDS else (count, share, 1, 4)
+    yield from dict.fromkeys(size for size in (*likely, 2, 8, 16, 32) if size <= count)
 
 
 def layouts(
     blocks: Iterable[int], count: int, seconds: float, threads: int, *, beside: bool
 ) -> Iterator[Layout]:
-    """What is worth a try, the likely ones first.
+    """What is worth a try, in the order of the blocks.
 
     Args:
         blocks: lanes in a call.
@@ -84,7 +86,8 @@ def layouts(
     for lanes in blocks:
         if threads > 1 and beside and lanes < count and seconds > CREW_FROM:
             yield Layout(lanes, 1, threads)
-        elif threads > 1 and (count == 1 or not beside) and seconds > THREADS_FROM:
+            continue
+        if threads > 1 and (count == 1 or not beside) and seconds > THREADS_FROM:
             yield Layout(lanes, threads)
         yield Layout(lanes)
 

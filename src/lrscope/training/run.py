@@ -405,7 +405,7 @@ def prepare(
     )
     if gradient == "autograd" and where.type == "cpu":
         # One rate tells nothing of how many lanes to a call: a search makes more of them.
-        whole = (count,) if len(rates) == 1 else tuple(sizes(count, findings.seconds))
+        whole = (count,) if len(rates) == 1 else tuple(sizes(count, findings.seconds, threads))
         run.try_layouts(((lanes_per_block,) if lanes_per_block else whole) if free else (1,), threads)
     return run
 
