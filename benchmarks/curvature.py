@@ -28,8 +28,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import lrscope
 from lrscope.quantities.sharpness import sharpness_points
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 from scores import wilson
 
 Data = tuple[Tensor, Tensor]

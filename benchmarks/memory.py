@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 import lrscope
 from lrscope.rates import read_rates
-from lrscope.training import run as running
+from lrscope.training import prepare as preparing
 from lrscope.training.footprint import Need
 
 STEPS = 44
@@ -134,13 +134,13 @@ def measure(name: str) -> tuple[int, int]:
     lrscope.sweep(dataclasses.replace(tiny, epochs=20), (1e-3, 1e-2)).close()
     subject = make()
     estimates: list[Need] = []
-    check = running.refuse_too_large
+    check = preparing.refuse_too_large
 
     def noted(*arguments: object, **options: object) -> Need:
         estimates.append(check(*arguments, **options))
         return estimates[-1]
 
-    running.refuse_too_large = noted
+    preparing.refuse_too_large = noted
     before = resident()
     lrscope.sweep(subject, read_rates(f"1e-5:1e-2:{lanes}")).close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -34,8 +34,8 @@ import numpy as np
 import torch
 
 import lrscope
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 from speed_cases import CASES
 
 LOWEST, HIGHEST = 1e-5, 1e-1

@@ -23,8 +23,8 @@ from torch import nn
 import lrscope
 from lrscope.problems.load import load_problem
 from lrscope.rates import read_rates
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 
 RATES = read_rates("1e-5:1:16")
 

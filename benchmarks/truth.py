@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lrscope import Problem
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 from tasks import HALVES, TASKS, Task, half_of
 
 FILE = Path(__file__).with_name("truth.json")

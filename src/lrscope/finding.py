@@ -22,9 +22,10 @@ from lrscope.store.target import check_target
 from lrscope.study import Study
 from lrscope.sweeping import about, shortened, typed
 from lrscope.training.course import Course
+from lrscope.training.prepare import prepare
 from lrscope.training.ramp import FEWEST_STEPS, ramp
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run, prepare
+from lrscope.training.run import Run
 
 SEEDS_AT_MOST = 6
 """Starts and batch orders that a search may come to need."""

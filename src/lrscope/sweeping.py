@@ -25,8 +25,9 @@ from lrscope.record import HistogramRecord, Record
 from lrscope.store.recorder import Recorder
 from lrscope.store.target import check_target
 from lrscope.study import Study
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run, prepare
+from lrscope.training.run import Run
 
 
 class Epoch(NamedTuple):

@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 import torch
 
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 from tasks import HALVES, PAIRS, TASKS, half_of
 
 

@@ -15,8 +15,8 @@ from lrscope.quantities import observe
 from lrscope.quantities.budget import DETAILS, Budget, histogram_epochs, points
 from lrscope.quantities.observe import Observer
 from lrscope.record import HistogramRecord, Record
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 
 FEWEST, MOST = DETAILS[-1], DETAILS[0]
 

@@ -14,8 +14,8 @@ from lrscope.quantities.histogram import BINS, histograms
 from lrscope.quantities.observe import Observer, series
 from lrscope.quantities.trajectory import default_tracked, read_tracked
 from lrscope.record import HistogramRecord, Record
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 from lrscope.training.step import Step
 
 RATES = (1e-3, 1e-2, 1e-1)

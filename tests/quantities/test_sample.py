@@ -12,8 +12,8 @@ import lrscope
 from lrscope.problems.problem import Problem
 from lrscope.quantities import observe
 from lrscope.quantities.sample import ELEMENTS, affordable, drawn
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 
 WIDE = {"large": torch.ones(2, 300, 200), "small": torch.ones(2, 100), "scalar": torch.ones(2)}
 

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from lrscope.problems.problem import Problem
 from lrscope.training import capture
 from lrscope.training.capture import Captured, stateless
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 
 COUNTER = {"calls": 0}
 TOTAL = 0

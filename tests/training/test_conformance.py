@@ -12,8 +12,9 @@ from torch.optim import lr_scheduler
 
 from lrscope.problems.problem import Problem
 from lrscope.training.crew import ALONE, Crew
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run, prepare
+from lrscope.training.run import Run
 
 STEPS = 50
 RATES = (1e-4, 1e-3, 1e-2)

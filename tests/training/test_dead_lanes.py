@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 import lrscope
 from lrscope.training import train as training
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import denormals_read_zero, undisturbed
-from lrscope.training.run import prepare
 from lrscope.training.train import CHECK_EVERY
 
 RATES = (1e-3, 1e-2, 3e-2, 1e4, 1e5, 1e6)

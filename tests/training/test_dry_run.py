@@ -12,8 +12,9 @@ from lrscope.errors import LrscopeError, ProblemError, UsageError
 from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.problem import OptimizerFactory, Problem
 from lrscope.training.optimizers import describe, optimizer_by_name, schedule_by_name
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run, prepare
+from lrscope.training.run import Run
 
 X = torch.linspace(-1, 1, 60).reshape(20, 3)
 Y = torch.arange(20) % 2

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lrscope.problems.problem import Problem
-from lrscope.training.run import prepare
+from lrscope.training.prepare import prepare
 
 RATES = (1e-3, 0.05)
 STEPS = 20

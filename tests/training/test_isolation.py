@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lrscope.errors import TrainingError
 from lrscope.problems.problem import Problem
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import RandomState, undisturbed
-from lrscope.training.run import prepare
 from lrscope.training.step import Step
 
 

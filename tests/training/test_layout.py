@@ -10,8 +10,8 @@ from lrscope.errors import UsageError
 from lrscope.problems.problem import Problem
 from lrscope.training import layout, run
 from lrscope.training.layout import Layout, fastest, in_threads, layouts, sizes, words, worth_trying
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 
 RATES = (1e-4, 1e-3, 1e-2, 1e-1)
 

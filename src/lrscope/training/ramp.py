@@ -20,8 +20,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from lrscope.errors import RatesError, TrainingError, UsageError
 from lrscope.problems.problem import Problem
 from lrscope.training.batches import Batches
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import prepare
 
 FEWEST_STEPS = 20
 """Steps of a ramp, at least: the rules that read one leave up to 15 out."""
