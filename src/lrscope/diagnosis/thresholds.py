@@ -261,6 +261,10 @@ class Thresholds:
     horizon_slope: float = 0.25
     """A fall of ln rate over ln steps by less is within 0.15 decades over the factor of 4 looked at."""
 
+    seed_scatter: float = 6.0
+    """The best rates of two seeds of a task were within this factor of each other in 95% of 60 pairs
+    (measured, benchmarks/seed_scatter.py): on one seed, a best rate that moves by less may not have moved."""
+
     early_stop_slope: float = 0.7
     """The best rate by the final validation loss of lanes that overfit fell with slopes of 0.86, 0.98
     and 1.35 (measured on 3 small tasks): early stopping in disguise."""
