@@ -9,7 +9,7 @@ from pathlib import Path
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.objective import TRAIN_LOSS, VAL_LOSS
 from lrscope.diagnosis.range_rules import centre
-from lrscope.diagnosis.recommend import Recommendation
+from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.search import Search
 from lrscope.errors import UsageError
 from lrscope.language import Text

@@ -14,7 +14,8 @@ from lrscope.diagnosis.conclusions import Conclusion, conclusions
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.judge import judge
 from lrscope.diagnosis.objective import TRAIN_LOSS, VAL_LOSS
-from lrscope.diagnosis.recommend import Recommendation, recommend
+from lrscope.diagnosis.recommend import recommend
+from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.errors import UsageError
 from lrscope.language import said, speaking
@@ -95,8 +96,7 @@ class Study:
         """What became of each lane: lane, rate, seed, verdict, attributes, step, evidence.
 
         Args:
-            lang: the language of the evidence, "en" or "zh"; None for the one in force, which is English
-                unless a command was asked for another.
+            lang: of the evidence; see `lrscope.language.speaking`.
 
         Raises:
             UsageError: there is no such language.
@@ -169,8 +169,7 @@ class Study:
 
         Args:
             path: of the page.
-            lang: its language, "en" or "zh"; None for the one in force, which is English unless a command was
-                asked for another.
+            lang: its language; see `lrscope.language.speaking`.
 
         Raises:
             UsageError: the page cannot be written there, or there is no such language.

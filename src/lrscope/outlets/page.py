@@ -8,7 +8,7 @@ from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels, shape_label
 from lrscope.diagnosis.evidence import times_text
 from lrscope.diagnosis.limits import DIVIDING
-from lrscope.diagnosis.recommend import CONFIDENCE
+from lrscope.diagnosis.recommendation import CONFIDENCE
 from lrscope.language import COMMA, SEMICOLON, Text, joined, said, say
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
