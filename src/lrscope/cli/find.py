@@ -51,8 +51,8 @@ from lrscope.language import said
 @click.option(
     "--objective",
     metavar="NAME",
-    help="val-loss, train-loss or a metric of the problem, at the end of training. "
-    "[default: val-loss where there are validation data]",
+    help="val-loss, train-loss or a metric of the problem, at the end of training; NAME:max or NAME:min says "
+    "what is better. [default: val-loss where there are validation data]",
 )
 @click.option("--seed", callback=count(0), default="0", show_default=True, metavar="N", help="Of the search.")
 @EPOCHS

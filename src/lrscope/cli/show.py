@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--objective",
     metavar="NAME",
-    help="Recommend a rate by val-loss, train-loss or a metric, at the end of training.",
+    help="Recommend a rate by val-loss, train-loss or a metric, at the end of training; NAME:max or NAME:min "
+    "says what is better.",
 )
 @LANG
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")

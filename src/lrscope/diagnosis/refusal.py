@@ -12,6 +12,11 @@ _CHANCE = Text(
     "没有一个学习率胜过恒定输出，除非出于偶然",
 )
 
+_EITHER_WAY = Text(
+    "these lanes do not tell whether more or less {name} is better",
+    "从这些看不出 {name} 是越高越好还是越低越好",
+)
+
 
 def cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict], tried: Sequence[float]) -> str | None:
     """Why no rate can be recommended, None where one can.
@@ -46,6 +51,8 @@ def cannot_tell(comparison: Comparison, verdicts: Sequence[Verdict], tried: Sequ
             "no signal: no rate lowered the {objective}", "没有信号：没有一个学习率降低了{objective}"
         )
         return silent.format(objective=comparison.objective.name)
+    if comparison.objective.instead_of is not None:
+        return _EITHER_WAY.format(name=comparison.objective.instead_of)
     if comparison.too_noisy:
         low, high = comparison.near_optimal[0], comparison.near_optimal[-1]
         noisy = Text(

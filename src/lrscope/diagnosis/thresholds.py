@@ -176,6 +176,14 @@ class Thresholds:
     overfitting_errors: float = 2.0
     """Standard errors that the rise must exceed."""
 
+    # in which direction a metric is better
+
+    direction: float = 0.5
+    """Rank correlation of a metric with the validation loss from which it tells. A judgement."""
+
+    direction_errors: float = 2.0
+    """... and standard errors of the correlation of as many unrelated values, 1 / sqrt(n - 1)."""
+
     # good, too high, too slow
 
     tolerance: float = math.log(1.05)
