@@ -282,6 +282,25 @@ def test_where_lanes_overfit_the_end_counts_and_early_stopping_is_told_beside_it
     assert (advised.best_rate, advised.early_stopped_rate, advised.final_rate) == (1e-4, 1e-3, 1e-4)
 
 
+def test_the_best_of_early_stopping_is_said_where_it_is_another_rate():
+    advised = dataclasses.replace(
+        advice(*ends([1.0, 0.5, 0.2, 0.5, None])), objective="final validation loss"
+    )
+    assert advised.low < advised.rate < advised.high
+    words = "Where each lane is stopped at its best epoch, the best is 0.3."
+    assert words in dataclasses.replace(advised, early_stopped_rate=0.3).sentence()
+    for rate in (None, advised.rate, advised.high):
+        assert "stopped" not in dataclasses.replace(advised, early_stopped_rate=rate).sentence()
+
+
+def test_rivals_are_compared_on_the_seeds_they_share():
+    """A rate trained on the easy seed alone is no better than those trained on both."""
+    curves, plan = ends([(0.5, 1.0), (0.2, 0.4), (0.25, 0.5), (0.5, 1.0)], seeds=2)
+    alone = [curve for curve in curves if (curve.rate, curve.seed) != (plan.rates[2], 1)]
+    searched = dataclasses.replace(plan, chosen=tuple((curve.rate, curve.seed) for curve in alone))
+    assert advice(alone, searched).training_rate == plan.rates[1]
+
+
 def test_a_recommendation_is_plain_numbers():
     advised = dataclasses.asdict(advice(*ends([1.0, 0.5, 0.2, 0.5, None])))
     assert json.loads(json.dumps(advised, allow_nan=False))["rate"] == advised["rate"]

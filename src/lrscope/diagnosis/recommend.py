@@ -12,6 +12,7 @@ from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.estimate import choose, good_interval, widened
 from lrscope.diagnosis.horizon import horizon
 from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION, Objective
+from lrscope.diagnosis.paired import paired
 from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.refusal import at_edge, cannot_tell
 from lrscope.diagnosis.standing import Standing
@@ -156,11 +157,17 @@ def _safe(standings: Sequence[Standing], first_failing: float | None, thresholds
 
 
 def _best_by(objective: Objective, comparison: Comparison) -> float | None:
-    """The rate with the lowest mean of another objective, among those that came through."""
-    means = []
-    for standing in comparison.standings:
-        lanes = [comparison.at(standing.rate, seed) for seed in comparison.seeds]
-        values = [objective.value(one) for one in lanes if one is not None]
-        if values and all(map(math.isfinite, values)):
-            means.append((sum(values) / len(values), standing.rate))
-    return min(means)[1] if means else None
+    """The rate with the lowest mean of another objective, seeds paired, among those that came through."""
+    lanes = [[comparison.at(one.rate, seed) for seed in comparison.seeds] for one in comparison.standings]
+    values_RS = np.array(
+        [[math.nan if one is None else objective.value(one) for one in row] for row in lanes]
+    )
+    trained_RS = np.array([[one is not None for one in row] for row in lanes])
+    whole_R = [
+        bool(row.any() and np.isfinite(values[row]).all())
+        for row, values in zip(trained_RS, values_RS, strict=True)
+    ]
+    if not any(whole_R):
+        return None
+    best = int(np.argmin(paired(values_RS[whole_R]).means))
+    return [one.rate for one, whole in zip(comparison.standings, whole_R, strict=True) if whole][best]

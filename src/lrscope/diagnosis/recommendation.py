@@ -91,6 +91,8 @@ class Recommendation:
             sentences.append(_SENTENCE.format(text=capitalised(longer)))
         if self.objective != FINAL_VALIDATION.name:
             sentences.append(_JUDGED.format(objective=self.objective))
+        elif self.early_stopped_rate is not None and not self.low <= self.early_stopped_rate <= self.high:
+            sentences.append(_STOPPED_EARLY.format(rate=rate_text(self.early_stopped_rate)))
         return [*sentences, _CONFIDENCE.format(word=CONFIDENCE[self.confidence], because=self.because)]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
@@ -117,4 +119,8 @@ _NO_CLIFF = Text("no rate that was tested fails", "试过的学习率没有失�
 _BEWARE = Text("Beware: {caution}.", "注意：{caution}。")
 _SENTENCE = Text("{text}.", "{text}。")
 _JUDGED = Text("Judged by the {objective}.", "按{objective}评判。")
+_STOPPED_EARLY = Text(
+    "Where each lane is stopped at its best epoch, the best is {rate}.",
+    "如果每条都停在自己最好的一轮，最好的是 {rate}。",
+)
 _CONFIDENCE = Text("Confidence {word}: {because}.", "可信度{word}：{because}。")
