@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrscope.cli.door import Command
+from lrscope.cli.problem_options import JSON
 from lrscope.cli.speaking import LANG
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     "says what is better.",
 )
 @LANG
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@JSON
 def show_command(study: Path, objective: str | None, as_json: bool) -> None:
     """Show the lanes of STUDY, what became of each and why, and the recommended rate.
 
