@@ -98,6 +98,8 @@ def test_where_the_only_good_lane_stands_at_the_cliff_the_safer_side_is_advised(
     alone = advice(curves, plan)
     assert alone.rate == plan.rates[3]
     assert "near to the first rate that fails" in alone.caution
+    assert "Next: the best rate stands next to one that fails: before a lower rate, try" in alone.sentence()
+    assert "--clip-norm" in alone.sentence("zh")
 
 
 def test_a_rate_that_failed_on_one_seed_is_never_advised():
@@ -140,6 +142,7 @@ def test_a_search_that_ends_at_the_edge_answers_with_a_warning(values, best, wor
     assert word in advised.caution
     assert advised.caution in advised.sentence()
     assert typed in advised.next_experiment
+    assert typed in advised.sentence()
     assert (advised.confidence, advised.because) == ("low", "the best may lie beyond the rates tested")
 
 

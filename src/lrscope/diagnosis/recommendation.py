@@ -93,7 +93,11 @@ class Recommendation:
             sentences.append(_JUDGED.format(objective=self.objective))
         elif self.early_stopped_rate is not None and not self.low <= self.early_stopped_rate <= self.high:
             sentences.append(_STOPPED_EARLY.format(rate=rate_text(self.early_stopped_rate)))
-        return [*sentences, _CONFIDENCE.format(word=CONFIDENCE[self.confidence], because=self.because)]
+        sentences.append(_CONFIDENCE.format(word=CONFIDENCE[self.confidence], because=self.because))
+        # At a cliff or at the edge of what was tried there is something to do; else it is a finer look.
+        if self.caution is not None and self.next_experiment:
+            sentences.append(_NEXT.format(experiment=self.next_experiment))
+        return sentences
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """The sentence, as a notebook shows it."""
