@@ -181,10 +181,21 @@ def test_a_scheduled_problem_is_searched_at_its_own_length() -> None:
     assert found.horizon is None
 
 
+def test_a_metric_that_has_nothing_to_do_with_the_loss_has_no_best() -> None:
+    noise = torch.Generator().manual_seed(0)
+    metrics = {"coin": lambda output, target: torch.rand((), generator=noise)}
+    unsure = lrscope.find(wine(epochs=20, metrics=metrics), budget=4.0, objective="coin")
+    assert unsure.rate is None
+    assert unsure.cannot_tell == "these lanes do not tell whether more or less coin is better"
+    assert "--objective coin:max" in str(unsure.next_experiment)
+
+
 def test_a_finished_sweep_is_read_by_any_objective() -> None:
     study = lrscope.sweep(wine(epochs=10), rates="1e-3:10:5")
     assert study.recommendation().objective == "final validation loss"
     assert study.recommendation("train-loss").objective == "final training loss"
     assert study.recommendation("accuracy").objective == "final accuracy (higher is better)"
+    assert study.recommendation("accuracy:max") == study.recommendation("accuracy")
+    assert study.recommendation("accuracy:min").objective == "final accuracy (lower is better)"
     with pytest.raises(UsageError, match="objective= wants one of val-loss, train-loss, accuracy; got 'f1'"):
         study.recommendation("f1")

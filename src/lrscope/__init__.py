@@ -15,7 +15,7 @@ from lrscope.errors import (
 )
 
 if TYPE_CHECKING:
-    from lrscope.diagnosis.recommend import Recommendation
+    from lrscope.diagnosis.recommendation import Recommendation
     from lrscope.diagnosis.verdict import Verdict
     from lrscope.finding import find
     from lrscope.plan import Plan
@@ -52,7 +52,7 @@ _ON_FIRST_USE = {
     "Plan": ("lrscope.plan", "Plan"),
     "Problem": ("lrscope.problems.problem", "Problem"),
     "RangeTest": ("lrscope.ranging", "RangeTest"),
-    "Recommendation": ("lrscope.diagnosis.recommend", "Recommendation"),
+    "Recommendation": ("lrscope.diagnosis.recommendation", "Recommendation"),
     "Study": ("lrscope.study", "Study"),
     "Verdict": ("lrscope.diagnosis.verdict", "Verdict"),
     "find": ("lrscope.finding", "find"),

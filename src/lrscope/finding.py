@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lrscope.diagnosis.curve import Curve, read_curves
-from lrscope.diagnosis.objective import TRAIN_LOSS, VAL_LOSS
+from lrscope.diagnosis.objective import TRAIN_LOSS, check_objective
 from lrscope.diagnosis.range_rules import centre
-from lrscope.diagnosis.recommend import Recommendation
+from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.search import Search
 from lrscope.errors import UsageError
 from lrscope.language import Text
@@ -54,7 +54,7 @@ def find(
         budget: in full training runs, all lanes and their steps counted; at least 1.
         seed: of the search: its lanes are trained with the seeds `seed`, `seed` + 100, ...
         objective: "val-loss" (the validation loss at the end of a full-length run), "train-loss", or the name
-            of a metric of the problem.
+            of a metric of the problem, "f1", or "f1:max" and "f1:min" to say what is better.
         epochs, batch_size: in place of the problem's own.
         schedule: the name of a schedule ("cosine", ...) in place of the problem's own.
         device: "cpu", "cuda", ...
@@ -115,13 +115,12 @@ def search(
         raise UsageError(f"budget= wants a number of full training runs of at least 1; got {budget!r}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise UsageError(f"seed= wants a whole number from 0; got {seed!r}")
-    wanted = (VAL_LOSS, TRAIN_LOSS, *problem.metrics)
-    if objective is not None and objective not in wanted:
-        raise UsageError(f"objective= wants one of {', '.join(wanted)}; got {objective!r}")
     if objective not in (None, TRAIN_LOSS) and problem.val is None:
         raise UsageError(
             f"objective={objective!r} wants validation data and {problem.name} has none: give val="
         )
+    if objective is not None:
+        check_objective(objective, tuple(problem.metrics), validated=problem.val is not None)
     if path is not None:
         check_target(path, overwrite=overwrite)
     seeds = [seed + SEED_STRIDE * number for number in range(max(2, min(SEEDS_AT_MOST, int(budget / 2))))]

@@ -88,7 +88,11 @@ def spoken() -> str:
 
 @contextlib.contextmanager
 def speaking(language: str | None) -> Iterator[None]:
-    """Say things in a language as long as this lasts; None leaves it as it is.
+    """Say things in a language as long as this lasts.
+
+    Args:
+        language: "en" or "zh"; None for the one in force, which is English unless a command was asked for
+            another.
 
     Raises:
         UsageError: there is no such language.

@@ -13,10 +13,10 @@ import polars as pl
 from lrscope.diagnosis.conclusions import Conclusion, conclusions
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.judge import judge
-from lrscope.diagnosis.objective import TRAIN_LOSS, VAL_LOSS
-from lrscope.diagnosis.recommend import Recommendation, recommend
+from lrscope.diagnosis.objective import check_objective
+from lrscope.diagnosis.recommend import recommend
+from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.verdict import Verdict
-from lrscope.errors import UsageError
 from lrscope.language import said, speaking
 from lrscope.plan import Plan
 from lrscope.record import Series
@@ -95,8 +95,7 @@ class Study:
         """What became of each lane: lane, rate, seed, verdict, attributes, step, evidence.
 
         Args:
-            lang: the language of the evidence, "en" or "zh"; None for the one in force, which is English
-                unless a command was asked for another.
+            lang: of the evidence; see `lrscope.language.speaking`.
 
         Raises:
             UsageError: there is no such language.
@@ -131,8 +130,9 @@ class Study:
         """The rate to take, its interval and margin; or why that cannot be told.
 
         Args:
-            objective: "val-loss" (at the end of training), "train-loss" or the name of a metric; None for
-                what the study was made for, or else the validation loss where there is one.
+            objective: "val-loss" (at the end of training), "train-loss" or the name of a metric, "f1", or
+                "f1:max" and "f1:min" to say what is better; None for what the study was made for, or else the
+                validation loss where there is one.
 
         Raises:
             UsageError: the study has no such objective.
@@ -140,9 +140,7 @@ class Study:
         curves, verdicts = self._judge()
         plan = self.plan
         if objective is not None:
-            known = [TRAIN_LOSS] if plan.val_size is None else [VAL_LOSS, TRAIN_LOSS, *plan.metrics]
-            if objective not in known:
-                raise UsageError(f"objective= wants one of {', '.join(known)}; got {objective!r}")
+            check_objective(objective, plan.metrics, validated=plan.val_size is not None)
             plan = dataclasses.replace(plan, objective=objective)
         return recommend(curves, verdicts, plan)
 
@@ -169,8 +167,7 @@ class Study:
 
         Args:
             path: of the page.
-            lang: its language, "en" or "zh"; None for the one in force, which is English unless a command was
-                asked for another.
+            lang: its language; see `lrscope.language.speaking`.
 
         Raises:
             UsageError: the page cannot be written there, or there is no such language.

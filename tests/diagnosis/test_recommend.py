@@ -98,6 +98,8 @@ def test_where_the_only_good_lane_stands_at_the_cliff_the_safer_side_is_advised(
     alone = advice(curves, plan)
     assert alone.rate == plan.rates[3]
     assert "near to the first rate that fails" in alone.caution
+    assert "Next: the best rate stands next to one that fails: before a lower rate, try" in alone.sentence()
+    assert "--clip-norm" in alone.sentence("zh")
 
 
 def test_a_rate_that_failed_on_one_seed_is_never_advised():
@@ -140,6 +142,7 @@ def test_a_search_that_ends_at_the_edge_answers_with_a_warning(values, best, wor
     assert word in advised.caution
     assert advised.caution in advised.sentence()
     assert typed in advised.next_experiment
+    assert typed in advised.sentence()
     assert (advised.confidence, advised.because) == ("low", "the best may lie beyond the rates tested")
 
 
@@ -280,6 +283,25 @@ def test_where_lanes_overfit_the_end_counts_and_early_stopping_is_told_beside_it
     advised = advice(curves, plan)
     assert advised.objective == "final validation loss"
     assert (advised.best_rate, advised.early_stopped_rate, advised.final_rate) == (1e-4, 1e-3, 1e-4)
+
+
+def test_the_best_of_early_stopping_is_said_where_it_is_another_rate():
+    advised = dataclasses.replace(
+        advice(*ends([1.0, 0.5, 0.2, 0.5, None])), objective="final validation loss"
+    )
+    assert advised.low < advised.rate < advised.high
+    words = "Where each lane is stopped at its best epoch, the best is 0.3."
+    assert words in dataclasses.replace(advised, early_stopped_rate=0.3).sentence()
+    for rate in (None, advised.rate, advised.high):
+        assert "stopped" not in dataclasses.replace(advised, early_stopped_rate=rate).sentence()
+
+
+def test_rivals_are_compared_on_the_seeds_they_share():
+    """A rate trained on the easy seed alone is no better than those trained on both."""
+    curves, plan = ends([(0.5, 1.0), (0.2, 0.4), (0.25, 0.5), (0.5, 1.0)], seeds=2)
+    alone = [curve for curve in curves if (curve.rate, curve.seed) != (plan.rates[2], 1)]
+    searched = dataclasses.replace(plan, chosen=tuple((curve.rate, curve.seed) for curve in alone))
+    assert advice(alone, searched).training_rate == plan.rates[1]
 
 
 def test_a_recommendation_is_plain_numbers():

@@ -9,7 +9,8 @@ import pytest
 
 from lrscope.diagnosis.curve import Curve, Track
 from lrscope.diagnosis.judge import judge
-from lrscope.diagnosis.recommend import Recommendation, recommend
+from lrscope.diagnosis.recommend import recommend
+from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.search import Search, place_of, rate_at
 from lrscope.plan import Plan
 

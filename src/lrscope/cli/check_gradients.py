@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lrscope.cli.door import FAILED, Command
-from lrscope.cli.options import count
+from lrscope.cli.options import counted
 from lrscope.cli.problem_options import DATA, JSON, PROBLEM
 
 if TYPE_CHECKING:
@@ -35,28 +35,11 @@ SAY_FROM = 5.0
     ),
 )
 @PROBLEM
-@click.option(
-    "--elements",
-    callback=count(1),
-    default="32",
-    show_default=True,
-    metavar="N",
-    help="Elements of a tensor checked one by one; of a larger one a random sample.",
+@counted(
+    "--elements", 1, "Elements of a tensor checked one by one; of a larger one a random sample.", default=32
 )
-@click.option(
-    "--batch-size",
-    callback=count(1),
-    metavar="N",
-    help="Examples in the batch. [default: the problem's, at most 32]",
-)
-@click.option(
-    "--seed",
-    callback=count(0),
-    default="0",
-    show_default=True,
-    metavar="N",
-    help="Of the model, the batch and the sample.",
-)
+@counted("--batch-size", 1, "Examples in the batch. [default: the problem's, at most 32]")
+@counted("--seed", 0, "Of the model, the batch and the sample.", default=0)
 @DATA
 @JSON
 @click.pass_context

@@ -8,7 +8,7 @@ import click
 
 from lrscope.cli.door import Command
 from lrscope.cli.keeping import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
-from lrscope.cli.options import count, positive
+from lrscope.cli.options import counted, positive
 from lrscope.cli.problem_options import (
     BATCH_SIZE,
     CLIP_NORM,
@@ -51,10 +51,10 @@ from lrscope.language import said
 @click.option(
     "--objective",
     metavar="NAME",
-    help="val-loss, train-loss or a metric of the problem, at the end of training. "
-    "[default: val-loss where there are validation data]",
+    help="val-loss, train-loss or a metric of the problem, at the end of training; NAME:max or NAME:min says "
+    "what is better. [default: val-loss where there are validation data]",
 )
-@click.option("--seed", callback=count(0), default="0", show_default=True, metavar="N", help="Of the search.")
+@counted("--seed", 0, "Of the search.", default=0)
 @EPOCHS
 @BATCH_SIZE
 @OPTIMIZER

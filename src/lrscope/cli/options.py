@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import click
 
@@ -81,6 +81,23 @@ def count(least: int) -> Callback:
         return number
 
     return read
+
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
+
+
+def counted(
+    name: str, least: int, help_text: str, default: int | None = None
+) -> Callable[[Decorated], Decorated]:
+    """An option that takes a whole number of at least `least`; its default, where it has one, is shown."""
+    return click.option(
+        name,
+        callback=count(least),
+        default=None if default is None else str(default),
+        show_default=True,
+        metavar="N",
+        help=help_text,
+    )
 
 
 def positive(context: click.Context, parameter: click.Parameter, text: Any) -> float | None:

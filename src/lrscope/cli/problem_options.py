@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrscope.cli.options import OptionValue, count, positive, read_options
+from lrscope.cli.options import OptionValue, counted, positive, read_options
 from lrscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,15 +20,8 @@ DATA = click.option(
     metavar="FOLDER",
     help="Where the data of mnist or fashion are.",
 )
-EPOCHS = click.option(
-    "--epochs", callback=count(1), metavar="N", help="Passes over the data. [default: the problem's]"
-)
-BATCH_SIZE = click.option(
-    "--batch-size",
-    callback=count(0),
-    metavar="N",
-    help="Examples a step; 0 takes all. [default: the problem's]",
-)
+EPOCHS = counted("--epochs", 1, "Passes over the data. [default: the problem's]")
+BATCH_SIZE = counted("--batch-size", 0, "Examples a step; 0 takes all. [default: the problem's]")
 OPTIMIZER = click.option("--optimizer", metavar="NAME", help="A class of torch.optim: sgd, adam, adamw, ...")
 OPT = click.option(
     "--opt", multiple=True, metavar="KEY=VALUE", help="Option of --optimizer: momentum=0.9. Repeatable."

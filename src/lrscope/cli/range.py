@@ -9,7 +9,7 @@ import click
 
 from lrscope.cli.destination import check_report
 from lrscope.cli.door import Command
-from lrscope.cli.options import count, positive
+from lrscope.cli.options import counted, positive
 from lrscope.cli.problem_options import (
     BATCH_SIZE,
     CLIP_NORM,
@@ -51,10 +51,8 @@ _SEEDS_AT_MOST = 256
 @click.option(
     "--high", callback=positive, default="10", show_default=True, metavar="RATE", help="Of the last step."
 )
-@click.option(
-    "--steps", callback=count(_FEWEST), default="100", show_default=True, metavar="N", help="Of the ramp."
-)
-@click.option("--seeds", callback=count(1), default="4", show_default=True, metavar="N", help="Seeds 0..N-1.")
+@counted("--steps", _FEWEST, "Of the ramp.", default=100)
+@counted("--seeds", 1, "Seeds 0..N-1.", default=4)
 @BATCH_SIZE
 @OPTIMIZER
 @OPT

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrscope.cli.door import Command
+from lrscope.cli.problem_options import JSON
 from lrscope.cli.speaking import LANG
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 @click.option(
     "--objective",
     metavar="NAME",
-    help="Recommend a rate by val-loss, train-loss or a metric, at the end of training.",
+    help="Recommend a rate by val-loss, train-loss or a metric, at the end of training; NAME:max or NAME:min "
+    "says what is better.",
 )
 @LANG
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@JSON
 def show_command(study: Path, objective: str | None, as_json: bool) -> None:
     """Show the lanes of STUDY, what became of each and why, and the recommended rate.
 

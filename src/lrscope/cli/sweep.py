@@ -10,7 +10,7 @@ import click
 from lrscope.cli.door import Command
 from lrscope.cli.keeping import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
 from lrscope.cli.live_page import LivePage
-from lrscope.cli.options import count, share
+from lrscope.cli.options import counted, share
 from lrscope.cli.problem_options import (
     BATCH_SIZE,
     CLIP_NORM,
@@ -68,7 +68,7 @@ DEFAULT_RATES = "1e-5:1:16"
     show_default=True,
     help="Learning rates: 0.01,0.1,1 or start:stop:count, evenly spaced in the logarithm.",
 )
-@click.option("--seeds", callback=count(1), default="1", show_default=True, metavar="N", help="Seeds 0..N-1.")
+@counted("--seeds", 1, "Seeds 0..N-1.", default=1)
 @EPOCHS
 @BATCH_SIZE
 @OPTIMIZER
@@ -101,11 +101,10 @@ DEFAULT_RATES = "1e-5:1:16"
     metavar="SHARE",
     help="Of the training time, the share for recording. 0: losses, validation and trajectories only.",
 )
-@click.option(
+@counted(
     "--lanes-per-block",
-    callback=count(1),
-    metavar="N",
-    help="Lanes in one vectorised call; 1: one after another. [default: the fastest, tried]",
+    1,
+    "Lanes in one vectorised call; 1: one after another. [default: the fastest, tried]",
 )
 @DEVICE
 @click.option(

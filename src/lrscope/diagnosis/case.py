@@ -6,7 +6,7 @@ from collections import Counter
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.facts import Facts
-from lrscope.diagnosis.recommend import Recommendation
+from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.sayings import Claim, phrase
 from lrscope.diagnosis.verdict import KINDS, Verdict
 from lrscope.plan import Plan

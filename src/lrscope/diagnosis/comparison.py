@@ -193,7 +193,7 @@ def compare(
     rates = tuple(sorted({curve.rate for curve in cut}))
     compared = _came_through(facts.values(), failing)
     there = [one for row in compared for one in row if one is not None]
-    objective = choose_objective(there, at_end=at_end, thresholds=thresholds)
+    objective = choose_objective(there, curves, at_end=at_end, thresholds=thresholds)
     standings, best, near_zero = rank(compared, objective, thresholds)
     hindrance = _hindrance(facts.values(), compared, best, objective, len(rates), thresholds, at_end)
     return Comparison(

@@ -14,7 +14,7 @@ from lrscope.diagnosis.case import Case
 from lrscope.diagnosis.comparison import compare
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.overfitting import fair_test, reference_rate
-from lrscope.diagnosis.recommend import Recommendation
+from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.sayings import NAMES, TITLES, VERDICTS, Claim
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import Verdict
@@ -56,8 +56,7 @@ class Conclusion:
         """The verdict as people say it: 'confirmed in part'.
 
         Args:
-            lang: the language, "en" or "zh"; None for the one in force, which is English unless a command
-                was asked for another.
+            lang: see `lrscope.language.speaking`.
 
         Raises:
             UsageError: there is no such language.

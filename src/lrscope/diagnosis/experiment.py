@@ -20,6 +20,10 @@ _AT_CLIFF = Text(
     "--clip-norm with {rates}",
     "最好的学习率紧挨着一个失败的：先别降学习率，试试 --schedule warmup-cosine 或 --clip-norm，配上 {rates}",
 )
+_WHICH_WAY = Text(
+    "say which: --objective {name}:max, or --objective {name}:min where less is better",
+    "指明方向：越高越好用 --objective {name}:max，越低越好用 --objective {name}:min",
+)
 _BREAKS = Text("to see where it breaks: {rates}", "看看到哪里会坏：{rates}")
 
 
@@ -33,6 +37,9 @@ def to_tell(comparison: Comparison, verdicts: Sequence[Verdict], failing: Sequen
         return _LOWER.format(rates=_rates(rates[0] / 1000, rates[0] / 2))
     if len(rates) == 1:
         return _BOTH_SIDES.format(rates=_rates(rates[0] / 30, rates[0] * 30))
+    metric = comparison.objective.instead_of
+    if best is not None and metric is not None:
+        return _WHICH_WAY.format(name=metric)
     if best is not None and comparison.too_noisy:
         seeds = max(2 * comparison.depth, 4)
         around = _rates(comparison.near_optimal[0], comparison.near_optimal[-1])

@@ -5,6 +5,7 @@ in it.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.objective import TRAIN_LOSS
 from lrscope.diagnosis.standing import Standing
+from lrscope.diagnosis.student import quantile
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.language import COMMA, Text, joined, said
 from lrscope.plan import Plan
@@ -28,12 +30,12 @@ class Horizon:
     """The best rate against the length of the run.
 
     Attributes:
-        steps, rates: the lengths and the best rate at each: the vertex of the parabola of ln loss
-            over ln rate through
-            the best rate and its two neighbours.
+        steps, rates: the lengths and the best rate at each: the vertex of the parabola of ln loss over ln
+            rate through the best rate and its two neighbours.
         slope: of ln rate over ln steps, least squares.
         error: its standard error over seeds; None with one.
         training_slope: the same by the training loss; None where that has no best rate inside the grid.
+        seeds: how many have a slope of their own.
     """
 
     steps: tuple[int, ...]
@@ -41,17 +43,38 @@ class Horizon:
     slope: float
     error: float | None
     training_slope: float | None
+    seeds: int = 1
+
+    def reach(self, thresholds: Thresholds = DEFAULT) -> float | None:
+        """Half of the slope's interval over seeds, by Student's t; None with one seed."""
+        if self.error is None:
+            return None
+        return quantile(thresholds.confidence, self.seeds - 1) * self.error
+
+    def falls(self, thresholds: Thresholds = DEFAULT) -> bool:
+        """Whether the best rate falls with the length of the run, as far as that can be told.
+
+        It falls, or stays, from every length to the next, by enough to matter, and by more than chance: over
+        several seeds the interval of the slope lies below 0; of one seed the fall is wider than the
+        best rates of two seeds are apart.
+        """
+        steady = all(later <= earlier for earlier, later in itertools.pairwise(self.rates))
+        if not steady or self.slope > -thresholds.horizon_slope:
+            return False
+        reach = self.reach(thresholds)
+        if reach is None:
+            return self.rates[0] > thresholds.seed_scatter * self.rates[-1]
+        return self.slope + reach < 0
 
     def sentence(self, thresholds: Thresholds = DEFAULT) -> str | None:
-        """What it means for a longer run; None where the best rate does not certainly fall."""
+        """What it means for a longer run; None where it cannot be told that the best rate falls."""
         text = self.text(thresholds)
         return None if text is None else said(text)
 
     def text(self, thresholds: Thresholds = DEFAULT) -> Text | None:
         """The same in every language."""
-        if self.slope > -thresholds.horizon_slope or self.slope + 2 * (self.error or 0.0) >= 0:
+        if not self.falls(thresholds):
             return None
-        spread = "" if self.error is None else f" ± {self.error:.2g}"
         place = Text("{rate} at {steps} steps", "{steps} 步时 {rate}")
         path = joined(
             (
@@ -60,7 +83,9 @@ class Horizon:
             ),
             COMMA,
         )
-        slope = f"{self.slope:.2f}{spread}"
+        reach = self.reach(thresholds)
+        between = "" if reach is None else f" [{self.slope - reach:.2f}, {self.slope + reach:.2f}]"
+        slope = f"{self.slope:.2f}{between}"
         trained = self.training_slope
         if self.slope < -thresholds.early_stop_slope and (
             trained is not None and trained > -thresholds.horizon_slope
@@ -72,8 +97,7 @@ class Horizon:
 
 _EARLY_STOP = Text(
     "the best rate falls with the length of the run ({path}; slope {slope}): the validation loss "
-    "prefers less "
-    "training, not a smaller rate; stop early instead",
+    "prefers less training, not a smaller rate; stop early instead",
     "训练越长，最好的学习率越低（{path}；斜率 {slope}）：验证损失要的是少训练，不是更小的学习率；该早停",
 )
 _LONGER = Text(
@@ -87,8 +111,7 @@ def horizon(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAUL
     """How the best rate of these lanes moves with the length of the run.
 
     Longer runs want smaller rates (Bjorck et al. 2024, arXiv 2409.19913); the best rate by the final
-    validation loss
-    of lanes that overfit falls as 1/T, which is early stopping in disguise.
+    validation loss of lanes that overfit falls as 1/T, which is early stopping in disguise.
 
     Args:
         curves: of all lanes.
@@ -109,7 +132,14 @@ def horizon(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAUL
     slopes = [_slope(*one) for one in alone if one is not None]
     error = float(np.std(slopes, ddof=1)) / math.sqrt(len(slopes)) if len(slopes) > 1 else None
     trained = _vertices(curves, dataclasses.replace(plan, objective=TRAIN_LOSS), thresholds)
-    return Horizon(steps, rates, _slope(steps, rates), error, None if trained is None else _slope(*trained))
+    return Horizon(
+        steps=steps,
+        rates=rates,
+        slope=_slope(steps, rates),
+        error=error,
+        training_slope=None if trained is None else _slope(*trained),
+        seeds=max(len(slopes), 1),
+    )
 
 
 def _vertices(

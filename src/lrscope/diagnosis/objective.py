@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lrscope.diagnosis.curve import Curve, Floats, Steps
+from lrscope.diagnosis.direction import more_is_better, read_metric
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.thresholds import Thresholds
+from lrscope.errors import UsageError
 from lrscope.language import Text
 from lrscope.plan import Plan
 
@@ -21,12 +23,14 @@ class Objective(NamedTuple):
         value: a lane's value.
         start: the value before training.
         is_validation: whether it is a loss on the validation data.
+        instead_of: the metric that was asked for, where the lanes do not tell which way it is better.
     """
 
     name: Text
     value: Callable[[Facts], float]
     start: Callable[[Facts], float]
     is_validation: bool = False
+    instead_of: str | None = None
 
 
 def _last_validation(facts: Facts) -> float:
@@ -58,10 +62,25 @@ HIGHER = Text("final {name} (higher is better)", "最终 {name}（越高越好�
 LOWER = Text("final {name} (lower is better)", "最终 {name}（越低越好）")
 
 VAL_LOSS, TRAIN_LOSS = "val-loss", "train-loss"
-"""What `--objective` takes, beside the names of the problem's metrics."""
+"""What `--objective` takes, beside the names of the problem's metrics; see `read_metric`."""
 
 
-def choose_objective(lanes: Sequence[Facts], *, at_end: bool, thresholds: Thresholds) -> Objective:
+def check_objective(objective: str, metrics: Sequence[str], *, validated: bool) -> None:
+    """Raise UsageError unless an objective is one that there is.
+
+    Args:
+        objective: as it was given.
+        metrics: the problem's, by name.
+        validated: whether there are validation data.
+    """
+    known = [VAL_LOSS, TRAIN_LOSS, *metrics] if validated else [TRAIN_LOSS]
+    if objective not in known and read_metric(objective, metrics)[0] not in metrics:
+        raise UsageError(f"objective= wants one of {', '.join(known)}; got {objective!r}")
+
+
+def choose_objective(
+    lanes: Sequence[Facts], curves: Sequence[Curve], *, at_end: bool, thresholds: Thresholds
+) -> Objective:
     """What these lanes are compared by: the plan's objective.
 
     Unless the plan names another it is the validation loss; the training loss where there is no validation
@@ -69,6 +88,8 @@ def choose_objective(lanes: Sequence[Facts], *, at_end: bool, thresholds: Thresh
 
     Args:
         lanes: those compared.
+        curves: of all lanes, also longer and shorter ones: in which direction a metric is better is read from
+            them together.
         at_end: take the validation loss at the end of training, always. Otherwise the best one (early
             stopping) is taken where a lane overfits, since the end then tells how long it trained more than
             at which rate.
@@ -80,23 +101,15 @@ def choose_objective(lanes: Sequence[Facts], *, at_end: bool, thresholds: Thresh
     if wanted is None or wanted == VAL_LOSS:
         overfits = any(overfitting(one.curve, one.levels, one.plan, thresholds) for one in lanes)
         return EARLY_STOPPED if overfits and not at_end else FINAL_VALIDATION
-    return _final_metric(wanted, lanes)
+    name, more = read_metric(wanted, lanes[0].plan.metrics)
+    if more is None:
+        more = more_is_better(name, curves, thresholds)
+    return FINAL_VALIDATION._replace(instead_of=name) if more is None else _final_metric(name, more=more)
 
 
-def _final_metric(name: str, lanes: Sequence[Facts]) -> Objective:
-    """A metric at the end of training, turned so that less is better.
-
-    Whether more or less of it is better is read from the lanes: good metrics fall, or rise, with the
-    validation loss.
-    """
-    pairs = [
-        (rank, metric)
-        for one in lanes
-        for rank, metric in zip(one.curve.val.values, one.curve.metrics[name].values, strict=True)
-    ]
-    losses, values = (np.argsort(np.argsort(column)) for column in np.array(pairs).T)
-    higher = float(np.mean((losses - losses.mean()) * (values - values.mean()))) < 0
-    sign = -1.0 if higher else 1.0
+def _final_metric(name: str, *, more: bool) -> Objective:
+    """A metric at the end of training, turned so that less is better."""
+    sign = -1.0 if more else 1.0
 
     def at(place: int) -> Callable[[Facts], float]:
         def value(facts: Facts) -> float:
@@ -105,7 +118,7 @@ def _final_metric(name: str, lanes: Sequence[Facts]) -> Objective:
 
         return value
 
-    better = HIGHER if higher else LOWER
+    better = HIGHER if more else LOWER
     return Objective(better.format(name=name), at(-1), at(0))
 
 

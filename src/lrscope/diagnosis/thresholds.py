@@ -176,6 +176,14 @@ class Thresholds:
     overfitting_errors: float = 2.0
     """Standard errors that the rise must exceed."""
 
+    # in which direction a metric is better
+
+    direction: float = 0.5
+    """Rank correlation of a metric with the validation loss from which it tells. A judgement."""
+
+    direction_errors: float = 2.0
+    """... and standard errors of the correlation of as many unrelated values, 1 / sqrt(n - 1)."""
+
     # good, too high, too slow
 
     tolerance: float = math.log(1.05)
@@ -260,6 +268,10 @@ class Thresholds:
 
     horizon_slope: float = 0.25
     """A fall of ln rate over ln steps by less is within 0.15 decades over the factor of 4 looked at."""
+
+    seed_scatter: float = 6.0
+    """The best rates of two seeds of a task were within this factor of each other in 95% of 60 pairs
+    (measured, benchmarks/seed_scatter.py): on one seed, a best rate that moves by less may not have moved."""
 
     early_stop_slope: float = 0.7
     """The best rate by the final validation loss of lanes that overfit fell with slopes of 0.86, 0.98

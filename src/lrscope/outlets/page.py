@@ -8,7 +8,7 @@ from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels, shape_label
 from lrscope.diagnosis.evidence import times_text
 from lrscope.diagnosis.limits import DIVIDING
-from lrscope.diagnosis.recommend import CONFIDENCE
+from lrscope.diagnosis.recommendation import CONFIDENCE
 from lrscope.language import COMMA, SEMICOLON, Text, joined, said, say
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
@@ -175,10 +175,10 @@ def answer(advice: Advice) -> Html:
         "p", element("strong", large), element("span", small), class_="rate" if known else "rate unknown"
     )
     listed = (element("div", element("dt", name), element("dd", value)) for name, value in facts)
-    # Where it cannot be told, the sentence says itself what to try.
+    # Where something is called for, the sentence says itself what to try.
     ahead = (
         say("Next: {experiment}", "下一步：{experiment}", experiment=advice.next_experiment)
-        if known and advice.next_experiment
+        if advice.next_experiment and said(advice.next_experiment) not in advice.sentence()
         else None
     )
     return join(

@@ -6,7 +6,7 @@ from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels
 from lrscope.charts.valley import VALLEY
 from lrscope.diagnosis.evidence import times_text
-from lrscope.diagnosis.recommend import CONFIDENCE
+from lrscope.diagnosis.recommendation import CONFIDENCE
 from lrscope.language import said
 from lrscope.outlets.live.words import Words
 from lrscope.outlets.numerals import number_text

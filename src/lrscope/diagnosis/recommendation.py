@@ -1,0 +1,130 @@
+"""Recommendation: the rate to use with its interval and margin, or why there is none; and its sentences."""
+
+import dataclasses
+import html
+
+from lrscope.diagnosis.evidence import rate_text, times_text
+from lrscope.diagnosis.horizon import Horizon
+from lrscope.diagnosis.objective import FINAL_VALIDATION
+from lrscope.language import BLANK, Text, capitalised, joined, said, speaking
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """The rate to use, or why there is none.
+
+    Attributes:
+        rate: the centre of the rates as good as the best; None when it cannot be told.
+        low, high: the interval the best rate is in: the rates as good as the best, and half a lane
+            on each side.
+        first_failing: the lowest rate above them at which a seed failed; None where none did.
+        margin: first_failing / rate.
+        confidence: "high", "medium" or "low".
+        cannot_tell: why there is no rate; None where there is one.
+        spent: steps done, in full training runs.
+        objective: what rates were compared by.
+        best_rate: the best single rate by the objective.
+        final_rate, early_stopped_rate, training_rate: the best by final validation loss, by the best
+            validation loss of the run, and by final training loss; None where not measured.
+        safe_rate: the highest rate that is within 5% of the best on every seed.
+        near_optimal: every tested rate that is as good as the best, without a gap, whatever time it took.
+        caution: what to beware of, None where there is nothing.
+        next_experiment: what would tell more, with what to type.
+        because: the reason for the confidence.
+            Texts are English to programs, and hold every language: see `lrscope.language`.
+        horizon: how the best rate moves with the length of the run; None where that cannot be said.
+    """
+
+    rate: float | None
+    low: float | None
+    high: float | None
+    first_failing: float | None
+    margin: float | None
+    confidence: str
+    cannot_tell: str | None
+    spent: float
+    objective: str
+    best_rate: float | None = None
+    final_rate: float | None = None
+    early_stopped_rate: float | None = None
+    training_rate: float | None = None
+    safe_rate: float | None = None
+    near_optimal: tuple[float, ...] = ()
+    caution: str | None = None
+    next_experiment: str | None = None
+    because: str = ""
+    horizon: Horizon | None = None
+
+    def sentence(self, lang: str | None = None) -> str:
+        """All of it in a line.
+
+        Args:
+            lang: see `lrscope.language.speaking`.
+
+        Raises:
+            UsageError: there is no such language.
+        """
+        with speaking(lang):
+            return said(joined(self._sentences(), BLANK))
+
+    def _sentences(self) -> list[Text]:
+        """One after the other, in every language."""
+        if self.rate is None or self.low is None or self.high is None:
+            sentences = [_CANNOT_TELL.format(reason=self.cannot_tell)]
+            if self.next_experiment:
+                sentences.append(_NEXT.format(experiment=self.next_experiment))
+            return sentences
+        between = _BETWEEN.format(low=rate_text(self.low), high=rate_text(self.high))
+        cliff: str = _NO_CLIFF
+        if self.first_failing is not None and self.margin is not None:
+            cliff = _CLIFF.format(rate=rate_text(self.first_failing), margin=times_text(self.margin))
+        told = {
+            "rate": rate_text(self.rate),
+            "between": between if self.low < self.high else "",
+            "cliff": cliff,
+        }
+        sentences = [_USE.format(**told)]
+        if self.caution is not None:
+            sentences.append(_BEWARE.format(caution=self.caution))
+        longer = self.horizon.text() if self.horizon is not None else None
+        if longer is not None:
+            sentences.append(_SENTENCE.format(text=capitalised(longer)))
+        if self.objective != FINAL_VALIDATION.name:
+            sentences.append(_JUDGED.format(objective=self.objective))
+        elif self.early_stopped_rate is not None and not self.low <= self.early_stopped_rate <= self.high:
+            sentences.append(_STOPPED_EARLY.format(rate=rate_text(self.early_stopped_rate)))
+        sentences.append(_CONFIDENCE.format(word=CONFIDENCE[self.confidence], because=self.because))
+        # At a cliff or at the edge of what was tried there is something to do; else it is a finer look.
+        if self.caution is not None and self.next_experiment:
+            sentences.append(_NEXT.format(experiment=self.next_experiment))
+        return sentences
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """The sentence, as a notebook shows it."""
+        sentence = self.sentence()
+        return {"text/plain": sentence, "text/html": f"<p><b>{html.escape(sentence)}</b></p>"}
+
+
+CONFIDENCE: dict[str, Text] = {
+    "high": Text("high", "高"),
+    "medium": Text("medium", "中等"),
+    "low": Text("low", "低"),
+}
+"""The words for how sure a recommendation is."""
+
+_CANNOT_TELL = Text("Cannot tell: {reason}.", "下不了结论：{reason}。")
+_NEXT = Text("Next: {experiment}.", "下一步：{experiment}。")
+_USE = Text("Use {rate}{between}; {cliff}.", "用 {rate}{between}；{cliff}。")
+_BETWEEN = Text(" (the best is between {low} and {high})", "（最好的在 {low} 和 {high} 之间）")
+_CLIFF = Text(
+    "the first rate that fails is {rate}, {margin}x higher", "第一个失败的学习率是 {rate}，是它的 {margin} 倍"
+)
+_NO_CLIFF = Text("no rate that was tested fails", "试过的学习率没有失败的")
+_BEWARE = Text("Beware: {caution}.", "注意：{caution}。")
+_SENTENCE = Text("{text}.", "{text}。")
+_JUDGED = Text("Judged by the {objective}.", "按{objective}评判。")
+_STOPPED_EARLY = Text(
+    "Where each lane is stopped at its best epoch, the best is {rate}.",
+    "如果每条都停在自己最好的一轮，最好的是 {rate}。",
+)
+_CONFIDENCE = Text("Confidence {word}: {because}.", "可信度{word}：{because}。")
