@@ -18,6 +18,7 @@ from lrscope.diagnosis.recommend import Recommendation, recommend
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.errors import UsageError
 from lrscope.language import said, speaking
+from lrscope.outlets.answer import Answer
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store.study_file import StudyFile
@@ -144,7 +145,11 @@ class Study:
             if objective not in known:
                 raise UsageError(f"objective= wants one of {', '.join(known)}; got {objective!r}")
             plan = dataclasses.replace(plan, objective=objective)
-        return recommend(curves, verdicts, plan)
+        return Answer.of(recommend(curves, verdicts, plan), self._again())
+
+    def _again(self) -> Callable[[], "Study"]:
+        """How to read it later: one in memory is held, a file opened again, so that nothing keeps it open."""
+        return (lambda: self) if self.path is None else functools.partial(open_study, self.path.absolute())
 
     def conclusions(self) -> tuple[Conclusion, ...]:
         """What it says of the three common sayings: too high, medium, and too low a rate; each in figures."""
