@@ -57,8 +57,8 @@ def frame(study: Readable) -> pl.DataFrame:
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     known = study.note("landscape")
     lines = [_of(paths, tensor, index) for tensor, index in tracked]
-    # Where no loss is known that lies over the first two, a scalar that no lane moves is passed over.
-    still = [] if known else [i for i, line in enumerate(lines) if line["value"].n_unique() == 1]
+    # A scalar that no lane moves is passed over: the weight of a pixel that is always black.
+    still = [i for i, line in enumerate(lines) if line["value"].n_unique() == 1]
     pair = sorted(range(len(tracked)), key=lambda i: (i in still, i))[:2]
     sides = [lines[i].rename({"value": name}) for i, name in zip(pair, ("x", "y"), strict=True)]
     points = (
@@ -69,7 +69,7 @@ def frame(study: Readable) -> pl.DataFrame:
     )
     axes = [shown(tensor) + index_label(index) for tensor, index in (tracked[i] for i in pair)]
     cells = pl.DataFrame(schema=SCHEMA)
-    if isinstance(known, dict):
+    if isinstance(known, dict) and pair == [0, 1]:  # the loss is known over the first two
         cells = pl.DataFrame(
             [
                 {"kind": "cell", "x": x, "y": y, "loss": loss}

@@ -47,10 +47,16 @@ def contents() -> Html:
     return join(*(element("a", said(word), href=f"#{anchor}") for anchor, word, _ in SECTIONS))
 
 
-def body(study: Readable, pictures: Sequence[Picture]) -> Html:
-    """The page from its heading to the end of its last section."""
-    figures = {picture.name: _figure(picture) for picture in pictures}
-    valley = figures.pop("valley")
+def body(study: Readable, pictures: Sequence[Picture], still: Html | None = None) -> Html:
+    """The page from its heading to the end of its last section.
+
+    Args:
+        study: what is read.
+        pictures: every chart.
+        still: the first of them as it stands until it is drawn.
+    """
+    figures = {picture.name: _figure(picture) for picture in pictures[1:]}
+    valley = _figure(pictures[0], still)
     losses = [figures.pop(name) for name in _LOSSES]
     parts: dict[str, Sequence[Content]] = {
         "answer": [answer(study.recommendation()), valley],
@@ -88,8 +94,8 @@ def _section(anchor: str, heading: str, parts: Sequence[Content]) -> Html:
     return element("section", head, *parts, id=anchor, aria_labelledby=f"{anchor}-heading")
 
 
-def _figure(picture: Picture) -> Html:
-    """A chart's words, and the place where it is drawn."""
+def _figure(picture: Picture, still: Html | None = None) -> Html:
+    """A chart's words, and the place where it is drawn, behind what stands there until then."""
     plot = element(
         "div",
         element("noscript", picture.about),
@@ -104,6 +110,7 @@ def _figure(picture: Picture) -> Html:
         element("h3", picture.title),
         element("p", picture.question, class_="question"),
         element("p", picture.note, class_="note") if picture.note else None,
+        still,
         plot,
         id=f"chart-{picture.name}",
     )

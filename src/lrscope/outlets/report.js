@@ -19,6 +19,8 @@ async function draw(plot) {
   if (epoch !== undefined) result.view.signal("epoch", epoch).run();
   if (before) before.finalize();
   shown.set(plot, result);
+  const still = plot.previousElementSibling;
+  if (still?.classList.contains("still")) still.remove(); // and shows the plot
 }
 
 // One after the other, the first one first: the page can be read and scrolled while the rest is drawn.
