@@ -196,9 +196,18 @@ def answer(advice: Advice) -> Html:
 
 
 def _options(text: str) -> Html:
-    """Text in which every option to type, "--rates 1e-3:0.5:12", is code that no line breaks."""
-    parts = re.split(r"(--[a-z-]+(?: [0-9](?:[0-9a-z.,:-]*[0-9])?)?)", text)
-    return join(*(element("code", part) if i % 2 else part for i, part in enumerate(parts)))
+    """Text in which no line breaks an option to type, "--rates 1e-3:0.5:12", which is code, or a "1e-3"."""
+    parts = re.split(r"(--[a-z-]+(?: [0-9](?:[0-9a-z.,:-]*[0-9])?)?|[0-9.]+e-[0-9]+)", text)
+    return join(
+        *(
+            part
+            if i % 2 == 0
+            else element("code", part)
+            if part[0] == "-"
+            else element("span", part, class_="unbroken")
+            for i, part in enumerate(parts)
+        )
+    )
 
 
 def method(study: Readable) -> Html:
