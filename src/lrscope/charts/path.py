@@ -58,7 +58,7 @@ def frame(study: Readable) -> pl.DataFrame:
     known = study.note("landscape")
     lines = [_of(paths, tensor, index) for tensor, index in tracked]
     # A scalar that no lane moves is passed over: the weight of a pixel that is always black.
-    still = [i for i, line in enumerate(lines) if line["value"].n_unique() == 1]
+    still = [i for i, line in enumerate(lines) if not _moves(line)]
     pair = sorted(range(len(tracked)), key=lambda i: (i in still, i))[:2]
     sides = [lines[i].rename({"value": name}) for i, name in zip(pair, ("x", "y"), strict=True)]
     points = (
@@ -88,6 +88,12 @@ def _of(paths: pl.DataFrame, tensor: str, index: tuple[int, ...]) -> pl.DataFram
     """The path of one scalar: columns lane, step, value."""
     mine = (pl.col("tensor") == tensor) & (pl.col("index").cast(pl.List(pl.Int64)) == list(index))
     return paths.filter(mine).select("lane", "step", "value")
+
+
+def _moves(path: pl.DataFrame) -> bool:
+    """Whether any lane moves it; seeds begin in different places."""
+    places = path.drop_nulls("value").group_by("lane").agg(pl.col("value").n_unique())["value"]
+    return bool((places > 1).any())
 
 
 def _kept(steps: int) -> list[int]:

@@ -47,6 +47,11 @@ function theme() {
   return drawAll();
 }
 
+// How wide a row is where its reason stands below it, on a narrow screen.
+for (const { rows, style } of document.querySelectorAll(".lanes table")) {
+  style.setProperty("--numbers", rows[0].querySelectorAll(".number").length);
+}
+
 button.hidden = false;
 button.addEventListener("click", () => {
   chosen = isDark() ? "light" : "dark";
