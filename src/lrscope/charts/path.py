@@ -36,7 +36,7 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 MOST_LANES = 12
-MOST_STEPS = 400
+MOST_STEPS = 300
 """Points of a path, at most."""
 
 LEVELS = 14
