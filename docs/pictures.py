@@ -3,15 +3,21 @@
     python docs/pictures.py                  all but the one of the wide classifier
     python docs/pictures.py --data FOLDER    that one as well, from a folder of IDX files, and its figures
 
-Every picture is a chart of a study that is trained here and now, as on the page that shows it.
+Every picture is a chart, or the report, of a study that is trained here and now, as on the page that shows
+it. The picture of the report needs Chromium on the PATH and `pip install -e .[test]`.
 """
 
 import argparse
 import dataclasses
+import io
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import polars as pl
+from PIL import Image
+from playwright.sync_api import sync_playwright
 
 import lrscope
 from lrscope.problems.load import load_problem
@@ -44,10 +50,30 @@ def line() -> None:
 
 def digits() -> None:
     """Where sixteen rates end on real handwritten digits, and how the parameters are distributed."""
-    sixteen = lrscope.sweep("digits", "1e-5:1:16")
-    save(sixteen, "valley", "valley")
-    save(sixteen, "spread", "spread")
+    save(lrscope.sweep("digits", "1e-5:1:16"), "spread", "spread")
     save(lrscope.sweep("digits", THREE), "histogram", "histogram")
+    picture_of_report(lrscope.sweep("digits", "1e-5:1:16", seeds=3))
+
+
+def picture_of_report(study: lrscope.Study) -> None:
+    """The report as a browser shows it: its answer, with the chart that stands beside it."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        page = Path(folder) / "report.html"
+        study.report(page)
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1120, "height": 900}, device_scale_factor=1.5)
+        tab.goto(page.as_uri())
+        tab.wait_for_selector("html[data-drawn]", state="attached")
+        rest = tab.locator("#conclusions").bounding_box() or {"y": 900}
+        whole = {"x": 0, "y": 0, "width": 1120, "height": rest["y"] - 20}
+        taken = tab.screenshot(full_page=True, clip=whole)
+        browser.close()
+    path = FOLDER / "report.png"
+    # 256 colours are more than it has, but for the edges of letters.
+    Image.open(io.BytesIO(taken)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
 def wide(data: Path) -> None:

@@ -140,7 +140,8 @@ def test_a_study_is_judged_again_only_after_a_commit(tmp_path: Path, monkeypatch
         return ()
 
     monkeypatch.setattr(lrscope.study, "judge", judge)
-    monkeypatch.setattr(lrscope.study, "recommend", lambda curves, verdicts, plan: None)
+    unknown = lrscope.Recommendation(None, None, None, None, None, "low", "nothing was judged", 0.0, "loss")
+    monkeypatch.setattr(lrscope.study, "recommend", lambda curves, verdicts, plan: unknown)
     lanes = np.arange(len(RATES), dtype=np.int32)
     with Recorder(tmp_path / "x.lrscope", PLAN, SERIES, about={}) as writer:
         study = open_study(tmp_path / "x.lrscope")

@@ -18,6 +18,7 @@ from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.language import said, speaking
+from lrscope.outlets.answer import Answer
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store.study_file import StudyFile
@@ -35,6 +36,7 @@ class Study:
     def __init__(self, file: StudyFile) -> None:
         self._file = file
         self._judged: tuple[object, tuple[Curve, ...], tuple[Verdict, ...]] | None = None
+        self._advice: dict[str | None, Answer] = {}
 
     @property
     def plan(self) -> Plan:
@@ -142,7 +144,17 @@ class Study:
         if objective is not None:
             check_objective(objective, plan.metrics, validated=plan.val_size is not None)
             plan = dataclasses.replace(plan, objective=objective)
-        return recommend(curves, verdicts, plan)
+        if objective not in self._advice:
+            self._advice[objective] = Answer.of(recommend(curves, verdicts, plan), self._again())
+        return self._advice[objective]
+
+    def _again(self) -> Callable[[], "Study"]:
+        """How to read it later: one in memory is held, a file opened again, so that nothing keeps it open."""
+        return (
+            functools.partial(Study, self._file)
+            if self.path is None
+            else functools.partial(open_study, self.path.absolute())
+        )
 
     def conclusions(self) -> tuple[Conclusion, ...]:
         """What it says of the three common sayings: too high, medium, and too low a rate; each in figures."""
@@ -155,6 +167,7 @@ class Study:
         if self._judged is None or self._judged[0] != now:
             curves = read_curves(self._file)
             self._judged = (now, curves, judge(curves, self.plan))
+            self._advice = {}
         return self._judged[1:]
 
     @property

@@ -1,7 +1,6 @@
 """The example notebook runs, and what it shows is drawn in a browser without a network."""
 
 import base64
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def test_every_cell_runs_without_a_word_of_complaint(run: Any) -> None:
 
 def test_studies_and_charts_come_as_page_picture_and_text(run: Any) -> None:
     pictures = [base64.b64decode(png) for png in shown(run, "image/png")]
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     assert all(png.startswith(b"\x89PNG") and len(png) > 10_000 for png in pictures)
     frames = [page for page in shown(run, "text/html") if "<iframe" in page]
     assert len(frames) == len(pictures)
@@ -58,38 +57,28 @@ def test_the_notebook_in_the_docs_shows_what_it_shows_now(run: Any) -> None:
     assert NOTEBOOK.stat().st_size < 2_000_000
 
 
-def test_charts_are_drawn_in_a_browser_without_a_network(run: Any, tmp_path: Path) -> None:
-    driver = pytest.importorskip(
-        "playwright.sync_api", reason="NO BROWSER TEST WAS RUN: playwright is not installed"
-    )
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("NO BROWSER TEST WAS RUN: there is no Chromium on the PATH")
+def test_charts_are_drawn_in_a_browser_without_a_network(run: Any, browser: Any, tmp_path: Path) -> None:
     page = tmp_path / "cells.html"
     page.write_text("<!doctype html><body>" + "\n".join(shown(run, "text/html")), encoding="utf-8")
     complaints: list[str] = []
     requests: list[str] = []
-    with driver.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=path, args=["--headless", "--no-sandbox", "--disable-gpu"]
-        )
-        context = browser.new_context(offline=True, viewport={"width": 1100, "height": 1200})
-        tab = context.new_page()
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.goto(page.as_uri())
-        frames = [frame for frame in tab.frames if frame != tab.main_frame]
-        assert len(frames) == 3
-        for frame in frames:
-            frame.wait_for_selector('html[data-drawn="yes"]', timeout=60_000, state="attached")
-            size = frame.locator("canvas").first.bounding_box()
-            assert size is not None
-            assert size["width"] > 300
-            outside = frame.frame_element().bounding_box()
-            assert outside is not None
-            # The whole chart stands in its frame: nothing to scroll.
-            assert frame.evaluate("document.documentElement.scrollHeight") <= outside["height"] + 1
-        browser.close()
+    context = browser.new_context(offline=True, viewport={"width": 1100, "height": 1200})
+    tab = context.new_page()
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.goto(page.as_uri())
+    frames = [frame for frame in tab.frames if frame != tab.main_frame]
+    assert len(frames) == 4
+    for frame in frames:
+        frame.wait_for_selector('html[data-drawn="yes"]', timeout=60_000, state="attached")
+        size = frame.locator("canvas").first.bounding_box()
+        assert size is not None
+        assert size["width"] > 300
+        outside = frame.frame_element().bounding_box()
+        assert outside is not None
+        # The whole chart stands in its frame: nothing to scroll.
+        assert frame.evaluate("document.documentElement.scrollHeight") <= outside["height"] + 1
+    context.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "about:", "data:"))] == []

@@ -1,8 +1,10 @@
 """What a notebook is given, and how a chart in the user's hand saves itself."""
 
 import base64
+import dataclasses
 import html
 import io
+import pickle
 import re
 import subprocess
 import sys
@@ -11,6 +13,8 @@ from pathlib import Path
 import altair as alt
 import pytest
 from studies import STUDIES
+
+import lrscope
 
 HOSTILE = re.compile(r"<script>document|<img|\x1b")
 
@@ -44,11 +48,45 @@ def test_a_study_shows_its_answer_and_hostile_names_run_nothing() -> None:
     assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
 
 
-def test_a_recommendation_shows_its_sentence() -> None:
-    advice = STUDIES["hostile"]().recommendation()
+def test_a_recommendation_shows_its_sentence_and_the_valley() -> None:
+    study = STUDIES["hostile"]()
+    advice = study.recommendation()
     shown = advice._repr_mimebundle_()
     assert shown["text/plain"] == advice.sentence()
     assert html.escape(advice.sentence()) in shown["text/html"]
+    assert shown["image/png"] == study._repr_mimebundle_()["image/png"]
+    assert not HOSTILE.search(shown["text/html"])
+    assert "default-src 'none'" in html.unescape(shown["text/html"])
+
+
+def test_a_recommendation_draws_what_it_says_itself() -> None:
+    study = STUDIES["usual"]()
+    shown = study.recommendation("train-loss")._repr_mimebundle_()
+    assert "final training loss (nats)" in html.unescape(shown["text/html"])
+    assert shown["image/png"] != study.recommendation()._repr_mimebundle_()["image/png"]
+
+
+def test_a_recommendation_outlives_its_study_and_shows_less_without_it(tmp_path: Path) -> None:
+    path = tmp_path / "line.lrscope"
+    with lrscope.sweep("line", "0.01,0.1", epochs=5, path=path) as study:
+        advice = study.recommendation()
+    assert base64.b64decode(advice._repr_mimebundle_()["image/png"]).startswith(b"\x89PNG")
+    path.unlink()
+    assert advice._repr_mimebundle_() == {
+        "text/plain": advice.sentence(),
+        "text/html": f"<p><b>{html.escape(advice.sentence())}</b></p>",
+    }
+
+
+def test_a_recommendation_is_printed_copied_and_written_without_its_study() -> None:
+    advice = STUDIES["usual"]().recommendation()
+    assert isinstance(advice, lrscope.Recommendation)
+    again = pickle.loads(pickle.dumps(advice))
+    assert type(again) is lrscope.Recommendation
+    assert repr(advice) == repr(again)
+    assert dataclasses.asdict(advice) == dataclasses.asdict(again)
+    changed = dataclasses.replace(advice, rate=1.0)
+    assert changed._repr_mimebundle_() == dataclasses.replace(again, rate=1.0)._repr_mimebundle_()
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "pdf", "html", "json"])

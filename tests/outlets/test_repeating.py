@@ -21,6 +21,10 @@ PLAIN = "lrscope sweep line --rates 0.01:0.1:3 --seeds 2 --epochs 20 --curvature
     [
         ({"rates": "0.01:0.1:3", "seeds": 2, "epochs": 20}, PLAIN),
         (
+            {"rates": "0.01:0.1:3", "seeds": 2, "epochs": 20, "curvature": False},
+            PLAIN.replace("--c", "--no-c"),
+        ),
+        (
             {"rates": [0.1, 0.0123456789012345], "epochs": 20, "schedule": "cosine"},
             "lrscope sweep line --schedule cosine --rates 0.0123456789012345,0.1 --seeds 1 --epochs 20 "
             "--curvature",

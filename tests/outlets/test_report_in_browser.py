@@ -1,7 +1,6 @@
 """The report, opened: drawn without an error or a request, its slider, its themes, its paper."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,37 +8,12 @@ import pytest
 
 from lrscope.charts import CHARTS
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="NO BROWSER TEST WAS RUN: playwright is not installed"
-)
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
 _COUNT_INK = """() => [...document.querySelectorAll('.plot canvas')].map((canvas) => {
   const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let ink = 0;
   for (let i = 3; i < pixels.length; i += 4) ink += pixels[i] > 0;
   return ink;
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("NO BROWSER TEST WAS RUN: there is no Chromium on the PATH")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
 
 
 class Opened:
@@ -169,3 +143,34 @@ def test_it_prints_to_a_few_pages(opened: Opened) -> None:
     pages = paper.count(b"/Type /Page\n") or paper.count(b"/Type/Page/")
     assert len(paper) > 100_000
     assert pages < 25
+
+
+def test_the_answer_stands_with_its_chart_before_any_script(browser: Any, file: Path) -> None:
+    window = browser.new_context(java_script_enabled=False, viewport={"width": 1180, "height": 900})
+    tab = window.new_page()
+    tab.goto(file.as_uri())
+    box = tab.locator(".still svg").bounding_box()
+    assert box is not None
+    assert box["width"] > 800
+    assert 0 < box["y"] < 700
+    assert tab.locator(".still").get_by_text("before").count() == 1
+    window.close()
+
+
+def test_the_chart_that_answers_the_pointer_takes_the_place_of_the_still_one(
+    browser: Any, file: Path
+) -> None:
+    window = browser.new_context(java_script_enabled=False, viewport={"width": 1180, "height": 900})
+    tab = window.new_page()
+    tab.goto(file.as_uri())
+    still = tab.locator(".still svg").bounding_box()
+    window.close()
+    opened = Opened(browser, file)
+    assert opened.tab.locator(".still").count() == 0
+    drawn = opened.tab.locator("#chart-valley canvas").bounding_box()
+    assert drawn is not None
+    # As large and, but for the button of the theme above it, in the same place: nothing jumps.
+    assert drawn["width"] == pytest.approx(still["width"], abs=12)
+    assert drawn["height"] == pytest.approx(still["height"], abs=6)
+    assert drawn["y"] == pytest.approx(still["y"], abs=8)
+    opened.tab.close()

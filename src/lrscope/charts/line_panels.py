@@ -207,8 +207,8 @@ def _flattened(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _thinned(row: dict[str, Any]) -> dict[str, Any]:
-    """A line of some 40 points: every one of them carries a tooltip."""
-    every = -(-len(row["x"]) // 40)
+    """A line of some 25 points: every one of them carries a tooltip, and nobody sees it."""
+    every = -(-len(row["x"]) // 25)
     coarse = {name: row[name][::every] for name in ("x", "y")}
     return {name: value for name, value in row.items() if name != "kind"} | coarse
 

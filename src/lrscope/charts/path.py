@@ -36,7 +36,7 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 MOST_LANES = 12
-MOST_STEPS = 400
+MOST_STEPS = 300
 """Points of a path, at most."""
 
 LEVELS = 14
@@ -57,8 +57,8 @@ def frame(study: Readable) -> pl.DataFrame:
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     known = study.note("landscape")
     lines = [_of(paths, tensor, index) for tensor, index in tracked]
-    # Where no loss is known that lies over the first two, a scalar that no lane moves is passed over.
-    still = [] if known else [i for i, line in enumerate(lines) if line["value"].n_unique() == 1]
+    # A scalar that no lane moves is passed over: the weight of a pixel that is always black.
+    still = [i for i, line in enumerate(lines) if not _moves(line)]
     pair = sorted(range(len(tracked)), key=lambda i: (i in still, i))[:2]
     sides = [lines[i].rename({"value": name}) for i, name in zip(pair, ("x", "y"), strict=True)]
     points = (
@@ -69,7 +69,7 @@ def frame(study: Readable) -> pl.DataFrame:
     )
     axes = [shown(tensor) + index_label(index) for tensor, index in (tracked[i] for i in pair)]
     cells = pl.DataFrame(schema=SCHEMA)
-    if isinstance(known, dict):
+    if isinstance(known, dict) and pair == [0, 1]:  # the loss is known over the first two
         cells = pl.DataFrame(
             [
                 {"kind": "cell", "x": x, "y": y, "loss": loss}
@@ -88,6 +88,12 @@ def _of(paths: pl.DataFrame, tensor: str, index: tuple[int, ...]) -> pl.DataFram
     """The path of one scalar: columns lane, step, value."""
     mine = (pl.col("tensor") == tensor) & (pl.col("index").cast(pl.List(pl.Int64)) == list(index))
     return paths.filter(mine).select("lane", "step", "value")
+
+
+def _moves(path: pl.DataFrame) -> bool:
+    """Whether any lane moves it; seeds begin in different places."""
+    places = path.drop_nulls("value").group_by("lane").agg(pl.col("value").n_unique())["value"]
+    return bool((places > 1).any())
 
 
 def _kept(steps: int) -> list[int]:

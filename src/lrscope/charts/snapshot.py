@@ -13,10 +13,15 @@ from lrscope.record import Series
 
 
 class Snapshot:
-    """A `Readable` over another one that asks it everything at most once."""
+    """A `Readable` over another one that asks it everything at most once.
 
-    def __init__(self, study: Readable) -> None:
-        self._study = study
+    Args:
+        study: the other one.
+        advice: what it is taken to recommend; None for what it recommends itself.
+    """
+
+    def __init__(self, study: Readable, advice: Advice | None = None) -> None:
+        self._study, self._advice = study, advice
         self._frames: dict[tuple[str, str], pl.DataFrame] = {}
 
     @cached_property
@@ -96,7 +101,7 @@ class Snapshot:
 
     @cached_property
     def _recommendation(self) -> Advice:
-        return self._study.recommendation()
+        return self._study.recommendation() if self._advice is None else self._advice
 
     @cached_property
     def _conclusions(self) -> Sequence[Conclusion]:

@@ -247,9 +247,9 @@ def _point(row: dict[str, Any], y: Span) -> dict[str, Any]:
         "shape": row["shape"],
         "verdict": said(joined((look(verdict).word for verdict in row["verdicts"]), COMMA)),
         "value": float(f"{row['value']:.4g}"),
-        "y": y.clamp(row["value"]),
-        "low": y.clamp(row["lowest"]),
-        "high": y.clamp(row["highest"]),
+        "y": float(f"{y.clamp(row['value']):.5g}"),
+        "low": float(f"{y.clamp(row['lowest']):.5g}"),
+        "high": float(f"{y.clamp(row['highest']):.5g}"),
         "lost": row["lost"],
     }
 

@@ -83,8 +83,7 @@ DEFAULT_RATES = "1e-5:1:16"
     help="How derivatives are got. By differences only for Linear layers and plain gradient descent.",
 )
 @click.option(
-    "--curvature",
-    is_flag=True,
+    "--curvature/--no-curvature",
     default=None,
     help="Measure the sharpness of every lane, 21 times over the run. [default: only for tiny models]",
 )

@@ -12,13 +12,14 @@ import altair as alt
 import vl_convert
 from altair.utils.schemapi import debug_mode
 
-from lrscope.charts import CHARTS, LIGHT
-from lrscope.charts.chart import Chart, Readable
+from lrscope.charts import LIGHT
+from lrscope.charts.chart import Advice, Chart, Readable
 from lrscope.charts.snapshot import Snapshot
 from lrscope.charts.theme import Theme
+from lrscope.charts.valley import VALLEY
 from lrscope.language import say, speaking
 from lrscope.outlets.conclusion_list import conclusion_list
-from lrscope.outlets.figure import drawn, for_print
+from lrscope.outlets.figure import Figure, drawn, for_print
 from lrscope.outlets.figure_file import FIGURE_FORMATS, figure_bytes
 from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import element, join
@@ -124,8 +125,7 @@ def shown_study(study: Readable, summary: str) -> Bundle:
         summary: the study in a line, where only text is shown.
     """
     snapshot = Snapshot(study)
-    chart = next(chart for chart in CHARTS if chart.name == "valley")
-    made = drawn(for_print(offline(chart, snapshot, LIGHT).to_dict(validate=False)))
+    made = _valley(snapshot)
     sentence = snapshot.recommendation().sentence()
     head = join(
         element(
@@ -149,6 +149,22 @@ def shown_study(study: Readable, summary: str) -> Bundle:
         "image/png": _png(made.svg),
         "text/plain": f"{summary}\n{sentence}",
     }
+
+
+def shown_answer(advice: Advice, study: Readable) -> Bundle:
+    """A recommendation for a notebook: its sentence, and the valley it was read off."""
+    made = _valley(Snapshot(study, advice))
+    sentence = advice.sentence()
+    head = element("div", element("p", sentence, class_="sentence"), class_="lrscope")
+    return {
+        "text/html": f"<style>{_STYLE}</style>{head}{frame(made.spec, made.width, made.height)}",
+        "image/png": _png(made.svg),
+        "text/plain": sentence,
+    }
+
+
+def _valley(study: Readable) -> Figure:
+    return drawn(for_print(offline(VALLEY, study, LIGHT).to_dict(validate=False)))
 
 
 def _png(svg: str) -> str:

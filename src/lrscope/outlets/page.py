@@ -47,10 +47,16 @@ def contents() -> Html:
     return join(*(element("a", said(word), href=f"#{anchor}") for anchor, word, _ in SECTIONS))
 
 
-def body(study: Readable, pictures: Sequence[Picture]) -> Html:
-    """The page from its heading to the end of its last section."""
-    figures = {picture.name: _figure(picture) for picture in pictures}
-    valley = figures.pop("valley")
+def body(study: Readable, pictures: Sequence[Picture], still: Html | None = None) -> Html:
+    """The page from its heading to the end of its last section.
+
+    Args:
+        study: what is read.
+        pictures: every chart.
+        still: the first of them as it stands until it is drawn.
+    """
+    figures = {picture.name: _figure(picture) for picture in pictures[1:]}
+    valley = _figure(pictures[0], still)
     losses = [figures.pop(name) for name in _LOSSES]
     parts: dict[str, Sequence[Content]] = {
         "answer": [answer(study.recommendation()), valley],
@@ -88,8 +94,8 @@ def _section(anchor: str, heading: str, parts: Sequence[Content]) -> Html:
     return element("section", head, *parts, id=anchor, aria_labelledby=f"{anchor}-heading")
 
 
-def _figure(picture: Picture) -> Html:
-    """A chart's words, and the place where it is drawn."""
+def _figure(picture: Picture, still: Html | None = None) -> Html:
+    """A chart's words, and the place where it is drawn, behind what stands there until then."""
     plot = element(
         "div",
         element("noscript", picture.about),
@@ -104,6 +110,7 @@ def _figure(picture: Picture) -> Html:
         element("h3", picture.title),
         element("p", picture.question, class_="question"),
         element("p", picture.note, class_="note") if picture.note else None,
+        still,
         plot,
         id=f"chart-{picture.name}",
     )
@@ -189,9 +196,18 @@ def answer(advice: Advice) -> Html:
 
 
 def _options(text: str) -> Html:
-    """Text in which every option to type, "--rates 1e-3:0.5:12", is code that no line breaks."""
-    parts = re.split(r"(--[a-z-]+(?: [0-9](?:[0-9a-z.,:-]*[0-9])?)?)", text)
-    return join(*(element("code", part) if i % 2 else part for i, part in enumerate(parts)))
+    """Text in which no line breaks an option to type, "--rates 1e-3:0.5:12", which is code, or a "1e-3"."""
+    parts = re.split(r"(--[a-z-]+(?: [0-9](?:[0-9a-z.,:-]*[0-9])?)?|[0-9.]+e-[0-9]+)", text)
+    return join(
+        *(
+            part
+            if i % 2 == 0
+            else element("code", part)
+            if part[0] == "-"
+            else element("span", part, class_="unbroken")
+            for i, part in enumerate(parts)
+        )
+    )
 
 
 def method(study: Readable) -> Html:

@@ -20,7 +20,8 @@ def repeating(study: Readable) -> str:
         return _typed("find", reference, [*asked, "--epochs", str(plan.epochs), *_device(plan)])
     asked = ["--rates", _rates(plan), "--seeds", str(len(plan.seeds)), "--epochs", str(plan.epochs)]
     asked += [] if plan.gradient == "autograd" else ["--gradient", plan.gradient]
-    asked += [] if plan.curvature_examples is None else ["--curvature"]
+    if _curvature(plan) is not None:
+        asked.append("--curvature" if _curvature(plan) else "--no-curvature")
     asked += ["--probes"] if plan.probes else []
     if any(any(index) for _, index in plan.tracked) or len({tensor for tensor, _ in plan.tracked}) < len(
         plan.tracked
@@ -46,10 +47,20 @@ def _call(plan: Plan) -> str:
     options = {"gradient": plan.gradient} if plan.gradient != "autograd" else {}
     options |= {"device": plan.device} if plan.device != "cpu" else {}
     more = "".join(f", {name}={value!r}" for name, value in options.items())
-    more += ", curvature=True" if plan.curvature_examples is not None else ""
+    more += "" if _curvature(plan) is None else f", curvature={_curvature(plan)}"
     more += ", probes=True" if plan.probes else ""
     asked = f"rates={_rates(plan)!r}, seeds={len(plan.seeds)}, epochs={plan.epochs}"
     return f"lrscope.sweep(problem, {asked}{more})"
+
+
+def _curvature(plan: Plan) -> bool | None:
+    """Whether curvature was measured; None where it was not, and is not unless asked for.
+
+    Unasked it is measured of tiny models that see all examples at every step.
+    """
+    if plan.curvature_examples is not None:
+        return True
+    return False if plan.steps_per_epoch == 1 and plan.gradient == "autograd" else None
 
 
 def _rates(plan: Plan) -> str:

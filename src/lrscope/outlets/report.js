@@ -19,6 +19,8 @@ async function draw(plot) {
   if (epoch !== undefined) result.view.signal("epoch", epoch).run();
   if (before) before.finalize();
   shown.set(plot, result);
+  const still = plot.previousElementSibling;
+  if (still?.classList.contains("still")) still.remove(); // and shows the plot
 }
 
 // One after the other, the first one first: the page can be read and scrolled while the rest is drawn.
@@ -43,6 +45,11 @@ function theme() {
   else root.dataset.theme = system.matches ? "dark" : "light";
   delete root.dataset.drawn;
   return drawAll();
+}
+
+// How wide a row is where its reason stands below it, on a narrow screen.
+for (const { rows, style } of document.querySelectorAll(".lanes table")) {
+  style.setProperty("--numbers", rows[0].querySelectorAll(".number").length);
 }
 
 button.hidden = false;

@@ -19,6 +19,7 @@ from lrscope.outlets.assets import asset, bundle, script
 from lrscope.outlets.markup import Html, element
 from lrscope.outlets.page import body, contents, footer, title
 from lrscope.outlets.pictures import pictures, script_json
+from lrscope.outlets.still import still
 
 
 def report(study: Readable, path: str | os.PathLike[str]) -> None:
@@ -61,7 +62,7 @@ def page(study: Readable) -> str:
         policy=_policy([vega, code], style),
         style=style,
         contents=contents(),
-        body=body(snapshot, drawn),
+        body=body(snapshot, drawn, still(drawn[0])),
         footer=footer(snapshot),
         pictures=script_json(data),
         bundle=vega,

@@ -11,20 +11,6 @@ from typing import Any
 import pytest
 from serving import Serving, serving
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="NO BROWSER TEST WAS RUN: playwright is not installed"
-)
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 _INK = """() => [...document.querySelectorAll('.plot canvas')].map((canvas) => {
@@ -39,17 +25,6 @@ import sys, time
 from lrscope.sweeping import sweep
 sweep("line", "0.01,0.1,1", epochs=200_000, path=sys.argv[1], progress=lambda _: time.sleep(0.02))
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("NO BROWSER TEST WAS RUN: there is no Chromium on the PATH")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture
