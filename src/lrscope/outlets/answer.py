@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from lrscope.diagnosis.recommend import Recommendation
+from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.errors import StudyError
 
 if TYPE_CHECKING:  # it loads altair

@@ -11,7 +11,8 @@ once. What is measured when:
 - sharpness, where it is wanted, at 21 points;
 - where probes are wanted, the batches of 20 steps once more after their update.
 
-How many points and epochs, `Budget` says: as many as keep recording within a share of the time.
+How many points and epochs, `Budget` says: as many as keep recording within a share of the time. Where even
+the fewest would not, because tensors are large and the run is short, a sample of their elements is measured.
 """
 
 import math
