@@ -132,7 +132,9 @@ def recorded(setting: Setting) -> Spent:
 def unrecorded(setting: Setting) -> Spent:
     def run() -> None:
         with undisturbed() as threads:
-            for _ in prepare(setting.problem(), setting.rates, 1, threads=threads).steps():
+            for _ in prepare(setting.problem(), setting.rates, 1, threads=threads).steps(
+                lambda step: step + 1_000
+            ):
                 pass
 
     torch.set_num_threads(DEFAULT_THREADS)

@@ -206,8 +206,8 @@ class _Lab:
             first = len(self.plan.lanes)
             keys = [LaneKey(first + number, rate, seed) for number, (rate, seed) in enumerate(new)]
             self._extend(keys)
-            course = self._run.course(keys, self.validate_at)
             observer = Observer(self.plan, lane_seconds=self._run.lane_seconds)
+            course = self._run.course(keys, self.validate_at, observer.looks)
             self._courses.append((course, observer))
             self._advance(course, observer, until)
 

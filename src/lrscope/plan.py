@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 GRADIENTS = ("autograd", "finite-difference", "central-difference")
 """How a sweep can get its gradients: exact, or measured by forward or central differences."""
@@ -17,6 +17,10 @@ class LaneKey(NamedTuple):
     lane: int
     rate: float
     seed: int
+
+
+Tracked: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
+"""Scalars of the weights, as (tensor, index)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Plan:
     device: str = "cpu"
     tensors: tuple[str, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
-    tracked: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    tracked: Tracked = ()
     metrics: tuple[str, ...] = ()
     curvature_examples: int | None = None
     probes: bool = False

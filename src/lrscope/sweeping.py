@@ -164,7 +164,7 @@ def sweep(
             began = time.monotonic()
             observer = Observer(plan, record_budget, run.lane_seconds)
             try:
-                for record in _reported(observer.records(run.steps()), run, progress):
+                for record in _reported(observer.records(run.steps(observer.looks)), run, progress):
                     recorder.write(record)
                 # Where curvature is measured the model is small enough, or the user asked for such things.
                 if plan.curvature_examples is not None and len(chosen) > 1 and observer.last is not None:

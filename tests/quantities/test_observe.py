@@ -16,7 +16,7 @@ from lrscope.quantities.trajectory import default_tracked, read_tracked
 from lrscope.record import HistogramRecord, Record
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.step import Step
+from lrscope.training.step import Step, Stretch
 
 RATES = (1e-3, 1e-2, 1e-1)
 
@@ -47,7 +47,8 @@ def recorded() -> tuple[
     with undisturbed():
         run = prepare(problem(), RATES, 1)
         shapes = dict(zip(run.plan.tensors, run.plan.shapes, strict=True))
-        plan = dataclasses.replace(run.plan, tracked=read_tracked(["0.weight[1,2]", "2.bias[0]"], shapes))
+        tracked = read_tracked(["0.weight[1,2]", "2.bias[0]"], shapes)
+        run.plan = plan = dataclasses.replace(run.plan, tracked=tracked)
 
         def spied() -> object:
             for step in run.steps():
@@ -173,7 +174,7 @@ def make_step(values_LN: Tensor) -> Step:
     from lrscope.plan import LaneKey
 
     keys = tuple(LaneKey(k, 10.0**k, 0) for k in range(len(values_LN)))
-    return Step(0, keys, None, {"w": values_LN}, dict, {}, list)
+    return Step(0, keys, None, {"w": values_LN}, dict, {}, Stretch(0, torch.empty(0), torch.empty(0)), list)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -267,7 +268,7 @@ def test_a_scalar_parameter_is_recorded_like_any_other() -> None:
     )
     with undisturbed():
         run = prepare(subject, RATES, 1)
-        plan = dataclasses.replace(run.plan, tracked=read_tracked(["slope"], {"slope": ()}))
+        run.plan = plan = dataclasses.replace(run.plan, tracked=read_tracked(["slope"], {"slope": ()}))
         records = list(Observer(plan).records(run.steps()))
 
     def fastest(name: str) -> np.ndarray:

@@ -52,6 +52,7 @@ def run_through(subject: Problem, rates: tuple[float, ...], seeds: int = 1) -> l
                 {name: tensor.clone() for name, tensor in step.weights.items()},
                 step.gradients,
                 dict(step.validation),
+                step.stretch,
                 step.rates,
             )
             for step in run.steps()

@@ -101,6 +101,12 @@ class Budget:
         """Whether histograms are to be counted at an epoch."""
         return epoch >= self._next_epoch
 
+    def next_due(self, step: int) -> int:
+        """The first step after this one at which something is due, as things stand."""
+        per_epoch = self._plan.steps_per_epoch
+        epoch = max(self._next_epoch, step // per_epoch + 1)
+        return min(max(self._next_point, step + 1), epoch * per_epoch)
+
     def point(self, seconds: float) -> None:
         """Tensors were measured; it took so long, the change that follows included."""
         self.measured += 1

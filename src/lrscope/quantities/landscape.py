@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lrscope.quantities.trajectory import Tracked
+from lrscope.plan import Tracked
 
 CELLS = 49
 """Places along each axis."""

@@ -15,6 +15,7 @@ How many points and epochs, `Budget` says: as many as keep recording within a sh
 the fewest would not, because tensors are large and the run is short, a sample of their elements is measured.
 """
 
+import bisect
 import math
 import time
 from collections import Counter
@@ -35,11 +36,11 @@ from lrscope.quantities.probe import BEND, BRANCH, COSINE, Asked, answers, branc
 from lrscope.quantities.sample import ELEMENTS, affordable, drawn
 from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
 from lrscope.quantities.tensor_statistics import CHANGE, LAST_POINT, POINT, TensorStatistics
-from lrscope.quantities.trajectory import TRAJECTORY, values, views
+from lrscope.quantities.trajectory import TRAJECTORY
 from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.record import HistogramRecord, Record, Series
 from lrscope.training.repeat import repeat_points
-from lrscope.training.step import Step
+from lrscope.training.step import Step, Stretch
 
 CHUNK_STEPS = 512
 """Steps whose values wait on the device, at most."""
@@ -94,12 +95,13 @@ class Observer:
         self._plan = plan
         self._share, self._lane_seconds = share, lane_seconds
         self.budget = Budget(plan, share)
-        self._rate_points = frozenset(points(plan.steps) if plan.schedule is not None else ())
-        self._sharpness_points = sharpness_points(plan.steps)
+        self._rate_points = points(plan.steps) if plan.schedule is not None else ()
+        wanted = plan.curvature_examples is not None
+        self._sharpness_points = tuple(sorted(sharpness_points(plan.steps))) if wanted else ()
         self._repeat_points = repeat_points(plan.steps) if plan.probes else frozenset()
         self._pending: dict[str, list[tuple[int, Tensor]]] = {}
         self._pending_tensors: dict[tuple[str, ...], list[tuple[int, Tensor]]] = {}
-        self._tracked_views: list[Tensor] = []
+        self._stretches: list[Stretch] = []
         self._tensors: TensorStatistics | None = None
         self._asked: Asked | None = None
         self._look_seconds = 0.0
@@ -113,6 +115,7 @@ class Observer:
         """Measure every step and give the records, a chunk of steps at a time."""
         budget = self.budget
         flushed = asked = time.perf_counter()
+        reviewed = waiting = 0
         for step in steps:
             came, aside = time.perf_counter(), self._aside_seconds
             budget.trained += came - asked
@@ -126,16 +129,30 @@ class Observer:
             histogram = self._histogram(step)
             if histogram is not None:
                 yield histogram
-            if came - flushed > CHUNK_SECONDS or len(self._pending.get("loss", ())) >= CHUNK_STEPS:
+            waiting += len(step.stretch.tracked)
+            if came - flushed > CHUNK_SECONDS or waiting >= CHUNK_STEPS:
                 yield from self._flush()
-                flushed = came
+                flushed, waiting = came, 0
             asked = time.perf_counter()
             budget.spent += asked - came - (self._aside_seconds - aside)
-            if measured or histogram is not None or step.index % REVIEW_EVERY == 0:
+            if measured or histogram is not None or step.index - reviewed >= REVIEW_EVERY:
                 budget.review(step.index)
+                reviewed = step.index
         came, aside = time.perf_counter(), self._aside_seconds
         yield from self._flush()
         budget.spent += time.perf_counter() - came - (self._aside_seconds - aside)
+
+    def looks(self, index: int) -> int:
+        """The next step at which more is measured than losses and tracked scalars, or these are written."""
+        if self._plan.probes or (self._tensors is not None and self._tensors.pending):
+            return index + 1
+        # About as many steps as may wait.
+        pace = self.budget.trained / (index + 1)
+        found = index + (max(1, int(CHUNK_SECONDS / pace)) if pace else CHUNK_STEPS)
+        for due in (self._rate_points, self._sharpness_points):
+            place = bisect.bisect_right(due, index)
+            found = min(found, due[place] if place < len(due) else found)
+        return min(found, self.budget.next_due(index))
 
     def account(self) -> str:
         """What was measured, in words."""
@@ -151,22 +168,17 @@ class Observer:
             expected = self._lane_seconds * len(step.keys) * self._plan.steps
             exact = affordable(step.weights, self._plan.steps, self._plan.epochs, self._share * expected)
             self._tensors = TensorStatistics(step, {} if exact else drawn(step.weights))
-        self._tracked_views = views(step.weights, self._plan.tracked)
 
     def _narrow(self, step: Step) -> None:
         """Some lanes have left: forget what is kept of them."""
         if self._tensors is not None:
             self._tensors.narrow(torch.tensor([self._keys.index(key) for key in step.keys]))
         self._keys = step.keys
-        self._tracked_views = views(step.weights, self._plan.tracked)
 
     def _measure(self, step: Step) -> bool:
         """Measure what is due at this step, but for histograms; whether tensors were."""
         t = step.index
-        if self._tracked_views:
-            self._keep(TRAJECTORY.name, t, values(self._tracked_views))
-        if step.losses is not None:
-            self._keep("loss", t, step.losses)
+        self._stretches.append(step.stretch)
         tensors = self._tensors
         due = tensors is not None and self.budget.point_due(t)
         if tensors is not None and tensors.pending:
@@ -240,12 +252,18 @@ class Observer:
         pending, self._pending = self._pending, {}
         tensors, self._pending_tensors = self._pending_tensors, {}
         lanes = np.array([key.lane for key in self._keys], dtype=np.int32)
+        stretches, self._stretches = self._stretches, []
         self._settled()
+        if stretches:
+            steps = np.arange(stretches[0].first, stretches[-1].first + len(stretches[-1].tracked))
+            if self._plan.tracked:
+                tracked_mkL = _to_host(torch.cat([one.tracked for one in stretches]))
+                yield Record(TRAJECTORY.name, steps, lanes, np.moveaxis(tracked_mkL, 1, 2))
+            losses_nL = _to_host(torch.cat([one.losses for one in stretches]))
+            if len(losses_nL):
+                yield Record("loss", steps[: len(losses_nL)], lanes, losses_nL)
         for name, kept in pending.items():
-            values_n = _on_host(kept)
-            if name == TRAJECTORY.name:
-                values_n = np.moveaxis(values_n.reshape(len(kept), -1, len(lanes)), 1, 2)
-            yield Record(name, _steps(kept), lanes, values_n)
+            yield Record(name, _steps(kept), lanes, _on_host(kept))
         for names, kept in tensors.items():
             values_nkqL = _on_host(kept).reshape(len(kept), -1, len(names), len(lanes))
             for place, name in enumerate(names):
@@ -253,7 +271,10 @@ class Observer:
 
 
 def _on_host(kept: Sequence[tuple[int, Tensor]]) -> NDArray[Any]:
-    stacked = torch.stack([value for _, value in kept])
+    return _to_host(torch.stack([value for _, value in kept]))
+
+
+def _to_host(stacked: Tensor) -> NDArray[Any]:
     if stacked.dtype not in (torch.float32, torch.float64):
         stacked = stacked.float()
     return stacked.cpu().numpy()

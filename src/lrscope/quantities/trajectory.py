@@ -1,21 +1,16 @@
 """Trajectories: chosen scalars of the weights at every step."""
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
 
-import torch
-from torch import Tensor
-
 from lrscope.errors import ProblemError
+from lrscope.plan import Tracked
 from lrscope.record import Series
 
 TRAJECTORY = Series("trajectory", "", "trajectory", "chosen scalars of the weights, at every step")
 
 VALUES_AT_MOST = 20_000_000
 """Tracked values of a whole run, lanes and steps counted, that the default choice stays below (80 MB)."""
-
-Tracked = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 def default_tracked(shapes: Mapping[str, tuple[int, ...]], lanes: int, steps: int) -> Tracked:
@@ -54,16 +49,3 @@ def read_tracked(chosen: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -
             raise ProblemError(f"cannot track {text!r}: {name} has shape {list(shape)}")
         tracked.append((name, tuple(i % n for i, n in zip(index, shape, strict=True))))
     return tuple(dict.fromkeys(tracked))
-
-
-def views(weights: Mapping[str, Tensor], tracked: Tracked) -> list[Tensor]:
-    """Views [L] of the tracked scalars: they follow the weights and cost nothing to keep."""
-    return [
-        functools.reduce(lambda view, i: view.select(1, i), index, weights[name].detach())
-        for name, index in tracked
-    ]
-
-
-def values(tracked_views: Sequence[Tensor]) -> Tensor:
-    """The scalars now, one after the other, all lanes of each: [tracked * L]."""
-    return torch.cat(list(tracked_views))

@@ -1,10 +1,11 @@
 """Course: some lanes on their way, which may pause, lose lanes, and go on."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from lrscope.plan import LaneKey
 from lrscope.training.lanes import Lanes
 from lrscope.training.step import Step
+from lrscope.training.train import Looks
 
 
 class Course:
@@ -15,16 +16,23 @@ class Course:
 
     Args:
         lanes: the lanes.
-        steps: trains them.
+        train: trains them, and gives the steps that are looked at.
+        looks: what to look at, beside the steps at which it pauses.
 
     Attributes:
         done: updates done; -1 before the first point.
     """
 
-    def __init__(self, lanes: Lanes, steps: Iterator[Step]) -> None:
+    def __init__(self, lanes: Lanes, train: Callable[[Looks], Iterator[Step]], looks: Looks) -> None:
         self._lanes = lanes
-        self._steps = steps
+        self._looks = looks
+        self._until: int | None = None
+        self._steps = train(self._next_look)
         self.done = -1
+
+    def _next_look(self, step: int) -> int:
+        wanted = self._looks(step)
+        return wanted if self._until is None else min(wanted, self._until)
 
     @property
     def keys(self) -> tuple[LaneKey, ...]:
@@ -33,6 +41,7 @@ class Course:
 
     def steps(self, until: int | None = None) -> Iterator[Step]:
         """Train, up to and including the point after `until` updates, or to the end."""
+        self._until = until
         while until is None or self.done < until:
             step = next(self._steps, None)
             if step is None:

@@ -5,6 +5,7 @@ Letters: L lanes, S seeds.
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
@@ -13,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrscope.errors import ProblemError
-from lrscope.plan import LaneKey
+from lrscope.plan import LaneKey, Tracked
 from lrscope.problems.problem import OptimizerFactory, Problem, Schedule
 from lrscope.training.crew import ALONE, Crew
 from lrscope.training.elements import picked
@@ -40,6 +41,7 @@ class Lanes:
         optimizer, schedule: the user's factories.
         untrained: names of parameters that get no gradient (frozen, or not used by the loss).
         crew: steps the optimizers.
+        tracked: (name, index) of scalars that are asked for at every step.
 
     Attributes:
         weights: name -> [L, ...], every parameter, in the order of `named_parameters`.
@@ -57,8 +59,10 @@ class Lanes:
         schedule: Schedule | None,
         untrained: frozenset[str] = frozenset(),
         crew: Crew = ALONE,
+        tracked: Tracked = (),
     ) -> None:
         self._crew = crew
+        self._tracked = tracked
         self.keys = tuple(keys)
         first = starts[keys[0].seed]
         of_seed = {seed: dict(module.named_parameters()) for seed, module in starts.items()}
@@ -86,6 +90,22 @@ class Lanes:
         self._stacked: dict[str, Tensor] | None = None
         self._handed_out = True
         self._optimizers = self._lane_optimizers()
+        self._tracked_views = self._views()
+
+    def _views(self) -> list[Tensor]:
+        """Views [L] of the tracked scalars, which follow the weights."""
+        return [
+            functools.reduce(lambda view, i: view.select(1, i), index, self.weights[name].detach())
+            for name, index in self._tracked
+        ]
+
+    def tracked(self) -> Tensor:
+        """The tracked scalars as they are now, a copy: [k * L], all lanes of each."""
+        if not self._tracked_views:
+            return torch.empty(0)
+        # With one there is nothing to join, which would be a copy.
+        views = self._tracked_views
+        return torch.cat(views) if len(views) > 1 else views[0].clone()
 
     def _lane_optimizers(self) -> LaneOptimizers:
         return LaneOptimizers(
@@ -156,6 +176,7 @@ class Lanes:
         self._params = {name: [params[index] for index in stay] for name, params in self._params.items()}
         self.retired = {stay.index(index) for index in self.retired if index in stay}
         self._optimizers = self._lane_optimizers()
+        self._tracked_views = self._views()
         return True
 
     def set_gradients(self, gradients: dict[str, Tensor], lanes: Sequence[int]) -> None:

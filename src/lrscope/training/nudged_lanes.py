@@ -26,7 +26,7 @@ from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective, pair
 from lrscope.training.optimizers import describe
 from lrscope.training.scratch_network import Array, Network, forward_loss, from_torch
-from lrscope.training.step import Step
+from lrscope.training.step import Step, Stretch
 from lrscope.training.train import CHECK_EVERY
 
 CENTRAL_NUDGES = {torch.float32: 1e-3, torch.float64: 3e-6}
@@ -171,6 +171,7 @@ def descend(
             lanes.weights,
             functools.partial(_picked, gradients),
             validation,
+            Stretch(index, torch.from_numpy(losses).unsqueeze(0), _tracked(lanes)),
             lanes.rates,
             curvature,
             rounded,
@@ -180,7 +181,15 @@ def descend(
         for array, updated in zip(parameters, moved(parameters, derivatives, rates), strict=True):
             array[...] = updated
         index += 1
-    yield Step(index, lanes.keys, None, lanes.weights, dict, validate(), lanes.rates, curvature, rounded)
+    last = Stretch(index, torch.empty(0, len(lanes)), _tracked(lanes))
+    yield Step(
+        index, lanes.keys, None, lanes.weights, dict, validate(), last, lanes.rates, curvature, rounded
+    )
+
+
+def _tracked(lanes: Lanes) -> Tensor:
+    """The tracked scalars of a point: [1, k, L]."""
+    return lanes.tracked().reshape(1, -1, len(lanes))
 
 
 def _picked(

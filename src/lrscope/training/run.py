@@ -1,5 +1,6 @@
 """Run: a problem made ready to train at many rates, and its training as a stream of steps."""
 
+import bisect
 import copy
 import dataclasses
 import functools
@@ -31,7 +32,7 @@ from lrscope.training.repeat import Repeat, repeat_points
 from lrscope.training.separate import Separate
 from lrscope.training.step import Step
 from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
-from lrscope.training.train import Gradients, Surviving, train
+from lrscope.training.train import CHECK_EVERY, Gradients, Looks, Surviving, each, train
 
 
 @dataclasses.dataclass
@@ -64,24 +65,33 @@ class Run:
     _threads: int = 1
     crew: Crew = ALONE
 
-    def steps(self) -> Iterator[Step]:
-        """Train all lanes. The random state, grad mode and the like are the caller's to guard."""
-        return self.course(self.plan.lanes).steps()
+    def steps(self, looks: Looks = each) -> Iterator[Step]:
+        """Train all lanes. The random state, grad mode and the like are the caller's to guard.
 
-    def course(self, keys: Sequence[LaneKey], validate_at: Collection[int] = ()) -> Course:
+        Args:
+            looks: given a step that was looked at, the next one to look at; by default every one.
+        """
+        return self.course(self.plan.lanes, looks=looks).steps()
+
+    def course(
+        self, keys: Sequence[LaneKey], validate_at: Collection[int] = (), looks: Looks = each
+    ) -> Course:
         """Some lanes, of seeds of the plan, on their way from their starts.
 
         Args:
             keys: the lanes; those of a seed stand together.
             validate_at: steps at which they are validated, beside the ends of epochs.
+            looks: as in `steps`; those that are validated are looked at anyway.
         """
         torch.set_num_threads(self._threads)
         problem = self._problem
         untrained = self._findings.unused if self._findings.together else frozenset()
-        lanes = Lanes(self._starts, keys, problem.optimizer, problem.schedule, untrained, self.crew)
-        return Course(lanes, self._train(lanes, frozenset(validate_at)))
+        lanes = Lanes(
+            self._starts, keys, problem.optimizer, problem.schedule, untrained, self.crew, self.plan.tracked
+        )
+        return Course(lanes, functools.partial(self._train, lanes, sorted(validate_at)), looks)
 
-    def _train(self, lanes: Lanes, validate_at: frozenset[int]) -> Iterator[Step]:
+    def _train(self, lanes: Lanes, validate_at: Sequence[int], looks: Looks) -> Iterator[Step]:
         problem, plan, findings = self._problem, self.plan, self._findings
         seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
         streams = {seed: self._streams[seed].copy() for seed in seeds}
@@ -127,6 +137,13 @@ class Run:
         def due(step: int) -> bool:
             return step % plan.steps_per_epoch == 0 or step in validate_at
 
+        periods = [CHECK_EVERY] if self._validation is None else [CHECK_EVERY, plan.steps_per_epoch]
+
+        def next_look(step: int) -> int:
+            place = bisect.bisect_right(validate_at, step)
+            regular = (step - step % period + period for period in periods)
+            return min(looks(step), *regular, *validate_at[place : place + 1])
+
         def branch(gradients: Gradients) -> Tensor:
             clip = None if plan.clip_norm is None else functools.partial(gradients.clip, plan.clip_norm)
             return branched(lanes, gradients, clip, source, further)
@@ -150,6 +167,7 @@ class Run:
             clip_norm=plan.clip_norm,
             validate=validate,
             validate_at=due,
+            looks=next_look,
             curvature=top,
             repeat=Repeat(together, lanes, streams, repeat_points(plan.steps)) if plan.probes else None,
             branch=branch if further else None,

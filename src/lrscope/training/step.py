@@ -2,11 +2,26 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from torch import Tensor
 
 from lrscope.plan import LaneKey
 from lrscope.training.curvature import Curvature
+
+
+class Stretch(NamedTuple):
+    """What is measured at every step, of the steps since the last look: this one's included.
+
+    Attributes:
+        first: the first of them.
+        losses: [n, L], mini-batch losses, of as many as have one.
+        tracked: [m, k, L], the k scalars of the weights that are tracked.
+    """
+
+    first: int
+    losses: Tensor
+    tracked: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +40,7 @@ class Step:
         validation: at the end of an epoch and before training: name -> [L] float64, `val_loss` and the
             metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
         curvature: gives the top of each lane's Hessian at w_t; None where it is not wanted.
+        stretch: what is measured at every step, since the last Step that was given.
         rates: gives the learning rate of each lane for the update that follows.
         rounded: gives name -> bool [L, ...], where a measured derivative reads 0 because weight + nudge
             rounds to the weight; nothing where gradients are exact.
@@ -40,6 +56,7 @@ class Step:
     weights: Mapping[str, Tensor]
     gradients: Callable[..., dict[str, Tensor]]
     validation: Mapping[str, Tensor]
+    stretch: Stretch
     rates: Callable[[], list[float]]
     curvature: Callable[[], Curvature] | None = None
     rounded: Callable[[], dict[str, Tensor]] = dict

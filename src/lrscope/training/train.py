@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,10 +13,18 @@ from lrscope.training.curvature import Curvature
 from lrscope.training.lanes import Lanes
 from lrscope.training.repeat import Repeat
 from lrscope.training.separate import Separate
-from lrscope.training.step import Step
+from lrscope.training.step import Step, Stretch
 
 CHECK_EVERY = 64
 """Steps between two looks at whether any lane is still finite: a look waits for the device."""
+
+Looks: TypeAlias = Callable[[int], int]
+"""Given a step that was looked at, the next one to look at."""
+
+
+def each(step: int) -> int:
+    """Looks at every step."""
+    return step + 1
 
 
 RENEWAL_SECONDS = 1.0
@@ -44,11 +52,14 @@ def train(
     clip_norm: float | None,
     validate: Callable[[], dict[str, Tensor]],
     validate_at: Callable[[int], bool],
+    looks: Looks,
     curvature: Callable[[], Curvature] | None = None,
     repeat: Repeat | None = None,
     branch: Callable[[Gradients], Tensor] | None = None,
 ) -> Iterator[Step]:
-    """Train all lanes, yielding each point before its update and, last, the point after the last update.
+    """Train all lanes, yielding points before their update and, last, the point after the last update.
+
+    Between the points that are looked at, what is measured at every step is gathered.
 
     A lane that goes non-finite computes on without touching its neighbours, until half of them have;
     then they leave, where what is left of the run is worth it. Training ends early only when no lane is
@@ -61,34 +72,41 @@ def train(
         steps: how many there are.
         clip_norm: the largest gradient norm of a lane.
         validate: name -> [L].
-        validate_at: whether to validate at a step; at the last it is done anyway.
+        validate_at: whether to validate at a step that is looked at; at the last it is done anyway.
+        looks: the first step and the last are looked at anyway; only there lanes leave.
         curvature: gives the top of each lane's Hessian.
         repeat: asks batches again after their update.
         branch: goes on at a fifth of the rate once training is over.
     """
-    index = 0
+    index = look = 0
     looked = 0.0
+    gathered = Gathered(lanes)
     gradients = ways()
     for batch in batches:
-        validation = validate() if validate_at(index) else {}
+        seen = index >= look
+        validation = validate() if seen and validate_at(index) else {}
         again = repeat.before(index, batch) if repeat is not None else None
         losses_L = gradients(batch)
         if lanes.retired:
             losses_L = losses_L.index_fill(
                 0, torch.tensor(sorted(lanes.retired), device=losses_L.device), torch.nan
             )
-        yield Step(
-            index,
-            lanes.keys,
-            losses_L,
-            lanes.weights,
-            lanes.gradients,
-            validation,
-            lanes.rates,
-            curvature,
-            again=again,
-        )
-        if index % CHECK_EVERY == 0:
+        gathered.add(losses_L)
+        if seen:
+            yield Step(
+                index,
+                lanes.keys,
+                losses_L,
+                lanes.weights,
+                lanes.gradients,
+                validation,
+                gathered.taken(index),
+                lanes.rates,
+                curvature,
+                again=again,
+            )
+            look = looks(index)
+        if seen and index % CHECK_EVERY == 0:
             finite = torch.isfinite(losses_L).tolist()
             if not any(finite):
                 return
@@ -100,8 +118,9 @@ def train(
             gradients.clip(clip_norm)
         lanes.step()
         index += 1
-        if lanes.narrow():
+        if seen and lanes.narrow():
             gradients = ways()
+    gathered.add(None)
     yield Step(
         index,
         lanes.keys,
@@ -109,11 +128,40 @@ def train(
         lanes.weights,
         lanes.gradients,
         validate(),
+        gathered.taken(index),
         lanes.rates,
         curvature,
         again=repeat.before(index) if repeat is not None else None,
         branch=None if branch is None else functools.partial(branch, gradients),
     )
+
+
+class Gathered:
+    """Losses and tracked scalars of the steps since the last look.
+
+    Args:
+        lanes: what is trained.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._losses: list[Tensor] = []
+        self._tracked: list[Tensor] = []
+
+    def add(self, losses_L: Tensor | None) -> None:
+        """A point's, before its update; None where there is no loss any more."""
+        if losses_L is not None:
+            self._losses.append(losses_L)
+        self._tracked.append(self._lanes.tracked())
+
+    def taken(self, index: int) -> Stretch:
+        """All of them, up to the point of this index; from here on others are gathered."""
+        losses, tracked = self._losses, self._tracked
+        self._losses, self._tracked = [], []
+        count = len(self._lanes)
+        losses_nL = torch.stack(losses).detach() if losses else torch.empty(0, count)
+        tracked_mkL = torch.stack(tracked).reshape(len(tracked), -1, count)
+        return Stretch(index + 1 - len(tracked), losses_nL, tracked_mkL)
 
 
 def _worth_leaving(finite: Sequence[bool], seconds_left: float) -> bool:
