@@ -140,6 +140,7 @@ def search(
             try:
                 hunt.run()
             finally:
+                lab.end()
                 recorder.note("notes", run.notes)
                 recorder.note("seconds", round(time.monotonic() - began, 3))
         return Study(recorder.study_file())
@@ -210,6 +211,11 @@ class _Lab:
             course = self._run.course(keys, self.validate_at, observer.looks)
             self._courses.append((course, observer))
             self._advance(course, observer, until)
+
+    def end(self) -> None:
+        """Nothing is trained any more."""
+        for course, _ in self._courses:
+            course.end()
 
     def _advance(self, course: Course, observer: Observer, until: int) -> None:
         if self._progress is not None:

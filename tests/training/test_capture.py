@@ -55,7 +55,7 @@ def test_captured_training_is_bitwise_ordinary_training(model: str, monkeypatch:
 
     def spied(self: Captured, *arguments: object) -> object:
         result = original(self, *arguments)
-        replays.append((len(self._lists), self.dropped))
+        replays.append((len(self._written.lists), self.dropped))
         return result
 
     monkeypatch.setattr(Captured, "__call__", spied)

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from lrscope.problems.problem import Problem
-from lrscope.training.crew import ALONE, Crew
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import Run
@@ -246,12 +245,12 @@ def in_lanes(run: Run) -> tuple[Tensor, dict[str, Tensor], Tensor]:
 
 
 def check_every_lane(
-    problem: Problem, *, seeds: int = 1, together: bool, per_block: int | None = None, crew: Crew = ALONE
+    problem: Problem, *, seeds: int = 1, together: bool, per_block: int | None = None, processes: int = 1
 ) -> None:
     """The comparison itself."""
     before = torch.get_rng_state()
     run = prepare(problem, RATES, seeds, lanes_per_block=per_block)
-    run.crew = crew
+    run.processes = processes
     if per_block is None:
         assert ("in one pass" in run.how) == together, run.how
     else:
@@ -291,17 +290,29 @@ def test_every_model_in_blocks_and_one_after_another(model: str, per_block: int)
     check_every_lane(make_problem(model, "adam"), together=per_block > 1, per_block=per_block)
 
 
-@pytest.mark.parametrize("per_block", [1, 2])
-@pytest.mark.parametrize("model", ["mlp", "batchnorm", "tied", "frozen", "unused", "gru", "conv"])
-def test_every_model_side_by_side(model: str, per_block: int) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_in_processes(model: str) -> None:
     problem = make_problem(model, "adam")
-    check_every_lane(problem, together=per_block > 1, per_block=per_block, crew=Crew(2))
+    check_every_lane(problem, together=model not in LANE_AFTER_LANE, processes=2)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop", "asgd"])
-def test_optimizers_and_seeds_side_by_side(optimizer: str) -> None:
+@pytest.mark.parametrize("per_block", [1, 2])
+@pytest.mark.parametrize("model", ["mlp", "batchnorm", "dropout", "gru", "conv"])
+def test_blocks_in_processes(model: str, per_block: int) -> None:
+    problem = make_problem(model, "adam")
+    check_every_lane(problem, together=per_block > 1, per_block=per_block, processes=2)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizers_and_seeds_in_processes(optimizer: str) -> None:
+    """Three of them: a share has lanes of two seeds."""
     problem = make_problem("mlp", optimizer, clip_norm=0.05)
-    check_every_lane(problem, seeds=2, together=False, per_block=1, crew=Crew(3))
+    check_every_lane(problem, seeds=2, together=True, processes=3)
+
+
+@pytest.mark.parametrize("model", ["dropout", "batchnorm"])
+def test_seeds_and_masks_in_processes(model: str) -> None:
+    check_every_lane(make_problem(model, "momentum"), seeds=3, together=True, processes=2)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adamw", "rmsprop", "asgd"])
@@ -330,8 +341,10 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("optimizer", ["nesterov", "adamw"])
-def test_every_schedule(schedule: str, optimizer: str) -> None:
-    check_every_lane(make_problem("mlp", optimizer, schedule=SCHEDULES[schedule]), together=True)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_schedule(schedule: str, optimizer: str, processes: int) -> None:
+    problem = make_problem("mlp", optimizer, schedule=SCHEDULES[schedule])
+    check_every_lane(problem, together=True, processes=processes)
 
 
 @pytest.mark.parametrize("model", ["mlp", "gru", "scaled", "branching"])

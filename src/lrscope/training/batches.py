@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
-from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
 
 from lrscope.errors import ProblemError
 from lrscope.problems.problem import FULL_BATCH, Data
@@ -31,6 +31,15 @@ def examples(batch: Any) -> int:
     """The length of the first dimension of the first tensor in a batch; 1 where there is none."""
     leaves, _ = torch.utils._pytree.tree_flatten(batch)
     return next((len(leaf) for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim), 1)
+
+
+def of_tensors(data: Data) -> bool:
+    """Whether batches are rows of tensors, which another process can take by itself as well."""
+    if isinstance(data, DataLoader):
+        return data.num_workers == 0 and data.collate_fn is default_collate and of_tensors(data.dataset)
+    while isinstance(data, Subset):
+        data = data.dataset
+    return isinstance(data, (tuple, list, TensorDataset))
 
 
 class Batches:

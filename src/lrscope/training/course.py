@@ -1,11 +1,12 @@
 """Course: some lanes on their way, which may pause, lose lanes, and go on."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 
 from lrscope.plan import LaneKey
 from lrscope.training.lanes import Lanes
+from lrscope.training.looks import Looks
 from lrscope.training.step import Step
-from lrscope.training.train import Looks
+from lrscope.training.team import Team
 
 
 class Course:
@@ -23,7 +24,7 @@ class Course:
         done: updates done; -1 before the first point.
     """
 
-    def __init__(self, lanes: Lanes, train: Callable[[Looks], Iterator[Step]], looks: Looks) -> None:
+    def __init__(self, lanes: Lanes | Team, train: Callable[[Looks], Generator[Step]], looks: Looks) -> None:
         self._lanes = lanes
         self._looks = looks
         self._until: int | None = None
@@ -48,6 +49,10 @@ class Course:
                 return
             self.done = step.index
             yield step
+
+    def end(self) -> None:
+        """Train no further; processes that train some of the lanes are let go."""
+        self._steps.close()
 
     def leave(self, lanes: Collection[int]) -> None:
         """Let these lanes, by id, train no further; what is left goes on as if they had never been there."""

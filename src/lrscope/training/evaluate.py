@@ -10,7 +10,6 @@ from torch.utils._pytree import tree_map
 
 from lrscope.problems.problem import Problem
 from lrscope.training.batches import examples
-from lrscope.training.crew import ALONE, Crew
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective, pair
 
@@ -27,7 +26,6 @@ class Validation:
         batches: gives the validation batches.
         together: whether the lanes go through the model in one call.
         device: where a loss module's own tensors belong.
-        crew: takes the lanes where they do not go together.
     """
 
     def __init__(
@@ -38,9 +36,7 @@ class Validation:
         *,
         together: bool,
         device: torch.device,
-        crew: Crew = ALONE,
     ) -> None:
-        self._crew = crew
         self._metrics = problem.metrics
         self._by_step = problem.step is not None
         self._lanes = lanes
@@ -76,7 +72,7 @@ class Validation:
             outputs = self._call(Objective.prefix, inputs)
             each = [tree_map(lambda leaf, k=k: leaf[k], outputs) for k in range(len(self._lanes))]
         else:
-            each = self._crew.map(lambda lane: _output(lane.module, inputs), self._lanes.lanes)
+            each = [lane.module(inputs) for lane in self._lanes.lanes]
         values = {
             "val_loss": torch.stack(
                 [o.loss_of(out, target).detach() for o, out in zip(self._objectives, each, strict=True)]
@@ -100,11 +96,6 @@ class Validation:
         return torch.func.vmap(
             lambda tensors: functional_call(module, tensors, (batch,)), in_dims=(0,), randomness="same"
         )(stacked)
-
-
-def _output(module: nn.Module, inputs: Any) -> Any:
-    with torch.no_grad():  # which holds for a thread
-        return module(inputs)
 
 
 def _floats(values: Sequence[Any]) -> list[float]:

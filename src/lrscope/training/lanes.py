@@ -16,7 +16,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrscope.errors import ProblemError
 from lrscope.plan import LaneKey, Tracked
 from lrscope.problems.problem import OptimizerFactory, Problem, Schedule
-from lrscope.training.crew import ALONE, Crew
 from lrscope.training.elements import picked
 from lrscope.training.optimizers import LaneOptimizers, make_optimizer, make_scheduler, use_fused_kernel
 from lrscope.training.random_state import Stream
@@ -40,8 +39,8 @@ class Lanes:
         keys: the lanes, each naming its seed.
         optimizer, schedule: the user's factories.
         untrained: names of parameters that get no gradient (frozen, or not used by the loss).
-        crew: steps the optimizers.
         tracked: (name, index) of scalars that are asked for at every step.
+        memory: name -> [L, ...], where the weights are to be; by default in memory of their own.
 
     Attributes:
         weights: name -> [L, ...], every parameter, in the order of `named_parameters`.
@@ -58,10 +57,9 @@ class Lanes:
         optimizer: OptimizerFactory,
         schedule: Schedule | None,
         untrained: frozenset[str] = frozenset(),
-        crew: Crew = ALONE,
         tracked: Tracked = (),
+        memory: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self._crew = crew
         self._tracked = tracked
         self.keys = tuple(keys)
         first = starts[keys[0].seed]
@@ -72,6 +70,8 @@ class Lanes:
                 name: torch.stack([of_seed[key.seed][name].detach() for key in keys]).contiguous()
                 for name, _ in first.named_parameters()
             }
+            for name, place in (memory or {}).items():
+                self.weights[name] = place.copy_(self.weights[name])
             self.buffers = {
                 name: torch.stack([buffers_of_seed[key.seed][name] for key in keys]).contiguous()
                 for name, _ in first.named_buffers()
@@ -113,7 +113,6 @@ class Lanes:
             [lane.scheduler for lane in self.lanes],
             {name: (self.weights[name], params) for name, params in self._params.items()},
             lambda: self._stacked,
-            self._crew,
         )
 
     def _lane(
@@ -152,8 +151,8 @@ class Lanes:
     def narrow(self) -> bool:
         """Take out the lanes that are leaving, unless none would stay; whether there were any.
 
-        What stays keeps its modules, optimizers and schedulers; weights and buffers move, as they are, into
-        smaller stacks, so everything that holds a view of the old ones is to be made again.
+        What stays keeps its modules, optimizers and schedulers; weights move, as they are, to the beginning
+        of their stacks, and buffers into smaller ones, so everything that holds a view is to be made again.
         """
         stay = [index for index, key in enumerate(self.keys) if key.lane not in self._leaving]
         self._leaving = frozenset()
@@ -166,7 +165,7 @@ class Lanes:
         self.lanes = [self.lanes[index] for index in stay]
         with torch.no_grad():
             for name, stack in self.weights.items():
-                self.weights[name] = stack[rows.to(stack.device)].contiguous()
+                self.weights[name] = stack[: len(stay)].copy_(stack[rows.to(stack.device)])
             for name in self.buffers:
                 # As the modules have them: a model may have put a tensor of its own in place of a view.
                 own = [lane.module.get_buffer(name) for lane in self.lanes]

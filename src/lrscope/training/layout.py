@@ -10,7 +10,7 @@ Letters: K lanes.
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -18,27 +18,43 @@ import torch
 from lrscope.language import Text
 
 TRIAL_SECONDS = 0.1
-"""A layout is tried for that long, and at least twice: the first time does not count."""
+"""A layout is tried for that long at most, and at least twice: the first time does not count."""
+
+WARM_STEPS = 12
+"""Steps before, unless they take as long: they make the optimizers' states, write down and rehearse."""
+
+FEW_STEPS = 5
+"""Short steps that must agree before a layout is given up."""
+
+TRIAL_STEPS = 32
+"""And for so many steps at most."""
 
 SHARE = 0.03
 """Of the seconds that the run would take, that may be spent on trials."""
 
-TINY_SECONDS = 4e-4
+TRIALS_SECONDS = 0.3
+"""What may be spent on them in any case."""
+
+TINY_SECONDS = 2e-4
 """Of one lane's forward and backward pass: below, deciding what to run takes longer than running it, and all
 lanes together are fastest without a trial."""
 
 LONG_SECONDS = 4e-3
 """Of one lane's forward and backward pass: above, one lane a call is the likeliest to be fastest."""
 
-CREW_FROM = 5e-4
-"""Of one lane's forward and backward pass: from there on calls side by side are tried."""
-
 THREADS_FROM = 2e-3
-"""From there on threads within an operation are, where calls cannot be made side by side. On a machine with
-other work to do they are a risk: one that has to wait makes a short operation hundreds of times as long."""
+"""From there on threads within an operation are tried, where lanes cannot be shared out to processes. On a
+machine with other work to do they are a risk: one that has to wait makes a short operation hundreds of times
+as long."""
 
-WORTH_IT = 2.0
-"""Seconds a run must take for trials to be worth it."""
+WORTH_IT = 1.0
+"""Seconds a run must take, lane after lane, for trials to be worth it, and for another process."""
+
+WORTH_CAPTURE = 40.0
+"""The same for trials of captured calls, where writing one down takes as long as hundreds of calls."""
+
+PROCESSES_GAIN = 1.2
+"""How many times as fast processes must be to be worth their memory and the machine's other cores."""
 
 HOPELESS = 1.5
 """A layout that takes so many times as long as the best is given up."""
@@ -50,57 +66,48 @@ class Layout(NamedTuple):
     Attributes:
         lanes: in a call, at most.
         threads: that share an operation.
-        crew: Python threads that take calls side by side.
+        processes: that take a share of the lanes each.
     """
 
     lanes: int
     threads: int = 1
-    crew: int = 1
+    processes: int = 1
 
 
-def sizes(count: int, seconds: float, threads: int = 1) -> Iterator[int]:
+def tiny(seconds: float) -> bool:
+    """Whether all lanes of a process belong in one call, untried: see `TINY_SECONDS`."""
+    return seconds < TINY_SECONDS
+
+
+def sizes(count: int, seconds: float) -> Iterator[int]:
     """Lanes in a call that are worth a try, the likely ones first.
 
     Args:
-        count: K.
+        count: of lanes in a process.
         seconds: of one lane's forward and backward pass.
-        threads: how many there may be.
     """
-    share = -(-count // threads)
-    likely = (1, 4, share, count) if seconds > LONG_SECONDS else (count, share, 1, 4)
-    yield from dict.fromkeys(size for size in (*likely, 2, 8, 16, 32) if size <= count)
+    likely = (1, 4, count) if seconds > LONG_SECONDS else (count, 1, 4)
+    some = (count,) if tiny(seconds) else (*likely, 2, 8, 16, 32)
+    yield from dict.fromkeys(size for size in some if size <= count)
 
 
-def layouts(
-    blocks: Iterable[int], count: int, seconds: float, threads: int, *, beside: bool
-) -> Iterator[Layout]:
-    """What is worth a try, in the order of the blocks.
+def layouts(per_block: int | None, count: int, seconds: float, most: int, *, fork: bool) -> Iterator[Layout]:
+    """What is worth a try, the likely ones first.
 
     Args:
-        blocks: lanes in a call.
+        per_block: lanes in a call, where that is given.
         count: K.
         seconds: of one lane's forward and backward pass, in one thread.
-        threads: how many there may be.
-        beside: whether calls may be made side by side.
+        most: processes or threads there may be.
+        fork: whether other processes can train some of the lanes.
     """
-    for lanes in blocks:
-        if threads > 1 and beside and lanes < count and seconds > CREW_FROM:
-            yield Layout(lanes, 1, threads)
-            continue
-        if threads > 1 and (count == 1 or not beside) and seconds > THREADS_FROM:
-            yield Layout(lanes, threads)
-        yield Layout(lanes)
-
-
-def worth_trying(seconds: float, lanes: int, steps: int) -> bool:
-    """Whether trials can tell anything that pays.
-
-    Args:
-        seconds: of one lane's forward and backward pass.
-        lanes: K.
-        steps: of the run.
-    """
-    return seconds > TINY_SECONDS and seconds * lanes * steps > WORTH_IT
+    processes = min(most, count) if fork else 1
+    for number in (1, processes) if processes > 1 and tiny(seconds) else (processes,):
+        share = -(-count // number)
+        for lanes in sizes(share, seconds) if per_block is None else (min(per_block, share),):
+            if most > 1 and number == 1 and seconds > THREADS_FROM:
+                yield Layout(lanes, most)
+            yield Layout(lanes, 1, number)
 
 
 def fastest(
@@ -119,7 +126,7 @@ def fastest(
         The layout, and the seconds.
     """
     if clock is None:
-        alone = all(layout.threads == layout.crew == 1 for layout in trials)
+        alone = all(layout.threads == 1 for layout in trials)
         clock = time.thread_time if alone else time.perf_counter
     began = clock()
     best, least = next(iter(trials)), math.inf
@@ -128,7 +135,8 @@ def fastest(
         if least < math.inf and clock() - began > seconds:
             break
         took = _median(step, clock, least * HOPELESS)
-        if took < least:
+        needed = PROCESSES_GAIN if layout.processes > best.processes else 1.0
+        if took * needed < least:
             best, least = layout, took
     torch.set_num_threads(1)
     return best, least
@@ -136,30 +144,49 @@ def fastest(
 
 def _median(step: Callable[[], object], clock: Callable[[], float], hopeless: float) -> float:
     # Not the least: where threads wait for a busy machine, one step in a few is many times as long.
+    began = clock()
+    for _ in range(WARM_STEPS):
+        step()
+        if clock() - began > TRIAL_SECONDS / 10:
+            break
     took: list[float] = []
     began = clock()
-    while len(took) < 2 or clock() - began < TRIAL_SECONDS:
+    while not took or (clock() - began < TRIAL_SECONDS and len(took) < TRIAL_STEPS):
         start = clock()
         step()
         took.append(clock() - start)
-        if took[-1] > hopeless:
+        # One step may be long by chance, or because it rehearses something.
+        if statistics.median(took) > hopeless and (len(took) >= FEW_STEPS or took[-1] > TRIAL_SECONDS / 10):
             break
-    return statistics.median(took[1:] or took)  # the first one allocates
+    return statistics.median(took)
 
 
-def words(count: int, per_block: int) -> Text:
-    """How K lanes run, said in the output."""
+def words(count: int, per_block: int, processes: int = 1, *, asked: bool = False) -> Text:
+    """How K lanes run, said in the output.
+
+    Args:
+        count: K.
+        per_block: lanes in a call.
+        processes: that share the lanes.
+        asked: whether the number of lanes in a call is the user's choice.
+    """
     if count == 1:
         return Text("1 lane", "1 条训练线")
-    if per_block >= count:
-        return Text("{count} lanes in one pass", "{count} 条训练线一次算完").format(count=count)
+    lanes = Text("{count} lanes", "{count} 条训练线").format(count=count)
+    if processes > 1:
+        shared = Text("{lanes} in {processes} processes", "{lanes}分给 {processes} 个进程")
+        lanes = shared.format(lanes=lanes, processes=processes)
+    if per_block >= -(-count // processes):
+        whole = Text("{lanes} in one pass", "{lanes}一次算完")
+        each = Text("{lanes}, each in one pass", "{lanes}，各自一次算完")
+        return (each if processes > 1 else whole).format(lanes=lanes)
     if per_block > 1:
-        blocks = Text("{count} lanes in blocks of {size}", "{count} 条训练线分块算，每块 {size} 条")
-        return blocks.format(count=count, size=per_block)
-    alone = Text(
-        "{count} lanes, one after another: that is fastest here", "{count} 条训练线一条接一条：这里这样最快"
-    )
-    return alone.format(count=count)
+        blocks = Text("{lanes} in blocks of {size}", "{lanes}，分块算，每块 {size} 条")
+        return blocks.format(lanes=lanes, size=per_block)
+    alone = Text("{lanes}, one after another", "{lanes}，一条接一条")
+    if not asked:
+        alone = Text("{lanes}, one after another: that is fastest here", "{lanes}，一条接一条：这里这样最快")
+    return alone.format(lanes=lanes)
 
 
 def in_threads(how: str, threads: int) -> str:

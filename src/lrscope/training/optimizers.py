@@ -22,7 +22,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrscope.errors import ProblemError
 from lrscope.plan import GROUP_RATES
 from lrscope.problems.problem import OptimizerFactory, Schedule
-from lrscope.training.crew import ALONE, Crew
 from lrscope.training.kernels import Descent, Update, descent, fused, hooked, rehearsed
 
 FUSABLE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
@@ -186,14 +185,12 @@ class LaneOptimizers:
     """The optimizers and schedulers of all lanes.
 
     Every optimizer makes its first step itself, which makes its state. From the second on those of torch's
-    own classes are stepped as one, or as one for each thread; and from the third, where that is bitwise the
-    same, with less Python.
+    own classes are stepped as one; and from the third, where that is bitwise the same, with less Python.
 
     Args:
         optimizers, schedulers: one a lane, as the user's factories made them.
         stacks: of all parameters that get gradients.
         stacked: the gradients of this step, name -> [L, ...]; None where they are not stacked.
-        crew: steps those of torch's own classes.
     """
 
     def __init__(
@@ -202,15 +199,13 @@ class LaneOptimizers:
         schedulers: Sequence[LRScheduler | None],
         stacks: Stacks,
         stacked: Callable[[], Mapping[str, Tensor] | None],
-        crew: Crew = ALONE,
     ) -> None:
-        self._crew = crew
         self._optimizers = list(optimizers)
         self._schedulers = [scheduler for scheduler in schedulers if scheduler is not None]
         first = optimizers[0]
         alike = all(type(optimizer) is type(first) for optimizer in optimizers)
         self._mergeable = alike and type(first) in MERGEABLE and not any(map(hooked, optimizers))
-        self._merged: list[Optimizer] = []
+        self._merged: Optimizer | None = None
         self._update: Update | None = None
         self._candidates: list[Callable[[], Update | None]] = [
             lambda: descent(optimizers, stacks, stacked),
@@ -235,23 +230,20 @@ class LaneOptimizers:
             scheduler.step()
 
     def _ordinary_step(self) -> None:
-        if not self._merged:
+        if self._merged is None:
             for optimizer in self._optimizers:
                 optimizer.step()
             if self._mergeable:
                 # Only now: an optimizer makes its state at its own first step.
-                self._merged = [_merge(some) for some in self._crew.shares(self._optimizers)]
+                self._merged = _merge(self._optimizers)
             return
         while self._update is None and self._candidates:
             update = self._candidates.pop(0)()
             if update is not None:
-                if rehearsed(update, self._merged_step):
+                if rehearsed(update, self._merged.step):
                     self._update = update
                 return
-        self._merged_step()
-
-    def _merged_step(self) -> None:
-        self._crew.map(lambda merged: merged.step(), self._merged)
+        self._merged.step()
 
     def rates(self) -> list[float]:
         """The current rate of each lane: that of its first parameter group."""

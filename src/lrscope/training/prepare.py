@@ -12,17 +12,18 @@ from lrscope.language import Text
 from lrscope.plan import GRADIENTS, Plan
 from lrscope.problems.constant_loss import constant_loss, constant_val_loss
 from lrscope.problems.problem import Problem, Schedule
-from lrscope.training.batches import Batches, validation_batches
+from lrscope.training.batches import Batches, of_tensors, validation_batches
 from lrscope.training.curvature import EXAMPLES_AT_MOST
 from lrscope.training.dry_run import dry_run
 from lrscope.training.footprint import footprint
 from lrscope.training.lanes import starting_modules
-from lrscope.training.layout import sizes, words
+from lrscope.training.layout import words
 from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import from_scratch
 from lrscope.training.optimizers import describe, schedule_by_name
 from lrscope.training.run import Run
+from lrscope.training.worker import possible
 
 CURVATURE_FOR_FREE = 200
 """Trained parameters up to which curvature is measured unasked, where all examples make one batch."""
@@ -57,7 +58,8 @@ def prepare(
             the rate in the end.
         lanes_per_block: how many lanes share a vectorised call; 1 trains lane after lane; None finds out what
             is fastest.
-        threads: that an operation may take; they are tried where it is long.
+        threads: that an operation may take, or processes that train a share of the lanes each; they are tried
+            where that pays.
         recorded: whether tensors are going to be measured: that takes memory.
 
     Raises:
@@ -136,9 +138,7 @@ def prepare(
     _check_per_block(
         lanes_per_block, "" if free else findings.reason or f"gradient={gradient!r} leaves no choice"
     )
-    how = words(count, count if lanes_per_block is None else lanes_per_block)
-    if lanes_per_block == 1 and count > 1:
-        how = Text("{count} lanes, one after another", "{count} 条训练线一条接一条").format(count=count)
+    how: str = words(count, lanes_per_block or count, asked=lanes_per_block is not None)
     scratch = None
     if gradient != "autograd":
         scratch = from_scratch(problem, first, batches.first(which[0]), gradient)
@@ -165,9 +165,12 @@ def prepare(
         findings.seconds,
     )
     if gradient == "autograd" and where.type == "cpu":
-        # One rate tells nothing of how many lanes to a call: a search makes more of them.
-        whole = (count,) if len(rates) == 1 else tuple(sizes(count, findings.seconds, threads))
-        run.try_layouts(((lanes_per_block,) if lanes_per_block else whole) if free else (1,), threads)
+        data = [problem.train] if problem.val is None else [problem.train, problem.val]
+        # What is measured beside training is measured of all lanes at once.
+        aside = curvature or probes
+        fork = possible() and findings.capturable and not aside and all(map(of_tensors, data))
+        # One rate tells nothing of how many lanes there will be: a search makes more of them.
+        run.try_layouts(threads, fork=fork, whole=len(rates) > 1)
     return run
 
 

@@ -1,12 +1,11 @@
 """Run: a problem made ready to train at many rates, and its training as a stream of steps."""
 
-import bisect
 import copy
 import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,21 +17,34 @@ from lrscope.plan import LaneKey, Plan
 from lrscope.problems.problem import Problem
 from lrscope.training.batches import Batches
 from lrscope.training.branch import branch_steps, branched
+from lrscope.training.capture import Written
 from lrscope.training.course import Course
-from lrscope.training.crew import ALONE, Crew
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings
 from lrscope.training.evaluate import Validation
 from lrscope.training.lanes import Lanes
-from lrscope.training.layout import SHARE, Layout, fastest, in_threads, layouts, words, worth_trying
+from lrscope.training.layout import (
+    SHARE,
+    TRIALS_SECONDS,
+    WORTH_CAPTURE,
+    WORTH_IT,
+    Layout,
+    fastest,
+    in_threads,
+    layouts,
+    tiny,
+    words,
+)
+from lrscope.training.looks import Lookout, Looks, each
 from lrscope.training.nudged_lanes import Scratch, descend
 from lrscope.training.objective import Objective
 from lrscope.training.random_state import Stream
 from lrscope.training.repeat import Repeat, repeat_points
 from lrscope.training.separate import Separate
 from lrscope.training.step import Step
+from lrscope.training.team import Team
 from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
-from lrscope.training.train import CHECK_EVERY, Gradients, Looks, Surviving, each, train
+from lrscope.training.train import CHECK_EVERY, Gradients, Surviving, train
 
 
 @dataclasses.dataclass
@@ -45,7 +57,7 @@ class Run:
         notes: sentences for the user, also such as arise while it runs.
         memory: what it is estimated to take, in words.
         lane_seconds: how long the forward and backward pass of one lane takes, about.
-        crew: takes lanes side by side, where they go one after another.
+        processes: that train a share of the lanes each.
     """
 
     plan: Plan
@@ -63,7 +75,8 @@ class Run:
     _per_block: int | None = None
     lane_seconds: float = math.inf
     _threads: int = 1
-    crew: Crew = ALONE
+    processes: int = 1
+    _written: Written = dataclasses.field(default_factory=Written)
 
     def steps(self, looks: Looks = each) -> Iterator[Step]:
         """Train all lanes. The random state, grad mode and the like are the caller's to guard.
@@ -71,7 +84,11 @@ class Run:
         Args:
             looks: given a step that was looked at, the next one to look at; by default every one.
         """
-        return self.course(self.plan.lanes, looks=looks).steps()
+        course = self.course(self.plan.lanes, looks=looks)
+        try:
+            yield from course.steps()
+        finally:
+            course.end()
 
     def course(
         self, keys: Sequence[LaneKey], validate_at: Collection[int] = (), looks: Looks = each
@@ -86,12 +103,22 @@ class Run:
         torch.set_num_threads(self._threads)
         problem = self._problem
         untrained = self._findings.unused if self._findings.together else frozenset()
-        lanes = Lanes(
-            self._starts, keys, problem.optimizer, problem.schedule, untrained, self.crew, self.plan.tracked
-        )
-        return Course(lanes, functools.partial(self._train, lanes, sorted(validate_at)), looks)
 
-    def _train(self, lanes: Lanes, validate_at: Sequence[int], looks: Looks) -> Iterator[Step]:
+        def make(some: Sequence[LaneKey], memory: Mapping[str, Tensor] | None = None) -> Lanes:
+            return Lanes(
+                self._starts, some, problem.optimizer, problem.schedule, untrained, self.plan.tracked, memory
+            )
+
+        train = functools.partial(self._train, frozenset(validate_at))
+        periods = [CHECK_EVERY] if self._validation is None else [CHECK_EVERY, self.plan.steps_per_epoch]
+        lookout = Lookout(periods, validate_at)
+        if self.processes > 1 and len(keys) > 1:
+            team = Team(keys, self.processes, self._starts[keys[0].seed], make, train, self.notes)
+            return Course(team, lambda wanted: team.steps(lookout.with_(wanted)), looks)
+        lanes = make(keys)
+        return Course(lanes, lambda wanted: train(lanes, lookout.with_(wanted)), looks)
+
+    def _train(self, validate_at: Collection[int], lanes: Lanes, looks: Looks) -> Generator[Step]:
         problem, plan, findings = self._problem, self.plan, self._findings
         seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
         streams = {seed: self._streams[seed].copy() for seed in seeds}
@@ -103,9 +130,7 @@ class Run:
 
         def ways() -> Gradients:
             nonlocal surviving
-            separate = Separate(
-                problem, lanes, seeds, streams, draws=findings.draws, device=self._device, crew=self.crew
-            )
+            separate = Separate(problem, lanes, seeds, streams, draws=findings.draws, device=self._device)
             gradients: Gradients = separate
             if findings.together and self._per_block != 1:
                 gradients = together(streams, capture=findings.capturable)
@@ -122,8 +147,7 @@ class Run:
                 problem,
                 lanes,
                 self._validation,
-                together=findings.validate_together and self.crew.size == 1,
-                crew=self.crew,
+                together=findings.validate_together,
                 device=self._device,
             )
         hessian = None
@@ -136,13 +160,6 @@ class Run:
 
         def due(step: int) -> bool:
             return step % plan.steps_per_epoch == 0 or step in validate_at
-
-        periods = [CHECK_EVERY] if self._validation is None else [CHECK_EVERY, plan.steps_per_epoch]
-
-        def next_look(step: int) -> int:
-            place = bisect.bisect_right(validate_at, step)
-            regular = (step - step % period + period for period in periods)
-            return min(looks(step), *regular, *validate_at[place : place + 1])
 
         def branch(gradients: Gradients) -> Tensor:
             clip = None if plan.clip_norm is None else functools.partial(gradients.clip, plan.clip_norm)
@@ -167,7 +184,7 @@ class Run:
             clip_norm=plan.clip_norm,
             validate=validate,
             validate_at=due,
-            looks=next_look,
+            looks=looks,
             curvature=top,
             repeat=Repeat(together, lanes, streams, repeat_points(plan.steps)) if plan.probes else None,
             branch=branch if further else None,
@@ -182,7 +199,6 @@ class Run:
         per_block: int | None,
         *,
         capture: bool,
-        crew: Crew | None = None,
     ) -> Together:
         elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
         return Together(
@@ -196,58 +212,68 @@ class Run:
             capture=capture,
             per_block=per_block,
             tell=self._tell,
-            crew=self.crew if crew is None else crew,
+            written=self._written,
         )
 
     def _tell(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def try_layouts(self, blocks: Iterable[int], threads: int) -> None:
-        """Choose how many lanes share a call and how many threads an operation; `how` says it.
+    def try_layouts(self, most: int, *, fork: bool, whole: bool) -> None:
+        """Choose how many lanes share a call, and how many processes or threads there are; `how` says it.
 
         By trials on copies, where they pay.
 
         Args:
-            blocks: lanes in a call, to choose from.
-            threads: how many there may be.
+            most: processes, or threads that an operation takes.
+            fork: whether other processes can train some of the lanes.
+            whole: whether the plan's lanes are all that are going to be trained.
         """
         findings, problem, plan = self._findings, self._problem, self.plan
-        if not worth_trying(findings.seconds, len(plan.lanes), plan.steps):
+        count = len(plan.lanes)
+        expected = findings.seconds * count * plan.steps
+        if expected < WORTH_IT:
             return
-        # Side by side, lanes would draw each other's random numbers, and the model's Python would run twice.
-        beside = findings.capturable and not findings.draws and len(plan.lanes) > 1
-        options = list(layouts(blocks, len(plan.lanes), findings.seconds, threads, beside=beside))
-        if len(options) == 1:
-            return
+        asked = self._per_block if findings.together else 1
+        options = list(layouts(asked, count, findings.seconds, most, fork=fork))
         starts = copy.deepcopy(self._starts)
-        lanes = Lanes(starts, plan.lanes, problem.optimizer, problem.schedule, findings.unused)
         streams = {seed: stream.copy() for seed, stream in self._streams.items()}
         objective = Objective(problem, starts[plan.seeds[0]], self._device)
-        asked = plan.seeds[:1] if self._batches.shared else plan.seeds
-        batches = [self._batches.first(seed) for seed in asked]
+        capture = findings.capturable and expected > (WORTH_IT if tiny(findings.seconds) else WORTH_CAPTURE)
 
-        crew = Crew(threads)
-
-        def way(layout: Layout) -> Gradients:
-            own = crew if layout.crew > 1 else ALONE
+        def step_of(layout: Layout) -> Callable[[], object]:
+            # A process has a share of the lanes: that of the first is tried.
+            keys = plan.lanes[: -(-count // layout.processes)]
+            seeds = list(dict.fromkeys(key.seed for key in keys))
+            lanes = Lanes(starts, keys, problem.optimizer, problem.schedule, findings.unused)
+            batches = [self._batches.first(seed) for seed in (seeds[:1] if self._batches.shared else seeds)]
+            draws, device = findings.draws, self._device
+            gradients: Gradients
             if layout.lanes == 1:
-                draws, device = findings.draws, self._device
-                return Separate(
-                    problem, lanes, list(plan.seeds), streams, draws=draws, device=device, crew=own
-                )
-            return self._together(
-                lanes, plan.seeds, objective, streams, layout.lanes, capture=False, crew=own
-            )
+                gradients = Separate(problem, lanes, seeds, streams, draws=draws, device=device)
+            else:
+                gradients = self._together(lanes, seeds, objective, streams, layout.lanes, capture=capture)
 
-        trials = {one: functools.partial(way(one), batches) for one in options}
-        best, seconds = fastest(trials, SHARE * findings.seconds * len(plan.lanes) * plan.steps)
-        self.lane_seconds = seconds / len(plan.lanes)
-        self._threads, self.crew = best.threads, crew if best.crew > 1 else ALONE
-        if len({one.lanes for one in options}) > 1:
+            def step() -> None:
+                gradients(batches)
+                lanes.step()
+
+            return step
+
+        best = options[0]
+        if len(options) > 1:
+            before, self._written.after = self._written.after, 0
+            best, seconds = fastest(
+                {one: step_of(one) for one in options}, max(SHARE * expected, TRIALS_SECONDS)
+            )
+            self._written.after = before
+            self.lane_seconds = seconds / count
+        self._threads, self.processes = best.threads, best.processes
+        if asked is None and (whole or best.lanes == 1):
             self._per_block = best.lanes
-            self.how = words(len(plan.lanes), best.lanes)
-        self.how = in_threads(self.how, max(best.threads, best.crew))
+        if findings.together:
+            self.how = words(count, best.lanes, best.processes, asked=asked is not None)
+        self.how = in_threads(self.how, best.threads)
 
     def losses_of(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The training loss [G] of stacked weights, name -> [G, ...], in eval mode.

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from lrscope.problems.problem import Problem
-from lrscope.training.crew import ALONE, Crew
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
 from lrscope.training.random_state import Stream
@@ -26,7 +25,6 @@ class Separate:
         streams: the random stream of each seed; every lane of the seed draws the same numbers from it.
         draws: whether the model or loss draws random numbers.
         device: where a loss module's own tensors belong.
-        crew: takes the lanes.
     """
 
     def __init__(
@@ -38,9 +36,7 @@ class Separate:
         *,
         draws: bool,
         device: torch.device,
-        crew: Crew = ALONE,
     ) -> None:
-        self._crew = crew
         self._lanes = lanes
         self._streams = streams
         self._draws = draws
@@ -57,9 +53,7 @@ class Separate:
         """
         alive = [index for index in range(len(self._lanes)) if index not in self._lanes.retired]
         # Every lane of a seed starts from the same random state; the last one moves the stream on.
-        made = self._crew.map(
-            lambda index: self.lane(index, batches, keep=index in self._last_of_seed), alive
-        )
+        made = [self.lane(index, batches, keep=index in self._last_of_seed) for index in alive]
         losses_L = torch.full((len(self._lanes),), torch.nan, dtype=made[0].dtype, device=made[0].device)
         losses_L[alive] = torch.stack(made)
         return losses_L

@@ -3,7 +3,6 @@
 Letters: L lanes, S seeds, l lanes of a block, B batch size.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,8 +11,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 from torch.utils._pytree import tree_map
 
-from lrscope.training.capture import Captured
-from lrscope.training.crew import ALONE, Crew
+from lrscope.training.capture import Call, Captured, Written
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import clip_gradients
@@ -57,7 +55,7 @@ class Together:
         capture: whether calls may be captured, because no Python of the model's or loss's keeps state.
         per_block: lanes in a call, at most; None for all that can be.
         tell: given a sentence when capturing is given up.
-        crew: takes the blocks; of several threads only where nothing is drawn.
+        written: calls that are written down already, and where those to come are kept.
     """
 
     def __init__(
@@ -73,10 +71,9 @@ class Together:
         capture: bool,
         per_block: int | None = None,
         tell: Callable[[str], None] | None = None,
-        crew: Crew = ALONE,
+        written: Written | None = None,
     ) -> None:
         self._lanes = lanes
-        self._crew = crew
         self._streams = streams
         self._draws = draws
         self._seeds = list(seeds)
@@ -97,12 +94,9 @@ class Together:
         self._own_batch = one_block and len(present) > 1 and not shared_batch
         device = next(iter(lanes.weights.values())).device
         self._seed_of_lane = torch.tensor(of_lane, device=device)
-        # A call puts its tensors into the module while it runs: at the same time there is one module each.
-        alone = crew.size == 1
-        modules = [objective if alone else copy.deepcopy(objective) for _ in self._blocks]
-        calls = [vectorised(module, own_batch=self._own_batch) for module in modules]
-        self._captured = Captured(calls[0], tell) if capture else None
-        self._calls = calls if self._captured is None else [self._captured.beside(call) for call in calls]
+        self._call: Call = vectorised(objective, own_batch=self._own_batch)
+        if capture:
+            self._call = Captured(self._call, tell, written, self._own_batch)
         self._tensors = [self._views(block) for block in self._blocks]
         self._gradients: list[dict[str, Tensor]] = []
 
@@ -123,12 +117,9 @@ class Together:
         Args:
             batches: one a seed, or a single one that all share.
         """
-        of_block = [self._batch(position, batches) for position in range(len(self._blocks))]
-        crew = self._crew
-        if crew.size > 1 and self._captured is not None:
-            each = zip(self._tensors, of_block, strict=True)
-            crew = crew if all(self._captured.settled(own, batch) for (own, _), batch in each) else ALONE
-        made = crew.map(lambda position: self._block(position, of_block[position]), range(len(of_block)))
+        made = [
+            self._block(position, self._batch(position, batches)) for position in range(len(self._blocks))
+        ]
         self._gradients = [gradients for gradients, _ in made]
         for gradients, block in zip(self._gradients, self._blocks, strict=True):
             self._lanes.set_gradients(gradients, block)
@@ -136,12 +127,12 @@ class Together:
         return losses[0] if len(losses) == 1 else torch.cat(losses)
 
     def _block(self, position: int, batch: Any) -> tuple[dict[str, Tensor], Tensor]:
-        call, (trained, constants) = self._calls[position], self._tensors[position]
+        trained, constants = self._tensors[position]
         if not self._draws:
-            return call(trained, constants, batch)
+            return self._call(trained, constants, batch)
         stream = self._streams[self._seed_of_block[position]]
         with stream.entered(keep=self._last_of_seed[position]):
-            return call(trained, constants, batch)
+            return self._call(trained, constants, batch)
 
     def clip(self, max_norm: float) -> None:
         """Clip the gradient of every lane by itself."""

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,20 +11,13 @@ from torch import Tensor
 from lrscope.errors import TrainingError
 from lrscope.training.curvature import Curvature
 from lrscope.training.lanes import Lanes
+from lrscope.training.looks import Looks
 from lrscope.training.repeat import Repeat
 from lrscope.training.separate import Separate
 from lrscope.training.step import Step, Stretch
 
 CHECK_EVERY = 64
 """Steps between two looks at whether any lane is still finite: a look waits for the device."""
-
-Looks: TypeAlias = Callable[[int], int]
-"""Given a step that was looked at, the next one to look at."""
-
-
-def each(step: int) -> int:
-    """Looks at every step."""
-    return step + 1
 
 
 RENEWAL_SECONDS = 1.0

@@ -1,0 +1,159 @@
+"""Team: the lanes of a course in shares that are trained side by side, on weights that all see.
+
+The first share is trained by this process, each of the others by a worker. Each trains its lanes as if there
+were no others, from one step that is looked at to the next; there they wait, and all lanes are at one point.
+
+Letters: L lanes.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lrscope.plan import LaneKey
+from lrscope.training.lanes import Lanes
+from lrscope.training.looks import Looks
+from lrscope.training.share import Arrived, Go, Share, Stacks, Train, flat, shared_stacks
+from lrscope.training.step import Step, Stretch
+from lrscope.training.worker import Worker
+
+
+class Team:
+    """All lanes of a course.
+
+    Args:
+        keys: the lanes.
+        processes: how many shares there are.
+        start: a module, for the shapes of its parameters.
+        lanes: makes the lanes of a share, given its keys and where its weights are to be.
+        train: trains them.
+        notes: what is said meanwhile; the workers' sentences are added.
+
+    Attributes:
+        keys: the lanes that are still there.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[LaneKey],
+        processes: int,
+        start: nn.Module,
+        lanes: Callable[[Sequence[LaneKey], Stacks], Lanes],
+        train: Train,
+        notes: list[str],
+    ) -> None:
+        self.keys = tuple(keys)
+        self._start = start
+        self._lanes, self._train, self._notes = lanes, train, notes
+        # Neighbours stand together: a share has few seeds, and so few batches.
+        count = min(processes, len(keys))
+        cuts = [round(len(keys) * number / count) for number in range(count + 1)]
+        self._rows = [slice(*ends) for ends in itertools.pairwise(cuts)]
+        self._leaving: frozenset[int] = frozenset()
+
+    def leave(self, lanes: Collection[int]) -> None:
+        """Say which lanes, by id, are to train no further, as of `Lanes`."""
+        self._leaving |= frozenset(lanes)
+
+    def steps(self, looks: Looks) -> Generator[Step]:
+        """Train all lanes, giving the steps that are looked at.
+
+        Raises:
+            TrainingError: of any share.
+        """
+        weights, gradients = (shared_stacks(self._start, len(self.keys)) for _ in range(2))
+        of_share = [self.keys[rows] for rows in self._rows]
+
+        def share(number: int) -> Share:
+            rows = self._rows[number]
+            lanes = self._lanes(of_share[number], {name: stack[rows] for name, stack in weights.items()})
+            own = {name: stack[rows] for name, stack in gradients.items()}
+            return Share(lanes, self._train, own, self._notes)
+
+        workers: list[Worker] = []
+        try:
+            for number in range(1, len(self._rows)):
+                workers.append(Worker(functools.partial(share, number), workers))
+            yield from self._together(share(0), workers, weights, gradients, looks)
+        finally:
+            for worker in workers:
+                worker.end()
+
+    def _together(
+        self, own: Share, workers: Sequence[Worker], weights: Stacks, gradients: Stacks, looks: Looks
+    ) -> Iterator[Step]:
+        going = {number: self.keys[rows] for number, rows in enumerate(self._rows)}
+        until = 0
+        while going:
+            order = Go(until, self._order_to_leave(going))
+            at_work = {number: workers[number - 1] for number in going if number}
+            for worker in at_work.values():
+                worker.ask(order)
+            arrived = {0: own.go(order)} if 0 in going else {}
+            arrived |= {number: worker.answer() for number, worker in at_work.items()}
+            parts = {number: part for number, part in arrived.items() if part is not None}
+            if not parts:
+                return
+            for part in parts.values():
+                self._notes += [note for note in part.notes if note not in self._notes]
+            going = {number: part.keys for number, part in parts.items()}
+
+            def measured(
+                elements: Mapping[str, Tensor] | None = None,
+                going: Mapping[int, tuple[LaneKey, ...]] = going,
+                asked: Sequence[Worker] = [workers[number - 1] for number in going if number],
+            ) -> Stacks:
+                some = dict(elements or {})
+                for worker in asked:
+                    worker.ask(some)
+                names = own.write_gradients(some) if 0 in going else ()
+                for worker in asked:
+                    names = worker.answer()
+                cut = {name: flat(gradients[name])[:, : len(some[name])] for name in names if name in some}
+                return {name: self._joined(cut.get(name, gradients[name]), going) for name in names}
+
+            seen = {name: self._joined(stack, going) for name, stack in weights.items()}
+            step = _step(list(parts.values()), seen, measured)
+            self.keys = step.keys
+            yield step
+            until = looks(step.index)
+
+    def _order_to_leave(self, going: dict[int, tuple[LaneKey, ...]]) -> frozenset[int]:
+        """The lanes that leave, unless none would stay; a share of which none stays goes no further."""
+        leaving, self._leaving = self._leaving, frozenset()
+        staying = [n for n, keys in going.items() if any(key.lane not in leaving for key in keys)]
+        if not staying:
+            return frozenset()
+        for number in [number for number in going if number not in staying]:
+            del going[number]
+        return leaving
+
+    def _joined(self, stack: Tensor, going: Mapping[int, tuple[LaneKey, ...]]) -> Tensor:
+        """The rows of the lanes that are there: a copy only once some are not."""
+        if sum(map(len, going.values())) == len(stack):
+            return stack
+        starts = {number: self._rows[number].start for number in going}
+        return torch.cat([stack[starts[n] : starts[n] + len(keys)] for n, keys in going.items()])
+
+
+def _step(parts: Sequence[Arrived], weights: Stacks, gradients: Callable[..., Stacks]) -> Step:
+    """The shares' steps as one."""
+    first = parts[0]
+    losses = [part.losses for part in parts if part.losses is not None]
+    return Step(
+        first.done,
+        tuple(key for part in parts for key in part.keys),
+        torch.cat(losses) if losses else None,
+        weights,
+        gradients,
+        {name: torch.cat([part.validation[name] for part in parts]) for name in first.validation},
+        Stretch(
+            first.stretch.first,
+            torch.cat([part.stretch.losses for part in parts], dim=1),
+            torch.cat([part.stretch.tracked for part in parts], dim=2),
+        ),
+        lambda: [rate for part in parts for rate in part.rates],
+    )
