@@ -33,12 +33,12 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def step(self, size: int, seconds: float) -> Callable[[], None]:
+    def step(self, size: int, seconds: float) -> Callable[[], Callable[[], None]]:
         def made() -> None:
             self.made.append(size)
             self.now += seconds
 
-        return made
+        return lambda: made
 
 
 def test_the_layout_that_takes_least_is_chosen() -> None:
@@ -72,10 +72,10 @@ def test_a_short_step_is_not_given_up_for_one_that_was_long() -> None:
     waits = iter([0.02])
 
     def step() -> None:
-        clock.now += next(waits) if clock.made.count(8) == 7 else 0.002
+        clock.now += next(waits) if clock.made.count(8) == 1 else 0.002
         clock.made.append(8)
 
-    trials = {Layout(16): clock.step(16, 0.004), Layout(8): step}
+    trials = {Layout(16): clock.step(16, 0.004), Layout(8): lambda: step}
     assert fastest(trials, 10.0, clock) == (Layout(8), pytest.approx(0.002))
 
 
@@ -90,12 +90,12 @@ def test_each_is_tried_with_its_threads_and_one_is_left() -> None:
     clock = Clock()
     seen: dict[Layout, set[int]] = {Layout(4): set(), Layout(4, 2): set()}
 
-    def made(layout: Layout, seconds: float) -> Callable[[], None]:
+    def made(layout: Layout, seconds: float) -> Callable[[], Callable[[], None]]:
         def step() -> None:
             seen[layout].add(torch.get_num_threads())
             clock.now += seconds
 
-        return step
+        return lambda: step
 
     trials = {Layout(4): made(Layout(4), 0.02), Layout(4, 2): made(Layout(4, 2), 0.015)}
     assert fastest(trials, 10.0, clock)[0] == Layout(4, 2)
@@ -243,9 +243,11 @@ def test_trials_change_nothing_of_the_run(size: int, how: str, monkeypatch: pyte
     untried = losses(lanes_per_block=size)
     steps: list[int] = []
 
-    def every_one(trials: dict[Layout, Callable[[], object]], seconds: float) -> tuple[Layout, float]:
-        for tried, step in trials.items():
-            step()
+    def every_one(
+        trials: dict[Layout, Callable[[], Callable[[], None]]], seconds: float
+    ) -> tuple[Layout, float]:
+        for tried, prepared in trials.items():
+            prepared()()
             steps.append(tried.lanes)
         return Layout(size), 0.1
 

@@ -22,6 +22,15 @@ VALIDATION_ELEMENTS = 2**20
 """Input elements, lanes counted, of one validation batch: what bounds its memory (4 MiB of float32)."""
 
 
+TAKEN_BYTES = 2**22
+"""Of the examples that are taken from the data at a time, for the batches of several steps: a copy that stays
+in the cache."""
+
+ALIGNED = 64
+"""Bytes: a batch begins at a multiple of it, as a tensor of its own does; sums may be made in another order
+where it does not."""
+
+
 def to_device(batch: Any, device: torch.device) -> Any:
     """The batch with every tensor in it on `device`."""
     return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
@@ -88,6 +97,7 @@ class Batches:
             self.batch_size = batch_size or self.size
             self.steps_per_epoch = math.ceil(self.size / self.batch_size)
         self._in_order = batch_size == FULL_BATCH
+        self._steps_at_once = self._affordable_steps()
         self.shared = self._loader is not None or bool(self._tensors and self._in_order)
         self.stackable = bool(self._tensors)
 
@@ -111,9 +121,25 @@ class Batches:
                 orders = [torch.arange(self.size) for _ in seeds]
             else:
                 orders = [torch.randperm(self.size, generator=generator) for generator in generators]
-            pieces = [torch.split(order, self.batch_size) for order in orders]
-            for step in range(self.steps_per_epoch):
-                yield [self._take(piece[step], stream) for piece, stream in zip(pieces, streams, strict=True)]
+            of_seed = [self._cut(order, stream) for order, stream in zip(orders, streams, strict=True)]
+            yield from map(list, zip(*of_seed, strict=True))
+
+    def _cut(self, order: Tensor, stream: Stream) -> Iterator[Any]:
+        """The batches of an epoch, given the order of its examples."""
+        at_once = self.batch_size * self._steps_at_once
+        for piece in torch.split(order, at_once):
+            if self._steps_at_once == 1:
+                yield self._take(piece, stream)
+                continue
+            taken = self._take(piece, stream)
+            yield from zip(*(torch.split(tensor, self.batch_size) for tensor in taken), strict=True)
+
+    def _affordable_steps(self) -> int:
+        """Steps whose batches are taken from the data at a time."""
+        bytes_ = [self.batch_size * t[0].numel() * t.element_size() for t in self._tensors if len(t)]
+        if not bytes_ or any(size % ALIGNED for size in bytes_) or self._device.type != "cpu":
+            return 1
+        return max(1, TAKEN_BYTES // sum(bytes_))
 
     def first(self, seed: int) -> Any:
         """A batch to try the model on, without moving any stream."""

@@ -127,10 +127,20 @@ class Descent:
 
 @dataclasses.dataclass
 class _Group:
-    """A parameter group of one lane, with its state in lists."""
+    """A parameter group of one lane.
+
+    Attributes:
+        options: as the optimizer holds them.
+        params: those that get gradients.
+        holders: the parameters that hold these gradients, where they are not stacked.
+        places: of each, its name and lane in the stacked gradients.
+        state: name -> a tensor for each of the parameters.
+    """
 
     options: dict[str, Any]
     params: list[Tensor]
+    holders: list[Tensor]
+    places: list[tuple[str, int]]
     state: dict[str, list[Tensor]]
 
 
@@ -140,39 +150,51 @@ class Fused:
     Args:
         kind: the class.
         groups: of all lanes.
-        gradients_of: the parameters that hold the gradients, group by group.
-        idle: those that have none so far.
+        gradients: name -> [L, ...], of this step; None where they are not stacked.
+        idle: parameters that have no gradient so far.
     """
 
     def __init__(
         self,
         kind: type[Optimizer],
         groups: Sequence[_Group],
-        gradients_of: Sequence[list[Tensor]],
+        gradients: Callable[[], Mapping[str, Tensor] | None],
         idle: Sequence[Tensor] = (),
     ) -> None:
         self._kind = kind
         self._groups = list(groups)
-        self._gradients_of = list(gradients_of)
+        self._gradients = gradients
         self._idle = list(idle)
-        self._steps = [step for group in groups for step in group.state.get("step", [])]
+        self._names = {name for group in groups for name, _ in group.places}
+        # Counted as one: the steps of each parameter become views of it.
+        counted = [step for group in groups for step in group.state.get("step", [])]
+        self._steps = torch.stack(counted) if counted else None
+        if self._steps is not None:
+            views = iter(self._steps.unbind(0))
+            for group in groups:
+                group.state["step"] = [next(views) for _ in group.params]
 
     def __call__(self) -> bool:
         """Update; or do nothing and return False where others have gradients than had at first."""
-        gradients: list[list[Any]] = [[param.grad for param in params] for params in self._gradients_of]
+        gradients = self._of_groups()
         if any(gradient is None for own in gradients for gradient in own):
             return False
         if self._idle and any(param.grad is not None for param in self._idle):
             return False
+        update = self._sgd if self._kind is SGD else self._adam
         with torch.no_grad():
-            if self._kind is SGD:
-                for group, own in zip(self._groups, gradients, strict=True):
-                    self._sgd(group, own)
-            else:
-                torch._foreach_add_(self._steps, 1)
-                for group, own in zip(self._groups, gradients, strict=True):
-                    self._adam(group, own)
+            if self._steps is not None:
+                self._steps.add_(1)
+            for group, own in zip(self._groups, gradients, strict=True):
+                update(group, own)
         return True
+
+    def _of_groups(self) -> list[list[Any]]:
+        stacked = self._gradients()
+        if stacked is None or not self._names <= stacked.keys():
+            return [[param.grad for param in group.holders] for group in self._groups]
+        of_lane = {name: stack.unbind(0) for name, stack in stacked.items()}
+        return [[of_lane[name][lane] for name, lane in group.places] for group in self._groups]
 
     def _sgd(self, group: _Group, gradients: list[Tensor]) -> None:
         options = group.options
@@ -220,14 +242,22 @@ class Fused:
             return made
 
         groups = [
-            _Group(
-                group.options,
-                copies(group.params),
-                {name: copies(tensors) for name, tensors in group.state.items()},
+            dataclasses.replace(
+                group,
+                params=copies(group.params),
+                state={
+                    name: list(tensors) if name == "step" else copies(tensors)
+                    for name, tensors in group.state.items()
+                },
             )
             for group in self._groups
         ]
-        return Fused(self._kind, groups, self._gradients_of, self._idle), pairs
+        held = self._gradients()
+        kept = None if held is None else dict(held)
+        made = Fused(self._kind, groups, lambda: kept, self._idle)
+        if made._steps is not None and self._steps is not None:
+            pairs.append((made._steps, self._steps))
+        return made, pairs
 
 
 STATE_OF = {
@@ -238,12 +268,23 @@ STATE_OF = {
 """What the kernels read and write, in their optimizer's state."""
 
 
-def fused(optimizers: Sequence[Optimizer]) -> Fused | None:
-    """The kernel for optimizers of one class that have made a step already; None where there is none."""
+def fused(
+    optimizers: Sequence[Optimizer],
+    stacks: Mapping[str, tuple[Tensor, Sequence[Tensor]]],
+    gradients: Callable[[], Mapping[str, Tensor] | None],
+) -> Fused | None:
+    """The kernel for optimizers of one class that have made a step already; None where there is none.
+
+    Args:
+        optimizers, stacks, gradients: as of `descent`.
+    """
     kind = type(optimizers[0])
     names = STATE_OF.get(kind)
     if names is None or not version_known():
         return None
+    place_of = {
+        id(param): (name, lane) for name, (_, params) in stacks.items() for lane, param in enumerate(params)
+    }
     groups: list[_Group] = []
     idle: list[Tensor] = []
     elements = 0
@@ -269,10 +310,18 @@ def fused(optimizers: Sequence[Optimizer]) -> Fused | None:
             if kind is not SGD and not {"step", "exp_avg", "exp_avg_sq"} <= set(state):
                 return None
             elements += sum(param.numel() for param in params) * (1 + len(state))
-            groups.append(_Group(options, params, state))
+            if not all(id(param) in place_of for param in params):
+                return None
+            places = [place_of[id(param)] for param in params]
+            groups.append(_Group(options, params, params, places, state))
     if not groups or elements > ELEMENTS_AT_MOST:
         return None
-    return Fused(kind, groups, [group.params for group in groups], idle)
+    made = Fused(kind, groups, gradients, idle)
+    states = {id(param): optimizer.state[param] for optimizer in optimizers for param in optimizer.state}
+    for group in groups:
+        for param, step in zip(group.params, group.state.get("step", []), strict=False):
+            states[id(param)]["step"] = step
+    return made
 
 
 def _plain(options: Mapping[str, Any], params: Sequence[Tensor]) -> bool:

@@ -20,22 +20,19 @@ from lrscope.language import Text
 TRIAL_SECONDS = 0.1
 """A layout is tried for that long at most, and at least twice: the first time does not count."""
 
-WARM_STEPS = 12
-"""Steps before, unless they take as long: they make the optimizers' states, write down and rehearse."""
-
-FEW_STEPS = 5
+FEW_STEPS = 8
 """Short steps that must agree before a layout is given up."""
 
 TRIAL_STEPS = 32
 """And for so many steps at most."""
 
-SHARE = 0.03
+SHARE = 0.02
 """Of the seconds that the run would take, that may be spent on trials."""
 
 TRIALS_SECONDS = 0.3
 """What may be spent on them in any case."""
 
-TINY_SECONDS = 2e-4
+TINY_SECONDS = 3e-4
 """Of one lane's forward and backward pass: below, deciding what to run takes longer than running it, and all
 lanes together are fastest without a trial."""
 
@@ -111,15 +108,16 @@ def layouts(per_block: int | None, count: int, seconds: float, most: int, *, for
 
 
 def fastest(
-    trials: Mapping[Layout, Callable[[], object]],
+    trials: Mapping[Layout, Callable[[], Callable[[], object]]],
     seconds: float,
     clock: Callable[[], float] | None = None,
 ) -> tuple[Layout, float]:
     """The layout whose step takes least, by the median of several.
 
     Args:
-        trials: makes a step of all K lanes; the first is the answer where time is short.
-        seconds: that all trials may take together, about: no further one is begun after them.
+        trials: gives what makes a step; the first is the answer where time is short.
+        seconds: that all trials may take together, about, but for the first step of each, which makes what
+            is used again: no further one is begun after them.
         clock: gives seconds; by default those of this thread where there is never another, else of the wall.
 
     Returns:
@@ -128,13 +126,17 @@ def fastest(
     if clock is None:
         alone = all(layout.threads == 1 for layout in trials)
         clock = time.thread_time if alone else time.perf_counter
-    began = clock()
     best, least = next(iter(trials)), math.inf
-    for layout, step in trials.items():
+    spent = 0.0
+    for layout, prepared in trials.items():
         torch.set_num_threads(layout.threads)
-        if least < math.inf and clock() - began > seconds:
+        if spent > seconds:
             break
+        step = prepared()
+        step()
+        began = clock()
         took = _median(step, clock, least * HOPELESS)
+        spent += clock() - began
         needed = PROCESSES_GAIN if layout.processes > best.processes else 1.0
         if took * needed < least:
             best, least = layout, took
@@ -144,11 +146,6 @@ def fastest(
 
 def _median(step: Callable[[], object], clock: Callable[[], float], hopeless: float) -> float:
     # Not the least: where threads wait for a busy machine, one step in a few is many times as long.
-    began = clock()
-    for _ in range(WARM_STEPS):
-        step()
-        if clock() - began > TRIAL_SECONDS / 10:
-            break
     took: list[float] = []
     began = clock()
     while not took or (clock() - began < TRIAL_SECONDS and len(took) < TRIAL_STEPS):

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrscope.errors import ProblemError
 from lrscope.plan import GROUP_RATES
 from lrscope.problems.problem import OptimizerFactory, Schedule
-from lrscope.training.kernels import Descent, Update, descent, fused, hooked, rehearsed
+from lrscope.training.kernels import Update, descent, fused, hooked, rehearsed
 
 FUSABLE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
 """Classes with a fused kernel for CPU and CUDA: the same update in one pass over memory."""
@@ -209,13 +209,13 @@ class LaneOptimizers:
         self._update: Update | None = None
         self._candidates: list[Callable[[], Update | None]] = [
             lambda: descent(optimizers, stacks, stacked),
-            lambda: fused(optimizers),
+            lambda: fused(optimizers, stacks, stacked),
         ]
 
     @property
     def from_stacks(self) -> bool:
         """Whether stacked gradients are enough: no parameter needs one of its own."""
-        return isinstance(self._update, Descent)
+        return self._update is not None
 
     def step(self, hand_out: Callable[[], None]) -> None:
         """Update every lane whose parameters hold gradients, then step the schedulers.

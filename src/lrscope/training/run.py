@@ -241,7 +241,7 @@ class Run:
         objective = Objective(problem, starts[plan.seeds[0]], self._device)
         capture = findings.capturable and expected > (WORTH_IT if tiny(findings.seconds) else WORTH_CAPTURE)
 
-        def step_of(layout: Layout) -> Callable[[], object]:
+        def step_of(layout: Layout) -> Callable[[], None]:
             # A process has a share of the lanes: that of the first is tried.
             keys = plan.lanes[: -(-count // layout.processes)]
             seeds = list(dict.fromkeys(key.seed for key in keys))
@@ -264,7 +264,8 @@ class Run:
         if len(options) > 1:
             before, self._written.after = self._written.after, 0
             best, seconds = fastest(
-                {one: step_of(one) for one in options}, max(SHARE * expected, TRIALS_SECONDS)
+                {one: functools.partial(step_of, one) for one in options},
+                max(SHARE * expected, TRIALS_SECONDS),
             )
             self._written.after = before
             self.lane_seconds = seconds / count
