@@ -34,7 +34,18 @@ class Detail(NamedTuple):
 DETAILS = tuple(
     itertools.starmap(
         Detail,
-        ((125, 200), (100, 200), (80, 100), (80, 50), (80, 21), (60, 21), (45, 21), (35, 21), (25, 21)),
+        (
+            (125, 200),
+            (100, 200),
+            (80, 100),
+            (80, 50),
+            (80, 21),
+            (60, 21),
+            (45, 21),
+            (35, 21),
+            (25, 21),
+            (25, 11),
+        ),
     )
 )
 """From the most to the fewest; the verdicts read at least 80 points where the budget has room for them."""

@@ -7,7 +7,7 @@ once. What is measured when:
 - validation loss and metrics at every epoch and before training;
 - statistics of every tensor at 25 to 125 points of a run, 0 and the last among them, close together at the
   beginning; at every step of a shorter run;
-- histograms at 21 to 200 epochs, the one before training and the last among them; or at all of fewer;
+- histograms at 11 to 200 epochs, the one before training and the last among them; or at all of fewer;
 - sharpness, where it is wanted, at 21 points;
 - where probes are wanted, the batches of 20 steps once more after their update.
 
@@ -45,7 +45,7 @@ from lrscope.training.step import Step, Stretch
 CHUNK_STEPS = 512
 """Steps whose values wait on the device, at most."""
 
-CHUNK_SECONDS = 0.25
+CHUNK_SECONDS = 0.5
 """Seconds they wait, at most: a study is at most so far behind."""
 
 

@@ -64,11 +64,13 @@ class Layout(NamedTuple):
         lanes: in a call, at most.
         threads: that share an operation.
         processes: that take a share of the lanes each.
+        calls: of each process, to all of its lanes.
     """
 
     lanes: int
     threads: int = 1
     processes: int = 1
+    calls: int = 1
 
 
 def tiny(seconds: float) -> bool:
@@ -102,9 +104,10 @@ def layouts(per_block: int | None, count: int, seconds: float, most: int, *, for
     for number in (1, processes) if processes > 1 and tiny(seconds) else (processes,):
         share = -(-count // number)
         for lanes in sizes(share, seconds) if per_block is None else (min(per_block, share),):
+            calls = -(-share // lanes)
             if most > 1 and number == 1 and seconds > THREADS_FROM:
-                yield Layout(lanes, most)
-            yield Layout(lanes, 1, number)
+                yield Layout(lanes, most, 1, calls)
+            yield Layout(lanes, 1, number, calls)
 
 
 def fastest(
@@ -115,13 +118,14 @@ def fastest(
     """The layout whose step takes least, by the median of several.
 
     Args:
-        trials: gives what makes a step; the first is the answer where time is short.
+        trials: gives what makes a step of the lanes of one call, which follow each other; the first is the
+            answer where time is short.
         seconds: that all trials may take together, about, but for the first step of each, which makes what
             is used again: no further one is begun after them.
         clock: gives seconds; by default those of this thread where there is never another, else of the wall.
 
     Returns:
-        The layout, and the seconds.
+        The layout, and the seconds of a step of all lanes.
     """
     if clock is None:
         alone = all(layout.threads == 1 for layout in trials)
@@ -135,7 +139,7 @@ def fastest(
         step = prepared()
         step()
         began = clock()
-        took = _median(step, clock, least * HOPELESS)
+        took = layout.calls * _median(step, clock, least * HOPELESS / layout.calls)
         spent += clock() - began
         needed = PROCESSES_GAIN if layout.processes > best.processes else 1.0
         if took * needed < least:
@@ -153,7 +157,7 @@ def _median(step: Callable[[], object], clock: Callable[[], float], hopeless: fl
         step()
         took.append(clock() - start)
         # One step may be long by chance, or because it rehearses something.
-        if statistics.median(took) > hopeless and (len(took) >= FEW_STEPS or took[-1] > TRIAL_SECONDS / 10):
+        if statistics.median(took) > hopeless and (len(took) >= FEW_STEPS or took[-1] > TRIAL_SECONDS / 2):
             break
     return statistics.median(took)
 

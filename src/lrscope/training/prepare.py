@@ -168,7 +168,9 @@ def prepare(
         data = [problem.train] if problem.val is None else [problem.train, problem.val]
         # What is measured beside training is measured of all lanes at once.
         aside = curvature or probes
-        fork = possible() and findings.capturable and not aside and all(map(of_tensors, data))
+        free_of_others = findings.capturable and not aside
+        run.alone = free_of_others and not any(isinstance(one, DataLoader) for one in data)
+        fork = possible() and free_of_others and all(map(of_tensors, data))
         # One rate tells nothing of how many lanes there will be: a search makes more of them.
         run.try_layouts(threads, fork=fork, whole=len(rates) > 1)
     return run

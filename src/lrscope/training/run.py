@@ -42,7 +42,7 @@ from lrscope.training.random_state import Stream
 from lrscope.training.repeat import Repeat, repeat_points
 from lrscope.training.separate import Separate
 from lrscope.training.step import Step
-from lrscope.training.team import Team
+from lrscope.training.team import Team, divided
 from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
 from lrscope.training.train import CHECK_EVERY, Gradients, Surviving, train
 
@@ -57,7 +57,8 @@ class Run:
         notes: sentences for the user, also such as arise while it runs.
         memory: what it is estimated to take, in words.
         lane_seconds: how long the forward and backward pass of one lane takes, about.
-        processes: that train a share of the lanes each.
+        processes: that train some of the lanes each.
+        alone: whether the lanes of a call can be trained without the others, for several steps in a row.
     """
 
     plan: Plan
@@ -76,6 +77,7 @@ class Run:
     lane_seconds: float = math.inf
     _threads: int = 1
     processes: int = 1
+    alone: bool = False
     _written: Written = dataclasses.field(default_factory=Written)
 
     def steps(self, looks: Looks = each) -> Iterator[Step]:
@@ -112,8 +114,9 @@ class Run:
         train = functools.partial(self._train, frozenset(validate_at))
         periods = [CHECK_EVERY] if self._validation is None else [CHECK_EVERY, self.plan.steps_per_epoch]
         lookout = Lookout(periods, validate_at)
-        if self.processes > 1 and len(keys) > 1:
-            team = Team(keys, self.processes, self._starts[keys[0].seed], make, train, self.notes)
+        shares = divided(len(keys), self.processes, self._per_block if self.alone else None)
+        if shares != [[slice(0, len(keys))]]:
+            team = Team(keys, shares, self._starts[keys[0].seed], make, train, self.notes)
             return Course(team, lambda wanted: team.steps(lookout.with_(wanted)), looks)
         lanes = make(keys)
         return Course(lanes, lambda wanted: train(lanes, lookout.with_(wanted)), looks)
@@ -242,8 +245,7 @@ class Run:
         capture = findings.capturable and expected > (WORTH_IT if tiny(findings.seconds) else WORTH_CAPTURE)
 
         def step_of(layout: Layout) -> Callable[[], None]:
-            # A process has a share of the lanes: that of the first is tried.
-            keys = plan.lanes[: -(-count // layout.processes)]
+            keys = plan.lanes[: layout.lanes]
             seeds = list(dict.fromkeys(key.seed for key in keys))
             lanes = Lanes(starts, keys, problem.optimizer, problem.schedule, findings.unused)
             batches = [self._batches.first(seed) for seed in (seeds[:1] if self._batches.shared else seeds)]

@@ -43,8 +43,9 @@ def flat(stack: Tensor) -> Tensor:
 
 
 class Go(NamedTuple):
-    """An order: train without these lanes, up to a step."""
+    """An order: train shares, by number, without these lanes, up to a step."""
 
+    shares: tuple[int, ...]
     until: int
     leaving: frozenset[int]
 
@@ -97,6 +98,11 @@ class Share:
         rates = step.rates()
         return Arrived(step.index, step.keys, step.losses, step.validation, step.stretch, rates, notes)
 
+    @property
+    def at_a_step(self) -> bool:
+        """Whether there is a step to be looked at."""
+        return self._step is not None
+
     def write_gradients(self, elements: Mapping[str, Tensor]) -> tuple[str, ...]:
         """Write those of the step into the first rows and columns of the stacks; of which tensors.
 
@@ -108,3 +114,28 @@ class Share:
             own_ln = gradient.reshape(len(gradient), -1)
             flat(self._gradients[name])[: len(own_ln), : own_ln.shape[1]] = own_ln
         return tuple(found)
+
+
+class Shares:
+    """The shares of a process, by number.
+
+    Each is trained up to the step that is looked at before the next one is: its weights stay in the cache.
+    """
+
+    def __init__(self, shares: Mapping[int, Share]) -> None:
+        self._shares = dict(shares)
+
+    def go(self, order: Go) -> dict[int, Arrived]:
+        """Train; those that came to a step."""
+        arrived = {
+            number: self._shares[number].go(order) for number in order.shares if number in self._shares
+        }
+        return {number: one for number, one in arrived.items() if one is not None}
+
+    def write_gradients(self, elements: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """As of each share at a step; of which tensors."""
+        names: tuple[str, ...] = ()
+        for share in self._shares.values():
+            if share.at_a_step:
+                names = share.write_gradients(elements)
+        return names

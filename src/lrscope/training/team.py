@@ -1,7 +1,7 @@
-"""Team: the lanes of a course in shares that are trained side by side, on weights that all see.
+"""Team: the lanes of a course in shares, on weights that all see.
 
-The first share is trained by this process, each of the others by a worker. Each trains its lanes as if there
-were no others, from one step that is looked at to the next; there they wait, and all lanes are at one point.
+This process trains some of them, workers the others. Each share is trained as if there were no others, from
+one step that is looked at to the next; there it waits, until all lanes are at one point.
 
 Letters: L lanes.
 """
@@ -16,9 +16,25 @@ from torch import Tensor, nn
 from lrscope.plan import LaneKey
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Looks
-from lrscope.training.share import Arrived, Go, Share, Stacks, Train, flat, shared_stacks
+from lrscope.training.share import Arrived, Go, Share, Shares, Stacks, Train, flat, shared_stacks
 from lrscope.training.step import Step, Stretch
 from lrscope.training.worker import Worker
+
+
+def divided(lanes: int, processes: int, per_share: int | None) -> list[list[slice]]:
+    """Lanes in runs of neighbours, which have few seeds and so few batches: the shares of each process.
+
+    Args:
+        lanes: how many there are.
+        processes: at most.
+        per_share: lanes, at most; None for all of a process.
+    """
+    count = min(processes, lanes)
+    cuts = [round(lanes * number / count) for number in range(count + 1)]
+    return [
+        [slice(at, min(at + (per_share or lanes), end)) for at in range(begin, end, per_share or lanes)]
+        for begin, end in itertools.pairwise(cuts)
+    ]
 
 
 class Team:
@@ -26,7 +42,7 @@ class Team:
 
     Args:
         keys: the lanes.
-        processes: how many shares there are.
+        rows: of each process, those of its shares; see `divided`.
         start: a module, for the shapes of its parameters.
         lanes: makes the lanes of a share, given its keys and where its weights are to be.
         train: trains them.
@@ -39,7 +55,7 @@ class Team:
     def __init__(
         self,
         keys: Sequence[LaneKey],
-        processes: int,
+        rows: Sequence[Sequence[slice]],
         start: nn.Module,
         lanes: Callable[[Sequence[LaneKey], Stacks], Lanes],
         train: Train,
@@ -48,10 +64,9 @@ class Team:
         self.keys = tuple(keys)
         self._start = start
         self._lanes, self._train, self._notes = lanes, train, notes
-        # Neighbours stand together: a share has few seeds, and so few batches.
-        count = min(processes, len(keys))
-        cuts = [round(len(keys) * number / count) for number in range(count + 1)]
-        self._rows = [slice(*ends) for ends in itertools.pairwise(cuts)]
+        self._rows = [share for process in rows for share in process]
+        ends = list(itertools.accumulate(len(process) for process in rows))
+        self._numbers = [range(end - len(process), end) for end, process in zip(ends, rows, strict=True)]
         self._leaving: frozenset[int] = frozenset()
 
     def leave(self, lanes: Collection[int]) -> None:
@@ -67,34 +82,38 @@ class Team:
         weights, gradients = (shared_stacks(self._start, len(self.keys)) for _ in range(2))
         of_share = [self.keys[rows] for rows in self._rows]
 
-        def share(number: int) -> Share:
-            rows = self._rows[number]
-            lanes = self._lanes(of_share[number], {name: stack[rows] for name, stack in weights.items()})
-            own = {name: stack[rows] for name, stack in gradients.items()}
-            return Share(lanes, self._train, own, self._notes)
+        def shares(numbers: Sequence[int]) -> Shares:
+            made = {}
+            for number in numbers:
+                rows = self._rows[number]
+                lanes = self._lanes(of_share[number], {name: stack[rows] for name, stack in weights.items()})
+                own = {name: stack[rows] for name, stack in gradients.items()}
+                made[number] = Share(lanes, self._train, own, self._notes)
+            return Shares(made)
 
         workers: list[Worker] = []
         try:
-            for number in range(1, len(self._rows)):
-                workers.append(Worker(functools.partial(share, number), workers))
-            yield from self._together(share(0), workers, weights, gradients, looks)
+            for numbers in self._numbers[1:]:
+                workers.append(Worker(functools.partial(shares, numbers), workers))
+            yield from self._together(shares(self._numbers[0]), workers, weights, gradients, looks)
         finally:
             for worker in workers:
                 worker.end()
 
     def _together(
-        self, own: Share, workers: Sequence[Worker], weights: Stacks, gradients: Stacks, looks: Looks
+        self, own: Shares, workers: Sequence[Worker], weights: Stacks, gradients: Stacks, looks: Looks
     ) -> Iterator[Step]:
-        going = {number: self.keys[rows] for number, rows in enumerate(self._rows)}
+        going = dict(enumerate(self.keys[rows] for rows in self._rows))
         until = 0
         while going:
-            order = Go(until, self._order_to_leave(going))
-            at_work = {number: workers[number - 1] for number in going if number}
-            for worker in at_work.values():
+            leaving = self._order_to_leave(going)
+            order = Go(tuple(going), until, leaving)
+            asked = self._at_work(workers, going)
+            for worker in asked:
                 worker.ask(order)
-            arrived = {0: own.go(order)} if 0 in going else {}
-            arrived |= {number: worker.answer() for number, worker in at_work.items()}
-            parts = {number: part for number, part in arrived.items() if part is not None}
+            parts = own.go(order)
+            for worker in asked:
+                parts |= worker.answer()
             if not parts:
                 return
             for part in parts.values():
@@ -104,12 +123,12 @@ class Team:
             def measured(
                 elements: Mapping[str, Tensor] | None = None,
                 going: Mapping[int, tuple[LaneKey, ...]] = going,
-                asked: Sequence[Worker] = [workers[number - 1] for number in going if number],
+                asked: Sequence[Worker] = self._at_work(workers, going),
             ) -> Stacks:
                 some = dict(elements or {})
                 for worker in asked:
                     worker.ask(some)
-                names = own.write_gradients(some) if 0 in going else ()
+                names = own.write_gradients(some)
                 for worker in asked:
                     names = worker.answer()
                 cut = {name: flat(gradients[name])[:, : len(some[name])] for name in names if name in some}
@@ -120,6 +139,11 @@ class Team:
             self.keys = step.keys
             yield step
             until = looks(step.index)
+
+    def _at_work(self, workers: Sequence[Worker], going: Mapping[int, object]) -> list[Worker]:
+        """The workers that have a share that goes on."""
+        numbers = zip(workers, self._numbers[1:], strict=True)
+        return [worker for worker, own in numbers if any(number in going for number in own)]
 
     def _order_to_leave(self, going: dict[int, tuple[LaneKey, ...]]) -> frozenset[int]:
         """The lanes that leave, unless none would stay; a share of which none stays goes no further."""

@@ -1,4 +1,4 @@
-"""Worker: a forked process that trains a share of the lanes.
+"""Worker: a forked process that trains some of the lanes.
 
 The problem is there already, whatever it is made of; a lambda needs no name and a script no guard.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from lrscope.errors import LrscopeError, TrainingError
-from lrscope.training.share import Go, Share
+from lrscope.training.share import Go, Shares
 
 GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 """What a pipe raises whose other end is closed."""
@@ -35,19 +35,19 @@ def possible() -> bool:
 
 
 class Worker:
-    """A share that another process trains; it ends when this one does.
+    """Shares that another process trains; it ends when this one does.
 
     Args:
-        share: makes the share, in that process.
+        make: makes them, in that process.
         others: workers that were made before.
     """
 
-    def __init__(self, share: Callable[[], Share], others: Sequence["Worker"]) -> None:
+    def __init__(self, make: Callable[[], Shares], others: Sequence["Worker"]) -> None:
         context = multiprocessing.get_context("fork")
         self._connection, theirs = context.Pipe()
         # Held open by another process, a connection would never tell that this one is gone.
         inherited = [*(other._connection for other in others), self._connection]
-        self._process = context.Process(target=_serve, args=(theirs, share, inherited), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, make, inherited), daemon=True)
         with warnings.catch_warnings():
             # That threads are not there in the child: it starts none, and waits for none.
             warnings.simplefilter("ignore")
@@ -55,7 +55,7 @@ class Worker:
         theirs.close()
 
     def ask(self, what: Go | dict[str, Tensor]) -> None:
-        """Send an order, or ask for gradients: of some elements, as of `Share.write_gradients`."""
+        """Send an order, or ask for gradients: of some elements, as of `Shares.write_gradients`."""
         with contextlib.suppress(*GONE):  # the answer says it
             self._connection.send(tree_map(_sent, what))
 
@@ -63,7 +63,7 @@ class Worker:
         """What came of it.
 
         Raises:
-            TrainingError: the share could not be trained any further, or its process is gone.
+            TrainingError: a share could not be trained any further, or its process is gone.
         """
         try:
             answer = self._connection.recv()
@@ -83,7 +83,7 @@ class Worker:
         self._process.close()
 
 
-def _serve(connection: Connection, make: Callable[[], Share], inherited: Sequence[Connection]) -> None:
+def _serve(connection: Connection, make: Callable[[], Shares], inherited: Sequence[Connection]) -> None:
     """What a worker's process does, until nobody is there to ask."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is for who asks
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -91,10 +91,10 @@ def _serve(connection: Connection, make: Callable[[], Share], inherited: Sequenc
         other.close()
     with contextlib.suppress(*GONE):
         try:
-            share = make()
+            shares = make()
             while True:
                 asked = tree_map(_received, connection.recv())
-                answer = share.go(asked) if isinstance(asked, Go) else share.write_gradients(asked)
+                answer = shares.go(asked) if isinstance(asked, Go) else shares.write_gradients(asked)
                 connection.send(tree_map(_sent, answer))
         except GONE:
             raise
