@@ -26,7 +26,7 @@ from lrscope.study import Study
 
 Pages: TypeAlias = Callable[[str], str]
 
-PICTURES = [Picture(chart.name, "title", "question", "", "about", {}, []) for chart in CHARTS]
+PICTURES = [Picture(chart.name, "title", "question", "", "about", False, {}, []) for chart in CHARTS]
 """Where only the words of a page matter."""
 
 
@@ -80,7 +80,7 @@ def test_it_opens_with_the_answer_and_ends_with_the_method(page_of: Pages) -> No
     )
     drawn = [attributes["data-picture"] for attributes in reader.all("div") if "data-picture" in attributes]
     assert drawn[0] == "valley"
-    assert sorted(drawn) == sorted(chart.name for chart in CHARTS)
+    assert sorted(drawn) == sorted(chart.name for chart in CHARTS if chart.name != "sharpness")
 
 
 def test_the_table_has_a_row_a_lane_with_its_verdict_in_a_word_and_a_sign(page_of: Pages) -> None:
@@ -270,7 +270,7 @@ def test_a_study_writes_its_page_readable_by_whom_other_new_files_are(tmp_path: 
     assert len(modes) == 1
 
 
-@pytest.mark.parametrize("name", ["usual", "hostile", "empty", "lost", "seeds"])
+@pytest.mark.parametrize("name", ["usual", "hostile", "lost", "seeds"])
 def test_the_still_chart_has_no_style_that_the_policy_refuses(
     name: str, page_of: Callable[[str], str]
 ) -> None:
@@ -278,3 +278,12 @@ def test_the_still_chart_has_no_style_that_the_policy_refuses(
     still = text[text.index('<div class="still"') : text.index('<div class="plot"')]
     assert still.count("<path") > 1
     assert not re.search(r"\sstyle=|<style|<script|href|\son\w+=|\x1b", still)
+
+
+def test_a_chart_with_nothing_to_draw_is_a_sentence_and_no_picture(page_of: Pages) -> None:
+    text = page_of("empty")
+    assert text.count('class="empty"') == len(CHARTS)
+    assert "No sharpness: it is measured on request" in text
+    assert 'class="plot"' not in text
+    assert 'class="still"' not in text
+    assert re.search(r'<script type="application/json" id="pictures">(.*?)</script>', text)[1] == "{}"  # type: ignore[index]

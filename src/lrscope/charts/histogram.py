@@ -151,8 +151,10 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         last=epochs[-1],
     )
     scaled = say(
-        "Each histogram is scaled to its own peak. Grey: before training.",
-        "每个直方图按自己的最高处缩放。灰色：训练之前。",
+        "Coloured: after epoch {last}, or where the slider stands. Grey: before training. Each is scaled to "
+        "its own peak.",
+        "彩色：第 {last} 轮之后，或滑块所在的一轮。灰色：训练之前。每个直方图按自己的最高处缩放。",
+        last=epochs[-1],
     )
     note = said(joined((one for one in (scaled, note) if one), BLANK))
     return finished(grid, theme, words._replace(about=about, note=note.strip()))

@@ -241,6 +241,8 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     ]
     bar = mark_of("rule", color=theme.good, strokeWidth=9, opacity=0.25, strokeCap="round")
     dot = mark_of("point", filled=True, size=80, color=theme.good, stroke=theme.background, strokeWidth=1)
+    beside = {"align": "left", "baseline": "middle", "dx": 10, "fontWeight": 600}
+    last: dict[str, Any] = {"x": x, "y": up("rate")}
     layers = [
         alt.Chart(inline(rows), mark=bar).encode(x=x, y=up("low"), y2="high:Q"),
         *_seeds(frame, theme, x, up),
@@ -249,6 +251,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         ),
         *_fit(frame, theme, x, up),
         alt.Chart(inline(rows), mark=dot).encode(x=x, y=up("rate"), tooltip=tooltip),
+        *haloed(alt.Chart(inline(rows[-1:])), theme, theme.text, beside, **last, text=alt.Text("label:N")),
     ]
     drawing = alt.LayerChart(layer=layers, width=size.width, height=size.height)
     about = say(

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from lrscope.charts.chart import Drawing
-from lrscope.charts.envelope import corners
+from lrscope.charts.envelope import POINTS_TO_HOVER, corners
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Level, Size
 from lrscope.charts.looks import CALM, Look, look, looks_of, verdict_channels
@@ -141,7 +141,8 @@ def _axes(frame: pl.DataFrame, key: _Key, room: float, log: bool | None) -> _Axe
     y = span(calm, every, room=room, log=log)
     steps = frame["step"].to_numpy()
     x = Span(float(steps.min()), max(float(steps.max()), float(steps.min()) + 1), "linear")
-    x_axis = {"title": key.step_title, "labelExpr": STEP_TICK, "tickCount": 6, "tickMinStep": 1}
+    ticks = [tick for tick in x.ticks if tick.is_integer()]
+    x_axis = {"title": key.step_title, "labelExpr": STEP_TICK, "values": ticks}
     return _Axes(x, y, x_axis, upright(str(frame["axis"][0]), y))
 
 
@@ -207,8 +208,8 @@ def _flattened(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _thinned(row: dict[str, Any]) -> dict[str, Any]:
-    """A line of some 25 points: every one of them carries a tooltip, and nobody sees it."""
-    every = -(-len(row["x"]) // 25)
+    """A coarse line: every one of its points carries a tooltip, and nobody sees it."""
+    every = -(-len(row["x"]) // POINTS_TO_HOVER)
     coarse = {name: row[name][::every] for name in ("x", "y")}
     return {name: value for name, value in row.items() if name != "kind"} | coarse
 

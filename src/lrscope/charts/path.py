@@ -18,6 +18,7 @@ from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import Span
 from lrscope.charts.terms import RATE, STEP, VERDICT
 from lrscope.charts.theme import Theme
+from lrscope.charts.tracked import moves, path_of
 from lrscope.language import Text, said, say
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -56,9 +57,8 @@ def frame(study: Readable) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMA)
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     known = study.note("landscape")
-    lines = [_of(paths, tensor, index) for tensor, index in tracked]
-    # A scalar that no lane moves is passed over: the weight of a pixel that is always black.
-    still = [i for i, line in enumerate(lines) if not _moves(line)]
+    lines = [path_of(paths, tensor, index) for tensor, index in tracked]
+    still = [i for i, line in enumerate(lines) if not moves(line)]
     pair = sorted(range(len(tracked)), key=lambda i: (i in still, i))[:2]
     sides = [lines[i].rename({"value": name}) for i, name in zip(pair, ("x", "y"), strict=True)]
     points = (
@@ -82,18 +82,6 @@ def frame(study: Readable) -> pl.DataFrame:
         x_axis=pl.lit(axes[0]), y_axis=pl.lit(axes[1]), note=pl.lit(note)
     )
     return whole.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
-
-
-def _of(paths: pl.DataFrame, tensor: str, index: tuple[int, ...]) -> pl.DataFrame:
-    """The path of one scalar: columns lane, step, value."""
-    mine = (pl.col("tensor") == tensor) & (pl.col("index").cast(pl.List(pl.Int64)) == list(index))
-    return paths.filter(mine).select("lane", "step", "value")
-
-
-def _moves(path: pl.DataFrame) -> bool:
-    """Whether any lane moves it; seeds begin in different places."""
-    places = path.drop_nulls("value").group_by("lane").agg(pl.col("value").n_unique())["value"]
-    return bool((places > 1).any())
 
 
 def _kept(steps: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Spread against rate: how wide the elements of each tensor lie where a lane ends, one line a tensor."""
 
+import math
 from typing import Any
 
 import altair as alt
@@ -44,6 +45,9 @@ _MEASURES = (
     Text("1st to 99th percentile", "第 1 到第 99 百分位"),
     Text("largest magnitude", "最大绝对值"),
 )
+_MAGNITUDE = 2
+"""The measure that a scalar alone has too."""
+
 _SIZE = Size(width=205, height=240, columns=3)
 
 
@@ -57,9 +61,11 @@ def frame(study: Readable) -> pl.DataFrame:
     parts = [_deviation(study), _percentiles(study), _magnitude(study)]
     found = pl.concat([part.with_columns(panel=pl.lit(i)) for i, part in enumerate(parts)])
     found = found.filter(pl.col("value").is_finite() & (pl.col("value") > 0))
+    names, shapes = study.plan.tensors, study.plan.shapes
+    scalars = [name for name, shape in zip(names, shapes, strict=True) if math.prod(shape) == 1]
+    found = found.filter((pl.col("panel") == _MAGNITUDE) | ~pl.col("tensor").is_in(scalars))
     if not found.height:
         return pl.DataFrame(schema=SCHEMA)
-    names, shapes = study.plan.tensors, study.plan.shapes
     places = chosen_tensors(shapes, MOST_TENSORS)
     note = ""
     if len(places) < len(names):

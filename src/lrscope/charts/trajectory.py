@@ -11,7 +11,8 @@ from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, nothing
 from lrscope.charts.terms import STEP
 from lrscope.charts.theme import Theme
-from lrscope.language import Text, say
+from lrscope.charts.tracked import moves, path_of
+from lrscope.language import COMMA, Text, joined, say
 
 MOST_SCALARS = 6
 MOST_LANES = 32
@@ -20,15 +21,16 @@ _SIZE = Size(width=360, height=220, columns=2)
 
 
 def frame(study: Readable) -> pl.DataFrame:
-    """The tracked scalars at every step, reduced; columns as `lines.SCHEMA`, one panel a scalar.
+    """The tracked scalars at every step, reduced; columns as `lines.SCHEMA`, one panel a scalar that moves.
 
     Lines that alternate with period 2 keep both sides: each bin keeps its lowest and its highest point, no
     mean is taken.
     """
-    tracked = study.plan.tracked
-    paths = study.trajectories()
-    if not tracked or not paths.height:
+    every, paths = study.plan.tracked, study.trajectories()
+    if not every or not paths.height:
         return pl.DataFrame(schema=SCHEMA)
+    # Where nothing moves at all, that is what there is to see.
+    tracked = [one for one in every if moves(path_of(paths, *one))] or list(every)
     shapes = dict(zip(study.plan.tensors, study.plan.shapes, strict=True))
     places = chosen_tensors([shapes.get(tensor, ()) for tensor, _ in tracked], MOST_SCALARS)
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
@@ -40,12 +42,14 @@ def frame(study: Readable) -> pl.DataFrame:
             total=len(tracked),
         )
         note = f"{note} {some}".strip()
+    if len(tracked) < len(every):
+        note = f"{note} {_unmoved([one for one in every if one not in tracked])}".strip()
     panels = pl.DataFrame(
         {
             "tensor": [tracked[i][0] for i in places],
             "index": [list(tracked[i][1]) for i in places],
             "panel": range(len(places)),
-            "panel_title": [shown(tracked[i][0]) + index_label(tracked[i][1]) for i in places],
+            "panel_title": [_name(*tracked[i]) for i in places],
         },
         schema={"tensor": pl.Utf8, "index": pl.List(pl.Int64), "panel": pl.Int64, "panel_title": pl.Utf8},
     )
@@ -55,6 +59,18 @@ def frame(study: Readable) -> pl.DataFrame:
         .with_columns(axis=pl.col("panel_title"))
     )
     return line_frame(points, lanes, size=_SIZE, note=note)
+
+
+def _name(tensor: str, index: tuple[int, ...]) -> str:
+    return shown(tensor) + index_label(index)
+
+
+def _unmoved(still: list[tuple[str, tuple[int, ...]]]) -> str:
+    """What was left out because nothing happens to it."""
+    names = joined((_name(*one) for one in still[:3]), COMMA)
+    if len(still) > 3:
+        return say("{count} scalars never move.", "{count} 个权重从不移动。", count=len(still))
+    return say("Never moves: {names}.", "从不移动：{names}。", names=names)
 
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:

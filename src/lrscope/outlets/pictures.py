@@ -8,6 +8,7 @@ from altair.utils.schemapi import debug_mode
 
 from lrscope.charts import CHARTS, DARK, LIGHT
 from lrscope.charts.chart import Chart, Readable
+from lrscope.charts.plate import EMPTY
 from lrscope.language import BLANK, joined, said
 
 
@@ -17,7 +18,8 @@ class Picture(NamedTuple):
     Attributes:
         name: of the chart.
         title, question, note: its words, which the page writes itself.
-        about: the picture told to those who cannot see it.
+        about: the picture told to those who cannot see it; where there is nothing to draw, why.
+        empty: whether there is nothing to draw.
         spec: its Vega-Lite specification in light, without words.
         dark: what to replace in it for dark: a path of keys and places, and the value there.
     """
@@ -27,6 +29,7 @@ class Picture(NamedTuple):
     question: str
     note: str
     about: str
+    empty: bool
     spec: dict[str, Any]
     dark: list[tuple[list[str | int], Any]]
 
@@ -51,7 +54,9 @@ def picture(chart: Chart, study: Readable) -> Picture:
     replaced = list(differences(light, dark))
     about = str(light.get("description", ""))
     spec = {**light, "datasets": rows}
-    return Picture(chart.name, words["text"], question, said(joined(notes, BLANK)), about, spec, replaced)
+    empty = EMPTY in spec["usermeta"]
+    note = said(joined(notes, BLANK))
+    return Picture(chart.name, words["text"], question, note, about, empty, spec, replaced)
 
 
 def differences(
