@@ -189,3 +189,17 @@ def test_a_study_may_have_neither_trajectory_nor_statistics() -> None:
     assert not TRAJECTORY.frame(Bare()).height  # type: ignore[arg-type]
     assert not GRADIENTS.frame(Bare()).height  # type: ignore[arg-type]
     assert not TRAINING.frame(Bare()).height  # type: ignore[arg-type]
+
+
+def test_a_lane_whose_noise_leaves_the_scale_is_marked_where_its_mean_ends() -> None:
+    study = usual()
+    lane = int(judged_lanes(study).filter(pl.col("verdict") == "good")["lane"][0])
+    frame = TRAINING.frame(study)
+    noise = (pl.col("lane") == lane) & (pl.col("kind") == "raw") & (pl.col("step") > 100)
+    deep = frame.with_columns(
+        value=pl.when(noise & (pl.int_range(pl.len()) % 2 == 0)).then(1e-30).otherwise("value"),
+        verdict=pl.when(pl.col("lane") == lane).then(pl.lit("unstable")).otherwise("verdict"),
+    )
+    spec = TRAINING.draw(deep, LIGHT).to_dict()
+    (end,) = [row for row in marks(spec, spec) if row["lane"] == lane]
+    assert end["x"] == frame["step"].max()

@@ -26,6 +26,9 @@ _OFF_SCALE = 0.15
 _UNSEEN = 0.001
 """A part of a panel's height, a third of a pixel: straight segments may pass a point at this distance."""
 
+_LEADING = pl.col("kind") == pl.col("kind").min().over("lane")
+"""The line of a lane that its mark belongs to: "mean" sorts before "raw"."""
+
 _HOVER = "hover"
 _CUT = Text("A lane that goes off the scale is marked where it left.", "超出刻度的训练线，在离开的地方标出。")
 
@@ -70,8 +73,14 @@ def draw_lines(
     panels, cut = [], False
     for i, rows in enumerate(frame.partition_by("panel", maintain_order=True)):
         axes = _axes(rows, key, room, log)
-        inside = _cut_off(rows.with_columns(ends=pl.col("value").last().over("lane", "kind")), axes.y)
-        cut = cut or inside.height < rows.height
+        line = ["lane", "kind"]
+        whole = rows.with_columns(
+            ends=pl.col("value").last().over(line),
+            own_last=pl.col("step").last().over(line),
+            lane_last=pl.col("step").max().over("lane"),
+        )
+        inside = _cut_off(whole, axes.y)
+        cut = cut or inside.filter(_LEADING).height < whole.filter(_LEADING).height
         panels.append(_panel(inside, axes, key, f"lanes_{i}"))
     drawing = beside(panels, size.columns, [_hover([f"lanes_{i}" for i in range(len(panels))])])
     notes = [str(frame["note"][0]), said(_CUT) if cut else ""]
@@ -257,12 +266,10 @@ def _ends(frame: pl.DataFrame, axes: _Axes, size: Size) -> list[dict[str, Any]]:
 
     Right of the panel, or beside its end.
     """
-    # "mean" sorts before "raw": a noisy lane ends where its mean ends, at the step of its last raw point.
-    ends = frame.group_by("lane", maintain_order=True).agg(
-        pl.all().exclude("lane", "step", "value").first(),
-        pl.col("step").last(),
-        pl.col("value").filter(pl.col("kind") == pl.col("kind").first()).last(),
-    )
+    # A noisy lane ends where its mean ends, at the step of its last raw point, or where its mean is cut.
+    ends = frame.filter(_LEADING).group_by("lane", maintain_order=True).last()
+    cut = pl.col("step") < pl.col("own_last")
+    ends = ends.with_columns(step=pl.when(cut).then("step").otherwise("lane_last"))
     x, y = axes.x, axes.y
     rows = []
     for end in ends.iter_rows(named=True):

@@ -6,9 +6,9 @@ import altair as alt
 
 from lrscope.charts.chart import Drawing
 from lrscope.charts.inline import inline
-from lrscope.charts.names import wrapped
 from lrscope.charts.theme import Theme
 from lrscope.language import said, say
+from lrscope.wrapping import wrapped
 
 _ACTIONS = {"export": True, "source": False, "compiled": False, "editor": False}
 """The menu of a chart in a notebook: "Open in Vega Editor" would send the study to another machine."""
