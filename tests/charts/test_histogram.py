@@ -9,7 +9,8 @@ from studies import STUDIES, many, ringing, seeds, usual
 
 from lrscope.charts import LIGHT
 from lrscope.charts.histogram import HISTOGRAM, MOST_BINS, MOST_COUNTS, MOST_LANES
-from lrscope.charts.spread import SPREAD, percentile_width
+from lrscope.charts.spread import SPREAD
+from lrscope.charts.spread_measures import percentile_width
 
 
 def columns(spec: dict[str, Any]) -> list[dict[str, Any]]:
