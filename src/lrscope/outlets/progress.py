@@ -1,7 +1,7 @@
 """Progress: how far a sweep is, on standard error.
 
 On a terminal one bar with the time left and a strip of lanes below it: lanes advance together, so one bar
-is the whole truth. Anywhere else (a file, a pipe, TERM=dumb) one line per 30 seconds.
+is the whole truth. Anywhere else (a file, a pipe, TERM=dumb, CI) one line per 30 seconds.
 """
 
 import itertools
@@ -269,7 +269,9 @@ def progress_view(
     settings: dict[str, Any] = {"name": name, "rates": rates, "seeds": seeds}
     if quiet:
         return QuietView(**settings)
-    if stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
+    # Some build servers give their jobs a terminal, and keep all that was ever drawn on it.
+    drawn_over = stream.isatty() and os.environ.get("CI", "") in ("", "0", "false")
+    if drawn_over and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
         return BarView(stream, **settings)
     return LineView(stream, **settings)
 
