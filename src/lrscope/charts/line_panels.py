@@ -17,8 +17,9 @@ from lrscope.charts.looks import CALM, looks_of
 from lrscope.charts.panels import beside, haloed, upright
 from lrscope.charts.plate import Words, finished
 from lrscope.charts.scales import STEP_TICK, Span, span
+from lrscope.charts.terms import noted
 from lrscope.charts.theme import Theme
-from lrscope.language import BLANK, Text, joined, said
+from lrscope.language import Text, said
 
 _OFF_SCALE = 0.15
 """A lane with more of its points off the scale ends where it first leaves it."""
@@ -80,9 +81,7 @@ def draw_lines(
         panels.append(_panel(inside, axes, key, f"lanes_{i}"))
     drawing = beside(panels, size.columns, [_hover([f"lanes_{i}" for i in range(len(panels))])])
     notes = [str(frame["note"][0]), said(_CUT) if cut else ""]
-    return finished(
-        drawing, theme, words._replace(note=said(joined((note for note in notes if note), BLANK)))
-    )
+    return finished(drawing, theme, words._replace(note=noted(*notes)))
 
 
 def _hover(views: list[str]) -> alt.TopLevelSelectionParameter:

@@ -16,9 +16,9 @@ from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.panels import upright
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import Span
-from lrscope.charts.terms import RATE, STEP, VERDICT
+from lrscope.charts.terms import RATE, STEP, VERDICT, noted
 from lrscope.charts.theme import Theme
-from lrscope.charts.tracked import moves, path_of
+from lrscope.charts.tracked import moves, tracked_paths
 from lrscope.language import Text, said, say
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -52,12 +52,11 @@ def frame(study: Readable) -> pl.DataFrame:
     The scalars are the first two that were tracked and move.
     """
     tracked = study.plan.tracked
-    paths = study.trajectories()
-    if len(tracked) < 2 or not paths.height:
+    if len(tracked) < 2 or not study.trajectories().height:
         return pl.DataFrame(schema=SCHEMA)
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     known = study.note("landscape")
-    lines = [path_of(paths, tensor, index) for tensor, index in tracked]
+    lines = tracked_paths(study, lanes)
     still = [i for i, line in enumerate(lines) if not moves(line)]
     pair = sorted(range(len(tracked)), key=lambda i: (i in still, i))[:2]
     sides = [lines[i].rename({"value": name}) for i, name in zip(pair, ("x", "y"), strict=True)]
@@ -174,7 +173,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         "图：{lanes} 条训练线在两个权重的平面上走过的路。",
         lanes=paths["lane"].n_unique(),
     )
-    return finished(drawing, theme, words._replace(about=about, note=" ".join(filter(None, notes))))
+    return finished(drawing, theme, words._replace(about=about, note=noted(*notes)))
 
 
 def _short(value: Any) -> str:

@@ -19,7 +19,7 @@ from lrscope.charts.places import LABEL_GAP, apart
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
 from lrscope.charts.spread_measures import deviation, magnitude, percentiles
-from lrscope.charts.terms import RATE, RATE_LOG, SHOWN_OF_TENSORS, VERDICT
+from lrscope.charts.terms import RATE, RATE_LOG, SHOWN_OF_TENSORS, VERDICT, noted
 from lrscope.charts.theme import Theme
 from lrscope.language import COMMA, Text, joined, said, say
 
@@ -113,13 +113,13 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         tensors=len(names),
     )
     note = say(
-        "Ticks at the left edge: before training. Crosses: diverged, at their last finite value. ",
+        "Ticks at the left edge: before training. Crosses: diverged, at their last finite value.",
         "左边的短线：训练之前。叉：发散，取最后的有限值。",
     )
     return finished(
         beside(panels, theme.fitted(_SIZE).columns),
         theme,
-        words._replace(about=about, note=(note + frame["note"][0]).strip()),
+        words._replace(about=about, note=noted(note, str(frame["note"][0]))),
     )
 
 

@@ -1,19 +1,28 @@
 """Tracked scalars: the path of each over the steps, and which of them move at all."""
 
-from collections.abc import Sequence
+from collections import Counter
 
 import polars as pl
 
+from lrscope.charts.chart import Readable
 
-def path_of(paths: pl.DataFrame, tensor: str, index: Sequence[int]) -> pl.DataFrame:
-    """The path of one scalar: columns lane, step, value.
+
+def tracked_paths(study: Readable, lanes: pl.DataFrame) -> list[pl.DataFrame]:
+    """The path of each tracked scalar, in the order of the plan: columns lane, step, value.
 
     Args:
-        paths: as `Study.trajectories`.
-        tensor, index: which scalar.
+        study: what is read.
+        lanes: a column lane; those that are wanted.
     """
-    mine = (pl.col("tensor") == tensor) & (pl.col("index").cast(pl.List(pl.Int64)) == list(index))
-    return paths.filter(mine).select("lane", "step", "value")
+    paths = study.trajectories().filter(pl.col("lane").is_in(lanes["lane"].implode()))
+    of_tensor = Counter(tensor for tensor, _ in study.plan.tracked)
+    found = []
+    for tensor, index in study.plan.tracked:
+        own = paths.filter(pl.col("tensor") == tensor)
+        if of_tensor[tensor] > 1:  # comparing lists takes longer than all the rest
+            own = own.filter(pl.col("index").cast(pl.List(pl.Int64)) == list(index))
+        found.append(own.select("lane", "step", "value"))
+    return found
 
 
 def moves(path: pl.DataFrame) -> bool:

@@ -9,10 +9,10 @@ from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, nothing
-from lrscope.charts.terms import STEP
+from lrscope.charts.terms import STEP, noted
 from lrscope.charts.theme import Theme
-from lrscope.charts.tracked import moves, path_of
-from lrscope.language import COMMA, Text, joined, say
+from lrscope.charts.tracked import moves, tracked_paths
+from lrscope.language import COMMA, Text, joined, said, say
 
 MOST_SCALARS = 6
 MOST_LANES = 32
@@ -26,39 +26,27 @@ def frame(study: Readable) -> pl.DataFrame:
     Lines that alternate with period 2 keep both sides: each bin keeps its lowest and its highest point, no
     mean is taken.
     """
-    every, paths = study.plan.tracked, study.trajectories()
-    if not every or not paths.height:
+    every = study.plan.tracked
+    if not every or not study.trajectories().height:
         return pl.DataFrame(schema=SCHEMA)
+    lanes, shown_lanes = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
+    notes = [shown_lanes]
+    paths = dict(zip(every, tracked_paths(study, lanes), strict=True))
     # Where nothing moves at all, that is what there is to see.
-    tracked = [one for one in every if moves(path_of(paths, *one))] or list(every)
+    tracked = [one for one, path in paths.items() if moves(path)] or list(every)
     shapes = dict(zip(study.plan.tensors, study.plan.shapes, strict=True))
     places = chosen_tensors([shapes.get(tensor, ()) for tensor, _ in tracked], MOST_SCALARS)
-    lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     if len(places) < len(tracked):
-        some = say(
-            "{shown} of {total} tracked scalars.",
-            "{total} 个跟踪的权重中的 {shown} 个。",
-            shown=len(places),
-            total=len(tracked),
-        )
-        note = f"{note} {some}".strip()
+        some = Text("{shown} of {total} tracked scalars.", "{total} 个跟踪的权重中的 {shown} 个。")
+        notes.append(said(some.format(shown=len(places), total=len(tracked))))
     if len(tracked) < len(every):
-        note = f"{note} {_unmoved([one for one in every if one not in tracked])}".strip()
-    panels = pl.DataFrame(
-        {
-            "tensor": [tracked[i][0] for i in places],
-            "index": [list(tracked[i][1]) for i in places],
-            "panel": range(len(places)),
-            "panel_title": [_name(*tracked[i]) for i in places],
-        },
-        schema={"tensor": pl.Utf8, "index": pl.List(pl.Int64), "panel": pl.Int64, "panel_title": pl.Utf8},
-    )
-    points = (
-        paths.select("lane", "step", "tensor", pl.col("index").cast(pl.List(pl.Int64)), "value")
-        .join(panels, on=["tensor", "index"])
-        .with_columns(axis=pl.col("panel_title"))
-    )
-    return line_frame(points, lanes, size=_SIZE, note=note)
+        notes.append(_unmoved([one for one in every if one not in tracked]))
+    panels = []
+    for place, chosen in enumerate(places):
+        title = _name(*tracked[chosen])
+        named = {"panel_title": pl.lit(title), "axis": pl.lit(title)}
+        panels.append(paths[tracked[chosen]].with_columns(panel=pl.lit(place, pl.Int64), **named))
+    return line_frame(pl.concat(panels), lanes, size=_SIZE, note=noted(*notes))
 
 
 def _name(tensor: str, index: tuple[int, ...]) -> str:
