@@ -13,7 +13,8 @@ from lrscope.charts.lines import Size
 from lrscope.charts.looks import look, looks_of, verdict_channels
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
-from lrscope.charts.panels import upright
+from lrscope.charts.panels import haloed, upright
+from lrscope.charts.places import name_early
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import Span
 from lrscope.charts.terms import RATE, STEP, VERDICT, noted
@@ -105,11 +106,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     if not paths.height:
         return nothing(theme, words)
     cells = frame.filter(pl.col("kind") == "cell").drop_nulls("loss")
-    size, room = theme.fitted(_SIZE), theme.room
-    # Beside the panel, or below it where a figure is narrow.
-    key: dict[str, Any] = {"orient": "right", "columns": 1}
-    if room is not None and room.figure < 480:
-        key = {"orient": "bottom", "columns": room.columns(6, 70)}
+    size = theme.fitted(_SIZE)
     spans = [_span(cells, paths, side) for side in ("x", "y")]
     across, up = (Span(low, high, "linear") for low, high in spans)
     x_axis = {"title": str(frame["x_axis"][0]), "values": across.ticks, "labelExpr": across.tick_text}
@@ -119,6 +116,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     rates = paths.select("rate", "label").unique().sort("rate")
     colours = dict(zip(rates["label"], theme.lane_colours(rates.height), strict=True))
     inside, ends = _inside(paths, across, up)
+    name_early(ends, across, up, size.width, size.height)
     line = mark_of("line", strokeWidth=1.5, opacity=0.95, point={"size": 9, "filled": True})
     # High rates first, so that their swings do not cover the others.
     layers.append(
@@ -130,10 +128,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             order="step:Q",
             detail="lane:N",
             color=alt.Color(
-                "label:N",
-                title=said(RATE),
-                scale={"domain": list(colours), "range": list(colours.values())},
-                legend=key,
+                "label:N", scale={"domain": list(colours), "range": list(colours.values())}, legend=None
             ),
             tooltip=[
                 alt.Tooltip("label:N", title=said(RATE)),
@@ -143,6 +138,10 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             ],
         )
     )
+    named = alt.Chart(inline(row for row in ends if "text_y" in row))
+    beside: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 9}
+    at = {"x": x, "y": alt.Y("text_y:Q", scale=up.scale, axis=y["axis"]), "text": alt.Text("text:N")}
+    layers += haloed(named, theme, theme.text, beside, **at)
     dot = mark_of("point", filled=True, size=110, stroke=theme.background, strokeWidth=1)
     layers.append(
         alt.Chart(inline(ends), mark=dot).encode(
