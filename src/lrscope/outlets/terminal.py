@@ -95,7 +95,7 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
     console.print(_table(lanes, _columns(content, ascii_only=not console.encoding.startswith("utf")), width))
     if width < WHY_FROM:
         console.print()
-        console.print(_listed([_reason(lane) for lane in representatives(lanes)], width))
+        console.print(listed([_reason(lane) for lane in representatives(lanes)], width))
     console.print()
     sentence = wrapped(one_line(content["recommendation"]["sentence"]), width)
     console.print(Text("\n".join(sentence), style="bold"))
@@ -108,7 +108,7 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
             )
         )
         told = [Text(one_line(one["headline"])) for one in content["conclusions"]]
-        console.print(_listed(told, width))
+        console.print(listed(told, width))
 
 
 def terminal_width() -> int:
@@ -188,7 +188,7 @@ def _reason(lane: LaneRow) -> Text:
     return Text.assemble(word, why)
 
 
-def _listed(points: Sequence[Text], width: int) -> Text:
+def listed(points: Sequence[Text], width: int) -> Text:
     """'- ' before each of them, later lines set in."""
     lines = []
     for point in points:
