@@ -155,10 +155,12 @@ def test_names_from_outside_are_shown_and_never_run(page_of: Pages) -> None:
 
 
 def test_json_in_a_page_is_strict_and_cannot_end_its_element() -> None:
-    awkward = {"a": "</script>&<!--\u2028\u2029", "b": [1.5, None]}
+    awkward = {"a": "</script>&<!--\u2028\u2029\x1b\x85\ud83d", "b": [1.5, None], "学": "率😀"}
     text = script_json(awkward)
     assert json.loads(text) == awkward
-    assert not set("<>&\u2028\u2029") & set(text)
+    assert not set("<>&\u2028\u2029\x1b\x85\ud83d") & set(text)
+    assert '"学":"率😀"' in text
+    text.encode("utf-8")
     with pytest.raises(ValueError, match="not JSON compliant"):
         script_json({"a": float("nan")})
 

@@ -1,6 +1,7 @@
 """Pictures: the charts of a study as plain data for a page, once in light, with what is different in dark."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -79,7 +80,11 @@ def differences(
 def script_json(value: Any) -> str:
     """Strict JSON that is safe inside a <script> element.
 
-    No character in it can end the element or a line.
+    No character in it can end the element or a line; Chinese stands as it is, in half of the bytes.
     """
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_UNSAFE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What may end an element or a line, and halves of characters, which are not to be written."""
