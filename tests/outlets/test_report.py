@@ -17,6 +17,7 @@ from lrscope.charts import CHARTS, DARK, LIGHT
 from lrscope.charts.histogram import HISTOGRAM
 from lrscope.charts.valley import VALLEY
 from lrscope.errors import UsageError
+from lrscope.language import speaking
 from lrscope.outlets import report as module
 from lrscope.outlets.page import body
 from lrscope.outlets.pictures import Picture, differences, pictures, script_json
@@ -192,6 +193,8 @@ def test_16_lanes_4_tensors_and_20_epochs_stay_below_2_mb(tmp_path: Path, page_o
     (tmp_path / "page.html").write_text(page_of("usual"), encoding="utf-8")
     size = (tmp_path / "page.html").stat().st_size
     assert 1_000_000 < size < 1_960_000
+    with speaking("zh"):
+        assert len(page(usual()).encode()) < size + 20_000
     data = data_of(page_of("usual"))
     epochs = data["histogram"]["spec"]["params"][0]["bind"]
     assert (epochs["min"], epochs["max"], epochs["step"]) == (0, 20, 1)

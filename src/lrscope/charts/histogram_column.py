@@ -44,6 +44,7 @@ def column(
         "values": x.ticks,
         "labelExpr": x.tick_text,
         "labelOverlap": "greedy",
+        "labelSeparation": 5,
         "labelFlush": False,
     }
     across = alt.X("x:Q", scale=x.scale, axis=x_axis)
