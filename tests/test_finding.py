@@ -159,7 +159,7 @@ def test_another_objective_is_said(study: lrscope.Study) -> None:
         ({"budget": "8"}, "budget= wants"),
         ({"seed": -1}, "seed= wants"),
         ({"seed": 0.5}, "seed= wants"),
-        ({"objective": "f1"}, "objective= wants one of val-loss, train-loss, accuracy; got 'f1'"),
+        ({"objective": "f1"}, "objective wants one of val-loss, train-loss, accuracy; got 'f1'"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_a_line(settings: dict[str, object], said: str) -> None:
@@ -197,5 +197,5 @@ def test_a_finished_sweep_is_read_by_any_objective() -> None:
     assert study.recommendation("accuracy").objective == "final accuracy (higher is better)"
     assert study.recommendation("accuracy:max") == study.recommendation("accuracy")
     assert study.recommendation("accuracy:min").objective == "final accuracy (lower is better)"
-    with pytest.raises(UsageError, match="objective= wants one of val-loss, train-loss, accuracy; got 'f1'"):
+    with pytest.raises(UsageError, match="objective wants one of val-loss, train-loss, accuracy; got 'f1'"):
         study.recommendation("f1")

@@ -9,7 +9,8 @@ from studies import STUDIES, many, ringing, seeds, usual
 
 from lrscope.charts import LIGHT
 from lrscope.charts.histogram import HISTOGRAM, MOST_BINS, MOST_COUNTS, MOST_LANES
-from lrscope.charts.spread import SPREAD, percentile_width
+from lrscope.charts.spread import SPREAD
+from lrscope.charts.spread_measures import percentile_width
 
 
 def columns(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -117,3 +118,12 @@ def test_spread_is_that_of_the_last_point_of_each_lane() -> None:
     assert mine["before"][0] == last.sort("step")["value"][0]
     assert mine["value"][0] > 10 * mine["before"][0]
     assert frame["value"].min() > 0  # type: ignore[operator]
+
+
+def test_single_scalars_have_no_spread_and_what_is_shown_is_said() -> None:
+    frame = SPREAD.frame(ringing())  # tensors of one element each, some at 1e27
+    assert set(frame["measure"]) == {"largest magnitude"}
+    spec = HISTOGRAM.of(seeds()).to_dict()
+    assert "Coloured: after epoch 4, or where the slider stands." in spec["title"]["subtitle"][1]
+    titles = {column["spec"]["layer"][0]["encoding"]["x"]["axis"]["title"] for column in spec["hconcat"]}
+    assert titles <= {"value", "value (symmetric log)"}

@@ -8,7 +8,8 @@ import pytest
 from studies import STUDIES, descend_line, recorded
 
 from lrscope.charts import LIGHT
-from lrscope.charts.horizon import HORIZON, HORIZONS
+from lrscope.charts.best_rates import HORIZONS
+from lrscope.charts.horizon import HORIZON
 from lrscope.plan import Plan
 from lrscope.study import Study
 

@@ -114,7 +114,7 @@ def test_64_lanes_of_several_panels_share_the_points_of_a_chart() -> None:
     for chart in (TRAINING, TRAJECTORY, GRADIENTS):
         frame = chart.frame(many())
         assert frame.height <= POINTS_PER_CHART
-    assert TRAJECTORY.frame(many())["note"][0] == "Shown: 32 of 64 rates."
+    assert TRAJECTORY.frame(many())["note"][0] == "Shown: 32 of 64 rates. Never moves: 0.weight[0, 0]."
     assert TRAINING.frame(many())["lane"].n_unique() == 64
 
 
@@ -134,7 +134,35 @@ def test_a_ratio_over_a_tensor_of_zeros_is_left_out_and_not_the_end_of_the_lane(
 def test_names_of_scalars_tell_tensor_and_index() -> None:
     frame = TRAJECTORY.frame(usual())
     titles = frame.select("panel", "panel_title").unique().sort("panel")["panel_title"].to_list()
-    assert titles == ["0.weight[0, 0]", "0.bias[0]", "1.weight[0, 0]", "1.bias[0]"]
+    assert titles == ["0.bias[0]", "1.weight[0, 0]", "1.bias[0]"]
+
+
+def test_a_scalar_that_no_lane_moves_has_no_panel_and_is_named() -> None:
+    study = usual()
+    still = study.trajectories().filter(pl.col("tensor") == "0.weight")  # of a pixel that is always black
+    assert still["value"].n_unique() == 1
+    frame = TRAJECTORY.frame(study)
+    assert not (frame["panel_title"] == "0.weight[0, 0]").any()
+    assert frame["note"][0] == "Never moves: 0.weight[0, 0]."
+
+    class Frozen:
+        plan = study.plan
+        lanes = study.lanes
+        verdicts, recommendation = study.verdicts, study.recommendation
+
+        def trajectories(self) -> pl.DataFrame:
+            return study.trajectories().with_columns(value=pl.lit(1.0))
+
+    assert TRAJECTORY.frame(Frozen())["panel"].n_unique() == 4  # type: ignore[arg-type]
+
+
+def test_steps_and_epochs_are_counted_in_whole_numbers() -> None:
+    for chart in (TRAINING, VALIDATION):
+        for layer in chart.of(cut_off()).to_dict()["layer"]:
+            if layer["encoding"]["x"].get("field") == "x":
+                ticks = layer["encoding"]["x"]["axis"]["values"]
+                assert len(ticks) >= 3
+                assert all(tick == int(tick) for tick in ticks)
 
 
 def test_hovering_over_a_lane_dims_the_others_in_all_panels() -> None:
@@ -143,7 +171,7 @@ def test_hovering_over_a_lane_dims_the_others_in_all_panels() -> None:
     assert param["select"]["fields"] == ["label"]
     named = [layer["name"] for panel in panels(spec) for layer in panel["layer"] if "name" in layer]
     assert param["views"] == named
-    assert len(named) == len(panels(spec)) == 4
+    assert len(named) == len(panels(spec)) == 3
 
 
 def test_a_study_may_have_neither_trajectory_nor_statistics() -> None:
@@ -161,3 +189,17 @@ def test_a_study_may_have_neither_trajectory_nor_statistics() -> None:
     assert not TRAJECTORY.frame(Bare()).height  # type: ignore[arg-type]
     assert not GRADIENTS.frame(Bare()).height  # type: ignore[arg-type]
     assert not TRAINING.frame(Bare()).height  # type: ignore[arg-type]
+
+
+def test_a_lane_whose_noise_leaves_the_scale_is_marked_where_its_mean_ends() -> None:
+    study = usual()
+    lane = int(judged_lanes(study).filter(pl.col("verdict") == "good")["lane"][0])
+    frame = TRAINING.frame(study)
+    noise = (pl.col("lane") == lane) & (pl.col("kind") == "raw") & (pl.col("step") > 100)
+    deep = frame.with_columns(
+        value=pl.when(noise & (pl.int_range(pl.len()) % 2 == 0)).then(1e-30).otherwise("value"),
+        verdict=pl.when(pl.col("lane") == lane).then(pl.lit("unstable")).otherwise("verdict"),
+    )
+    spec = TRAINING.draw(deep, LIGHT).to_dict()
+    (end,) = [row for row in marks(spec, spec) if row["lane"] == lane]
+    assert end["x"] == frame["step"].max()

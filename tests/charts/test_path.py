@@ -3,7 +3,7 @@
 import polars as pl
 from studies import STUDIES
 
-from lrscope.charts.path import frame
+from lrscope.charts.path import PATH, frame
 from lrscope.charts.snapshot import Snapshot
 
 
@@ -33,3 +33,23 @@ def test_the_loss_is_drawn_over_the_first_two_where_they_move() -> None:
     rows = frame(_Known(STUDIES["ringing"]()))
     assert rows.filter(pl.col("kind") == "cell").height == 4
     assert rows["x_axis"].unique().to_list() == ["0.weight[0, 0]"]
+
+
+def test_every_path_is_named_where_it_ends_and_needs_no_key() -> None:
+    study = STUDIES["ringing"]()
+    spec = PATH.of(study).to_dict()
+    names = {
+        name
+        for rows in spec["datasets"].values()
+        for row in rows
+        if "text" in row
+        for name in row["text"].split(", ")
+    }
+    assert names == {"0.01", "0.1", "0.119", "0.12", "0.13", "1"}
+    keys = [
+        layer["encoding"][channel].get("legend")
+        for layer in spec["layer"]
+        for channel in ("color", "shape")
+        if channel in layer["encoding"]
+    ]
+    assert [key["orient"] for key in keys if key] == ["bottom"] * 2  # of the verdicts, shape and colour

@@ -1,13 +1,17 @@
 """Scales: domains that no wild lane spoils, places and ticks."""
 
 import math
+import re
 
+import altair as alt
 import numpy as np
 import pytest
+import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrscope.charts.scales import Span, rate_span, span
+from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
+from lrscope.rates import format_rate
 
 AXES = (Span(0.001, 100.0, "log"), Span(-3.0, 5.0, "linear"), Span(-50.0, 20.0, "symlog", 0.1))
 
@@ -85,6 +89,24 @@ def test_a_line_is_cut_at_the_edge_with_a_gap() -> None:
     # The jump from 25 to -10 crosses the panel: it is drawn from edge to edge.
     crossing = np.flatnonzero(up == 0)
     np.testing.assert_allclose(across[crossing[0]], 2 + 25 / 35)
+
+
+def test_rate_ticks_are_written_as_rates_are_everywhere_else() -> None:
+    rates = [1e-7, 1.5e-3, 9.9e-3, 0.01, 0.02, 0.12, 0.5, 1.0, 10.0, 500.0, 1e3, 2e5]
+    ticks = alt.Chart(alt.Data(values=[{}])).mark_point()
+    axis = alt.Axis(values=rates, labelExpr=RATE_TICK, labelOverlap=False)
+    scale = alt.Scale(type="log", domain=[1e-8, 1e6])
+    chart = ticks.encode(x=alt.X("rate:Q", scale=scale, axis=axis)).properties(width=2000)
+    svg = vl_convert.vegalite_to_svg(chart.to_json())
+    assert [text for text in re.findall(r">([^<>]+)</text>", svg) if text != "rate"] == [
+        format_rate(rate) for rate in rates
+    ]
+
+
+def test_a_whole_number_that_no_integer_type_holds_stays_a_float() -> None:
+    (huge,) = Span(1.0, 1e300, "log").rounded(np.array([5.9e27]))
+    assert isinstance(huge, float)
+    assert Span(0.0, 2e9, "linear").rounded(np.array([1e9])) == [1_000_000_000]
 
 
 def test_numbers_on_a_page_are_short_and_strict() -> None:

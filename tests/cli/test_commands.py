@@ -239,6 +239,17 @@ WRONG = [
     ("show .", ["folder"]),
     ("report nothing.lrscope", ["nothing.lrscope"]),
     ("report nothing.lrscope -o nowhere/x.html", ["nowhere"]),
+    ("sweep line --report line.pdf", ["HTML", "--report line.html"]),
+    ("sweep line --lang fr", ["en (English)", "'fr'"]),
+    ("find digits --objective f1", ["objective wants", "train-loss", "'f1'"]),
+    ("find line --budget 0", ["--budget", "such as 8"]),
+    ("range line --steps 0", ["--steps", "at least 20"]),
+    ("check-gradients nope", ["'nope'", "mine.py:problem"]),
+    ("chart nothing.lrscope vally", ["'vally'", "valley"]),
+    ("chart nothing.lrscope valley -o x.gif", [".pdf", ".png"]),
+    ("chart nothing.lrscope valley -o x.png --width 84", ["--width 84mm"]),
+    ("export nothing.lrscope --to xls", ["'xls'", "parquet"]),
+    ("live . --port x", ["--port", "65535"]),
     ("shw", ["show"]),
 ]
 

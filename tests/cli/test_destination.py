@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lrscope.cli.destination import check_destination, check_report, check_study
+from lrscope.cli.destination import check_destination, check_figure, check_report, check_study
 from lrscope.errors import UsageError
 
 
@@ -74,6 +74,22 @@ def test_a_page_never_replaces_a_study(tmp_path: Path) -> None:
     study = _sqlite(tmp_path / "digits.lrscope")
     with pytest.raises(UsageError, match=r"holds a study.*digits\.html"):
         check_report("-o", study)
+
+
+@pytest.mark.parametrize("name", ["page.pdf", "page.lrscope", "page.png"])
+def test_a_page_is_not_written_under_the_name_of_something_else(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"a report is an HTML page; type -o \S*page\.html"):
+        check_report("-o", tmp_path / name)
+    check_figure("-o", tmp_path / name)
+    for fine in ("page", "page.html", "page.HTM"):
+        check_report("-o", tmp_path / fine)
+
+
+def test_a_folder_is_answered_with_a_name_of_the_right_kind(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"name a file in it: --out \S*digits\.lrscope"):
+        check_study("--out", tmp_path, overwrite=False)
+    with pytest.raises(UsageError, match=r"name a file in it: --report \S*digits\.html"):
+        check_report("--report", tmp_path)
 
 
 def test_a_study_replaces_only_a_study_and_only_when_asked(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_what_cannot_be_read_is_refused_in_one_line(texts: list[str], words: lis
 @click.command()
 @click.option("--seeds", callback=count(1), default="1")
 @click.option("--batch-size", callback=count(0))
-@click.option("--clip-norm", callback=positive)
+@click.option("--clip-norm", callback=positive("1"))
+@click.option("--port", callback=count(0, 65535))
 def command(**values: object) -> dict[str, object]:
     return values
 
@@ -68,11 +69,12 @@ def _read(*arguments: str) -> dict[str, object]:
 
 
 def test_numbers() -> None:
-    assert _read() == {"seeds": 1, "batch_size": None, "clip_norm": None}
-    assert _read("--seeds", "3", "--batch-size", "0", "--clip-norm", "0.5") == {
+    assert _read() == {"seeds": 1, "batch_size": None, "clip_norm": None, "port": None}
+    assert _read("--seeds", "3", "--batch-size", "0", "--clip-norm", "0.5", "--port", "0") == {
         "seeds": 3,
         "batch_size": 0,
         "clip_norm": 0.5,
+        "port": 0,
     }
 
 
@@ -84,5 +86,11 @@ def test_whole_numbers_that_are_refused(bad: str) -> None:
 
 @pytest.mark.parametrize("bad", ["0", "-1", "nan", "inf", "x", ""])
 def test_positive_numbers_that_are_refused(bad: str) -> None:
-    with pytest.raises(UsageError, match="--clip-norm wants a positive number"):
+    with pytest.raises(UsageError, match="--clip-norm wants a positive number, such as 1; got"):
         _read("--clip-norm", bad)
+
+
+@pytest.mark.parametrize("bad", ["65536", "-1", "http"])
+def test_whole_numbers_between_two_ends(bad: str) -> None:
+    with pytest.raises(UsageError, match="--port wants a whole number from 0 to 65535; got"):
+        _read("--port", bad)

@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import pytest
 
+from lrscope.outlets.lane_strip import lane_counts, lane_marks
 from lrscope.outlets.progress import (
     BarView,
     LineView,
     QuietView,
     View,
-    lane_counts,
-    lane_marks,
     progress_view,
 )
 
@@ -187,25 +186,32 @@ def test_the_cursor_comes_back_after_an_interrupt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("terminal", "term", "quiet", "kind"),
+    ("terminal", "term", "ci", "quiet", "kind"),
     [
-        (True, "xterm-256color", False, BarView),
-        (True, "dumb", False, LineView),
-        (True, "", False, LineView),
-        (False, "xterm-256color", False, LineView),
-        (True, "xterm-256color", True, QuietView),
+        (True, "xterm-256color", None, False, BarView),
+        (True, "xterm-256color", "false", False, BarView),
+        (True, "xterm-256color", "true", False, LineView),
+        (True, "dumb", None, False, LineView),
+        (True, "", None, False, LineView),
+        (False, "xterm-256color", None, False, LineView),
+        (True, "xterm-256color", None, True, QuietView),
     ],
 )
 def test_the_view_fits_the_stream(
-    monkeypatch: pytest.MonkeyPatch, terminal: bool, term: str, quiet: bool, kind: type[View]
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, term: str, ci: str | None, quiet: bool, kind: type[View]
 ) -> None:
     monkeypatch.setenv("TERM", term)
+    if ci is None:
+        monkeypatch.delenv("CI", raising=False)
+    else:
+        monkeypatch.setenv("CI", ci)
     stream = Terminal() if terminal else io.StringIO()
     view = progress_view(stream, name="digits", rates=RATES, seeds=1, quiet=quiet)
     assert type(view) is kind
 
 
 def test_no_color_means_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     coloured = re.compile(r"\x1b\[[0-9;]*(3[0-8]|9[0-7])[;m]")
     texts = []

@@ -7,8 +7,8 @@ import pytest
 from contents import KINDS, RATES, document, lane
 
 from lrscope.diagnosis.verdict import KINDS as ALL_KINDS
-from lrscope.outlets import terminal
-from lrscope.outlets.terminal import COLOURS, representatives, show, terminal_width
+from lrscope.outlets.lane_rows import lane_rows, representatives
+from lrscope.outlets.terminal import COLOURS, show, terminal_width
 
 
 def shown(content: dict[str, Any], width: int = 120, encoding: str = "utf-8") -> str:
@@ -77,7 +77,7 @@ def test_the_reason_stands_beside_the_lane_where_there_is_room_and_below_where_n
 
 
 def test_the_reason_shown_for_a_kind_is_the_one_nearest_to_the_recommended_rate() -> None:
-    chosen = representatives(terminal._lanes(document()))
+    chosen = representatives(lane_rows(document()))
     assert [(one.verdict, one.rate) for one in chosen] == [
         ("not_started", 1e-5),
         ("too_slow", 4.6415888e-4),

@@ -80,6 +80,8 @@ def test_every_chart_fits_a_column_of_a_paper(chart: Chart, name: str) -> None:
     frame = chart.frame(_read[name])
     assert not frame.height or inside.width > 0.9 * found.width
     assert inside.height == found.height
+    # Nor longer than a page of A4 between its margins.
+    assert found.height / 96 * 25.4 < 247
 
 
 @EVERY

@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 POINTS_PER_CHART = 30_000
 """No chart draws more points than this; beyond, browsers stutter."""
 
+POINTS_TO_HOVER = 25
+"""Of a line beneath each, wide and unseen, that answers the pointer."""
+
+_AT_THE_END = 4
+"""Points of a line's mark and of its name."""
+
 POINTS_PER_PIXEL = 0.6
 """Two points, lowest and highest, for every three pixels or so of a line's width.
 
@@ -20,7 +26,8 @@ Finer hardly changes the picture.
 
 def points_per_line(lines: int, pixels: int) -> int:
     """How many points each of `lines` lines of one chart may have, drawn over so many pixels."""
-    return max(8, min(round(POINTS_PER_PIXEL * pixels), POINTS_PER_CHART // max(lines, 1)))
+    own = POINTS_PER_CHART // max(lines, 1) - POINTS_TO_HOVER - _AT_THE_END
+    return max(8, min(round(POINTS_PER_PIXEL * pixels), own))
 
 
 def bins_of(steps: NDArray[np.int64], bins: int) -> NDArray[np.int64]:

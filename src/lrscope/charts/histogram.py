@@ -13,9 +13,9 @@ from lrscope.charts.histogram_column import column
 from lrscope.charts.names import shape_label
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, finished, nothing
-from lrscope.charts.terms import OF_TENSORS, SHOWN_OF_TENSORS
+from lrscope.charts.terms import OF_TENSORS, SHOWN_OF_TENSORS, noted
 from lrscope.charts.theme import Theme
-from lrscope.language import BLANK, Text, joined, said, say
+from lrscope.language import Text, say
 
 MOST_LANES = 16
 MOST_TENSORS = 6
@@ -60,7 +60,7 @@ def frame(study: Readable) -> pl.DataFrame:
     places = chosen_tensors(shapes, MOST_TENSORS)
     if len(places) < len(names):
         some = OF_TENSORS.format(shown=len(places), total=len(names))
-        note = f"{note} {said(some)}".strip()
+        note = noted(note, some)
     tensors = pl.DataFrame(
         {
             "place": range(len(places)),
@@ -134,7 +134,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         shown = evenly(len(tensors), theme.room.columns(len(tensors), _NARROWEST))
         if len(shown) < len(tensors):
             some = SHOWN_OF_TENSORS.format(shown=len(shown), total=len(tensors))
-            note = f"{note} {said(some)}".strip()
+            note = noted(note, some)
         tensors = [tensors[i] for i in shown]
         width = max(1, round(theme.room.width / len(tensors)))
     height = None if theme.room is None else theme.room.height
@@ -151,11 +151,12 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         last=epochs[-1],
     )
     scaled = say(
-        "Each histogram is scaled to its own peak. Grey: before training.",
-        "每个直方图按自己的最高处缩放。灰色：训练之前。",
+        "Coloured: after epoch {last}, or where the slider stands. Grey: before training. Each is scaled to "
+        "its own peak.",
+        "彩色：第 {last} 轮之后，或滑块所在的一轮。灰色：训练之前。每个直方图按自己的最高处缩放。",
+        last=epochs[-1],
     )
-    note = said(joined((one for one in (scaled, note) if one), BLANK))
-    return finished(grid, theme, words._replace(about=about, note=note.strip()))
+    return finished(grid, theme, words._replace(about=about, note=noted(scaled, note)))
 
 
 def _slider(epochs: list[int]) -> alt.VariableParameter:

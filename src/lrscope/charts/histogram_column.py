@@ -14,7 +14,10 @@ from lrscope.charts.panels import haloed
 from lrscope.charts.scales import Span, span
 from lrscope.charts.terms import RATE
 from lrscope.charts.theme import Theme
-from lrscope.language import said, say
+from lrscope.language import Text, said, say
+
+_VALUE = Text("value", "数值")
+_VALUE_LOG = Text("value (symmetric log)", "数值（对称对数）")
 
 
 def column(
@@ -37,10 +40,11 @@ def column(
     ]
     bars = [_bars(row, x, labels[row["lane"]]) for row in frame.iter_rows(named=True)]
     x_axis = {
-        "title": None,
+        "title": said(_VALUE_LOG if x.kind == "symlog" else _VALUE),
         "values": x.ticks,
         "labelExpr": x.tick_text,
         "labelOverlap": "greedy",
+        "labelSeparation": 5,
         "labelFlush": False,
     }
     across = alt.X("x:Q", scale=x.scale, axis=x_axis)

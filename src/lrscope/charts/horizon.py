@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from lrscope.charts.best_rates import best_of, training_at_horizons, validation_at_horizons
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
@@ -22,7 +23,6 @@ from lrscope.charts.scales import RATE_TICK, STEP_TICK, Span, rate_span
 from lrscope.charts.terms import SEED
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION
-from lrscope.diagnosis.thresholds import DEFAULT
 from lrscope.language import BLANK, Text, joined, said, say
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -39,12 +39,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "note": pl.Utf8(),
 }
 
-HORIZONS = 6
-"""Lengths of runs, each half of the next."""
-
 _SIZE = Size(width=560, height=280)
-
-_VALUES = {"lane": pl.Int64, "rate": pl.Float64, "seed": pl.Int64, "steps": pl.Int64, "value": pl.Float64}
 
 
 def frame(study: Readable) -> pl.DataFrame:
@@ -59,10 +54,10 @@ def frame(study: Readable) -> pl.DataFrame:
     if recorded(study, "val_loss") and "training" not in advice.objective:
         early = "best" in advice.objective
         objective = (EARLY_STOPPED if early else FINAL_VALIDATION).name
-        values, start = _validation(study, best=early)
+        values, start = validation_at_horizons(study, best=early)
     else:
         objective = FINAL_TRAINING.name
-        values, start = _training(study)
+        values, start = training_at_horizons(study)
     rates = values["rate"].unique().sort()
     if not values.height or len(rates) < 2:
         return pl.DataFrame(schema=SCHEMA)
@@ -73,13 +68,13 @@ def frame(study: Readable) -> pl.DataFrame:
             pl.col("value").mean(), pl.len(), sound=pl.col("value").is_not_null().all()
         )
         whole = whole.filter(pl.col("sound") & (pl.col("len") == pl.col("len").max())).sort("rate")
-        best = _best(whole["rate"].to_list(), whole["value"].to_list(), start)
+        best = best_of(whole["rate"].to_list(), whole["value"].to_list(), start)
         if best is None:
             continue
         rows.append({"kind": "best", "steps": steps, **best})
         seeds = lanes.drop_nulls("value").partition_by("seed", as_dict=True)
         for (seed,), own in seeds.items() if len(seeds) > 1 else ():
-            alone = _best(own["rate"].to_list(), own["value"].to_list(), start)
+            alone = best_of(own["rate"].to_list(), own["value"].to_list(), start)
             rows += [{"kind": "seed", "steps": steps, "seed": seed, **alone}] if alone else []
     if not rows:
         return pl.DataFrame(schema=SCHEMA)
@@ -100,70 +95,6 @@ def frame(study: Readable) -> pl.DataFrame:
 
 
 _ROW = ("kind", "steps", "seed", "rate", "low", "high", "value")
-
-
-def _validation(study: Readable, *, best: bool) -> tuple[pl.DataFrame, float]:
-    """The validation loss of every lane at each horizon, or its best up to there; and before training."""
-    found = study.scalars("val_loss").sort("lane", "step")
-    start = found.filter(pl.col("step") == 0)["value"].median()
-    measured = found.filter(pl.col("step") > 0)
-    if best:
-        measured = measured.with_columns(pl.col("value").cum_min().over("lane"))
-    steps = measured["step"].unique().sort().to_list()
-    last = steps[-1] if steps else 0
-    chosen = {
-        max(step for step in steps if step <= max(last / 2**k, steps[0])) for k in range(HORIZONS) if steps
-    }
-    rows = measured.filter(pl.col("step").is_in(sorted(chosen)))
-    return rows.select("lane", "rate", "seed", steps="step", value="value"), _number(start)
-
-
-def _training(study: Readable) -> tuple[pl.DataFrame, float]:
-    """The mean training loss of every lane over the last tenth before each horizon, an epoch at most."""
-    if not recorded(study, "loss"):
-        return pl.DataFrame(schema=_VALUES), math.nan
-    found = study.scalars("loss")
-    last = int(study.lanes["steps"].max() or 0)  # type: ignore[arg-type]
-    start = _number(found.filter(pl.col("step") == 0)["value"].median())
-    parts = []
-    for horizon in sorted({last // 2**k for k in range(HORIZONS)} - {0}):
-        window = max(1, min(study.plan.steps_per_epoch, horizon // 10))
-        inside = pl.col("step").is_between(horizon - window, horizon, closed="left")
-        there = pl.when(pl.col("value").is_not_null().all() & (pl.len() == window)).then(
-            pl.col("value").mean()
-        )
-        rows = found.filter(inside).group_by("lane", "rate", "seed").agg(value=there)
-        # A lane that stopped before is one without a value, not one that was never there.
-        lanes = study.lanes.select("lane", "rate", "seed").join(
-            rows.select("lane", "value"), on="lane", how="left"
-        )
-        parts.append(lanes.with_columns(steps=pl.lit(horizon)))
-    every = pl.concat(parts) if parts else pl.DataFrame(schema=_VALUES)
-    return every.select(pl.col(name).cast(dtype) for name, dtype in _VALUES.items()), start
-
-
-def _best(rates: list[float], values: list[float], start: float) -> dict[str, float] | None:
-    """The rate with the lowest value, those beside it that are as good; None where nothing was learned."""
-    if not values:
-        return None
-    order = np.argsort(rates)
-    rate_R, value_R = np.array(rates)[order], np.array(values)[order]
-    best = int(np.argmin(value_R))
-    learned = start - float(value_R[best])
-    if not learned > 0:
-        return None
-    as_good = value_R - value_R[best] <= DEFAULT.regret * learned
-    low = high = best
-    while low > 0 and as_good[low - 1]:
-        low -= 1
-    while high < len(rate_R) - 1 and as_good[high + 1]:
-        high += 1
-    return {
-        "rate": float(rate_R[best]),
-        "low": float(rate_R[low]),
-        "high": float(rate_R[high]),
-        "value": float(value_R[best]),
-    }
 
 
 def _note(found: pl.DataFrame, study: Readable) -> str:
@@ -192,10 +123,6 @@ def _note(found: pl.DataFrame, study: Readable) -> str:
         )
         notes.append(cut.format(schedule=study.plan.schedule))
     return said(joined(notes, BLANK))
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)
 
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
@@ -241,6 +168,8 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     ]
     bar = mark_of("rule", color=theme.good, strokeWidth=9, opacity=0.25, strokeCap="round")
     dot = mark_of("point", filled=True, size=80, color=theme.good, stroke=theme.background, strokeWidth=1)
+    beside = {"align": "left", "baseline": "middle", "dx": 10, "fontWeight": 600}
+    last: dict[str, Any] = {"x": x, "y": up("rate")}
     layers = [
         alt.Chart(inline(rows), mark=bar).encode(x=x, y=up("low"), y2="high:Q"),
         *_seeds(frame, theme, x, up),
@@ -249,6 +178,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         ),
         *_fit(frame, theme, x, up),
         alt.Chart(inline(rows), mark=dot).encode(x=x, y=up("rate"), tooltip=tooltip),
+        *haloed(alt.Chart(inline(rows[-1:])), theme, theme.text, beside, **last, text=alt.Text("label:N")),
     ]
     drawing = alt.LayerChart(layer=layers, width=size.width, height=size.height)
     about = say(

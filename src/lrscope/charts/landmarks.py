@@ -13,6 +13,9 @@ from lrscope.diagnosis.evidence import times_text
 from lrscope.language import said, say
 from lrscope.rates import format_rate
 
+_FACTOR = 76.0
+"""Pixels of an arrow that has room for the margin above it."""
+
 
 class Axes:
     """The two axes of the valley, the same for every layer.
@@ -73,6 +76,8 @@ def names(facts: dict[str, Any], axes: Axes, theme: Theme, pixels: float) -> lis
         layers.append(_name(axes, rate, words, theme.good, align, dx))
     if cliff:
         words = say("first to fail {rate}", "第一个失败 {rate}", rate=format_rate(cliff))
+        # Where the arrow has no room for the factor, it stands here.
+        words += f" (×{times_text(cliff / rate)})" if rate and gap <= _FACTOR else ""
         layers.append(_name(axes, cliff, words, theme.bad, "left", -3))
     return layers + (_margin(rate, cliff, axes, theme, gap) if rate and cliff and gap > 24 else [])
 
@@ -98,7 +103,7 @@ def _margin(rate: float, cliff: float, axes: Axes, theme: Theme, gap: float) -> 
         shaft.encode(x=axes.x("from"), x2="to:Q", y=level),
         head.encode(x=axes.x("to"), y=level),
     ]
-    if gap > 76:
+    if gap > _FACTOR:
         text = say("margin ×{factor}", "余量 ×{factor}", factor=times_text(cliff / rate))
         words = data.mark_text(text=text, color=theme.muted, baseline="bottom", dy=-3)
         layers.append(words.encode(x=axes.x("mid"), y=level))

@@ -63,7 +63,9 @@ def line_frame(
         noisy: whether values are noise around a mean (mini-batches); then a mean line is added to a long raw
             one.
     """
-    points = points.filter(pl.col("lane").is_in(lanes["lane"].implode())).sort("panel", "lane", "step")
+    points = points.filter(pl.col("lane").is_in(lanes["lane"].implode()))
+    titles = points.group_by("panel").agg(pl.col("panel_title", "axis").first())
+    points = points.select("panel", "lane", "step", "value").sort("panel", "lane", "step")
     groups = list(_groups(points))
     most = points_per_line(len(groups), size.width)
     raw_points = max(most - _MEAN_POINTS, most // 2) if noisy else most
@@ -78,9 +80,7 @@ def line_frame(
     if not parts:
         return pl.DataFrame(schema=SCHEMA)
     sizes = [len(part[3]) for part in parts]
-    whose = points.select("panel", "panel_title", "axis", "lane")[
-        np.repeat([part[0] for part in parts], sizes)
-    ]
+    whose = points.select("panel", "lane")[np.repeat([part[0] for part in parts], sizes)]
     return (
         whose.with_columns(
             kind=pl.Series(np.repeat([part[1] for part in parts], sizes), dtype=pl.Utf8),
@@ -88,7 +88,13 @@ def line_frame(
             value=pl.Series(np.concatenate([part[4] for part in parts])),
             note=pl.lit(note),
         )
-        .join(lanes.select("lane", "rate", "label", "seed", "verdict", "why"), on="lane", how="left")
+        .join(titles, on="panel", how="left", maintain_order="left")
+        .join(
+            lanes.select("lane", "rate", "label", "seed", "verdict", "why"),
+            on="lane",
+            how="left",
+            maintain_order="left",
+        )
         .select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
     )
 

@@ -9,9 +9,9 @@ from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes, recorded
 from lrscope.charts.plate import Words, nothing
-from lrscope.charts.terms import NO_STEP, OF_TENSORS, STEP
+from lrscope.charts.terms import NO_STEP, OF_TENSORS, STEP, noted
 from lrscope.charts.theme import Theme
-from lrscope.language import Text, said, say
+from lrscope.language import Text, say
 
 MOST_TENSORS = 4
 MOST_LANES = 16
@@ -40,7 +40,7 @@ def _frame(study: Readable, quantity: str) -> pl.DataFrame:
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     if len(places) < len(names):
         some = OF_TENSORS.format(shown=len(places), total=len(names))
-        note = f"{note} {said(some)}".strip()
+        note = noted(note, some)
     titles = [f"{shown(names[i])}  {shape_label(shapes[i])}" for i in places]
     panels = pl.DataFrame(
         {

@@ -1,6 +1,5 @@
 """How rates, tensors and numbers are written on a chart."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -54,28 +53,3 @@ def loss_unit(recorded: str, loss: str) -> str:
     Else its name.
     """
     return recorded or ("nats" if loss in _NATS else shown(loss, 24))
-
-
-def wrapped(text: str, letters: int) -> list[str]:
-    """Lines of at most so many letters; a Chinese character takes the room of two, and may end a line.
-
-    A mark that closes does not begin a line, and nothing is broken inside a word or a number.
-    """
-    parts = re.findall(rf"{_WIDE}[{_CLOSING}]*|(?:(?!{_WIDE})\S)+[{_CLOSING}]*|\s+", text)
-    lines, line = [], ""
-    for part in parts:
-        if line.strip() and _room(line + part.rstrip()) > letters:
-            lines.append(line.rstrip())
-            line = ""
-        line += part if line or not part.isspace() else ""
-    return [*lines, line.rstrip()] if line.strip() else lines
-
-
-_WIDE = r"[\u2e80-\u9fff\uf900-\ufaff\uff01-\uff60]"
-"""Characters as wide as two letters."""
-
-_CLOSING = "，。；：、？！）”"
-
-
-def _room(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)

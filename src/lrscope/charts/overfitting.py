@@ -47,7 +47,7 @@ COMPARISONS = (
 )
 """Where a comparison stands in the evidence of a conclusion, and how it is called."""
 
-_SIZE = Size(width=215, height=240, columns=3)
+_SIZE = Size(width=235, height=240, columns=3)
 _LOOKS = {"as good": ("good", "circle"), "worse": ("bad", "triangle-up"), "open": ("unknown", "diamond")}
 """Of each finding: which of the theme's colours, and the shape."""
 
@@ -204,7 +204,6 @@ def _panel(
         alt.Tooltip("high:Q", title=say("to", "到"), format="+.3~g"),
         alt.Tooltip("finding:N", title=say("finding", "结果")),
     ]
-    note = {"align": "center", "baseline": "bottom", "dy": -6, "fontStyle": "italic"}
     ring = mark_of("point", size=24, color=theme.muted, strokeWidth=1, opacity=0.7)
     dot = mark_of("point", filled=True, size=85, stroke=theme.background, strokeWidth=1)
     layers = [
@@ -222,11 +221,19 @@ def _panel(
         alt.Chart(
             inline(own), mark=mark_of("point", filled=True, size=60, shape="square", color=theme.text)
         ).encode(x=x(), y=y("zero")),
-        *haloed(
-            alt.Chart(inline(missing)), theme, theme.muted, note, x=x(), y=y("zero"), text=alt.Text("why:N")
-        ),
+        *_missing(missing, across, theme, x=x(), y=y("zero"), text=alt.Text("why:N")),
     ]
     return alt.LayerChart(layer=layers, width=size.width, height=size.height)
+
+
+def _missing(rows: list[dict[str, Any]], across: Span, theme: Theme, **channels: Any) -> list[alt.Chart]:
+    """Why there is no point at a rate; towards the middle of the panel, so that it covers no tick."""
+    layers = []
+    for align, dx, left in (("left", -4, True), ("right", 4, False)):
+        own = [row for row in rows if (across.part(row["rate"]) < 0.5) == left]
+        place = {"align": align, "dx": dx, "baseline": "bottom", "dy": -6, "fontStyle": "italic"}
+        layers += haloed(alt.Chart(inline(own)), theme, theme.muted, place, **channels) if own else []
+    return layers
 
 
 def _clamped(row: dict[str, Any], up: Span) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from lrscope.charts.lines import Size
 from lrscope.charts.looks import look, looks_of, verdict_channels
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
-from lrscope.charts.panels import upright
+from lrscope.charts.panels import haloed, upright
+from lrscope.charts.places import name_early
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import Span
-from lrscope.charts.terms import RATE, STEP, VERDICT
+from lrscope.charts.terms import RATE, STEP, VERDICT, noted
 from lrscope.charts.theme import Theme
+from lrscope.charts.tracked import moves, tracked_paths
 from lrscope.language import Text, said, say
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -51,14 +53,12 @@ def frame(study: Readable) -> pl.DataFrame:
     The scalars are the first two that were tracked and move.
     """
     tracked = study.plan.tracked
-    paths = study.trajectories()
-    if len(tracked) < 2 or not paths.height:
+    if len(tracked) < 2 or not study.trajectories().height:
         return pl.DataFrame(schema=SCHEMA)
     lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     known = study.note("landscape")
-    lines = [_of(paths, tensor, index) for tensor, index in tracked]
-    # A scalar that no lane moves is passed over: the weight of a pixel that is always black.
-    still = [i for i, line in enumerate(lines) if not _moves(line)]
+    lines = tracked_paths(study, lanes)
+    still = [i for i, line in enumerate(lines) if not moves(line)]
     pair = sorted(range(len(tracked)), key=lambda i: (i in still, i))[:2]
     sides = [lines[i].rename({"value": name}) for i, name in zip(pair, ("x", "y"), strict=True)]
     points = (
@@ -84,18 +84,6 @@ def frame(study: Readable) -> pl.DataFrame:
     return whole.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
 
 
-def _of(paths: pl.DataFrame, tensor: str, index: tuple[int, ...]) -> pl.DataFrame:
-    """The path of one scalar: columns lane, step, value."""
-    mine = (pl.col("tensor") == tensor) & (pl.col("index").cast(pl.List(pl.Int64)) == list(index))
-    return paths.filter(mine).select("lane", "step", "value")
-
-
-def _moves(path: pl.DataFrame) -> bool:
-    """Whether any lane moves it; seeds begin in different places."""
-    places = path.drop_nulls("value").group_by("lane").agg(pl.col("value").n_unique())["value"]
-    return bool((places > 1).any())
-
-
 def _kept(steps: int) -> list[int]:
     """Every step of a short run; of a long one the first 200 and then ever wider apart."""
     if steps < MOST_STEPS:
@@ -118,11 +106,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     if not paths.height:
         return nothing(theme, words)
     cells = frame.filter(pl.col("kind") == "cell").drop_nulls("loss")
-    size, room = theme.fitted(_SIZE), theme.room
-    # Beside the panel, or below it where a figure is narrow.
-    key: dict[str, Any] = {"orient": "right", "columns": 1}
-    if room is not None and room.figure < 480:
-        key = {"orient": "bottom", "columns": room.columns(6, 70)}
+    size = theme.fitted(_SIZE)
     spans = [_span(cells, paths, side) for side in ("x", "y")]
     across, up = (Span(low, high, "linear") for low, high in spans)
     x_axis = {"title": str(frame["x_axis"][0]), "values": across.ticks, "labelExpr": across.tick_text}
@@ -132,6 +116,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     rates = paths.select("rate", "label").unique().sort("rate")
     colours = dict(zip(rates["label"], theme.lane_colours(rates.height), strict=True))
     inside, ends = _inside(paths, across, up)
+    name_early(ends, across, up, size.width, size.height)
     line = mark_of("line", strokeWidth=1.5, opacity=0.95, point={"size": 9, "filled": True})
     # High rates first, so that their swings do not cover the others.
     layers.append(
@@ -143,10 +128,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             order="step:Q",
             detail="lane:N",
             color=alt.Color(
-                "label:N",
-                title=said(RATE),
-                scale={"domain": list(colours), "range": list(colours.values())},
-                legend=key,
+                "label:N", scale={"domain": list(colours), "range": list(colours.values())}, legend=None
             ),
             tooltip=[
                 alt.Tooltip("label:N", title=said(RATE)),
@@ -156,6 +138,10 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             ],
         )
     )
+    named = alt.Chart(inline(row for row in ends if "text_y" in row))
+    beside: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 9}
+    at = {"x": x, "y": alt.Y("text_y:Q", scale=up.scale, axis=y["axis"]), "text": alt.Text("text:N")}
+    layers += haloed(named, theme, theme.text, beside, **at)
     dot = mark_of("point", filled=True, size=110, stroke=theme.background, strokeWidth=1)
     layers.append(
         alt.Chart(inline(ends), mark=dot).encode(
@@ -186,7 +172,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         "图：{lanes} 条训练线在两个权重的平面上走过的路。",
         lanes=paths["lane"].n_unique(),
     )
-    return finished(drawing, theme, words._replace(about=about, note=" ".join(filter(None, notes))))
+    return finished(drawing, theme, words._replace(about=about, note=noted(*notes)))
 
 
 def _short(value: Any) -> str:

@@ -6,12 +6,15 @@ import altair as alt
 
 from lrscope.charts.chart import Drawing
 from lrscope.charts.inline import inline
-from lrscope.charts.names import wrapped
 from lrscope.charts.theme import Theme
 from lrscope.language import said, say
+from lrscope.wrapping import wrapped
 
 _ACTIONS = {"export": True, "source": False, "compiled": False, "editor": False}
 """The menu of a chart in a notebook: "Open in Vega Editor" would send the study to another machine."""
+
+EMPTY = "empty"
+"""Of an empty plate in the `usermeta` of its specification: a page writes the sentence itself."""
 
 _PLATE = 720
 _LETTER = 8
@@ -67,4 +70,6 @@ def nothing(theme: Theme, words: Words) -> alt.LayerChart:
         .encode(x=alt.value(0), y=alt.value(8), text="why:N")
     )
     height = 23 + 17 * len(lines)
-    return finished(alt.LayerChart(layer=[why], width=width, height=height), theme, words)
+    plate = finished(alt.LayerChart(layer=[why], width=width, height=height), theme, words)
+    plate.usermeta[EMPTY] = True
+    return plate

@@ -10,6 +10,8 @@ each other."""
 
 _SHALLOWEST = 100
 _HEIGHT_TO_WIDTH = 0.7
+_OF_STACKED = 0.5
+"""The same of panels that stand below each other for want of width: all of them are to fit on a page."""
 
 
 class Room(NamedTuple):
@@ -31,7 +33,8 @@ class Room(NamedTuple):
         width = max(1, round(self.width / columns))
         if self.height is not None:
             return Size(width, max(1, round(self.height)), columns)
-        height = min(size.height, max(_SHALLOWEST, round(_HEIGHT_TO_WIDTH * width)))
+        ratio = _HEIGHT_TO_WIDTH if columns == size.columns else _OF_STACKED
+        height = min(size.height, max(_SHALLOWEST, round(ratio * width)))
         return Size(width, height, columns)
 
     def columns(self, wanted: int, least: float) -> int:

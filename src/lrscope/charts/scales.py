@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-RATE_TICK = "replace(format(datum.value, '.0e'), '+', '')"
-"""1e-3: what users type, and it needs no superscript glyph, which the fonts of a PNG lack."""
+RATE_TICK = (
+    "datum.value >= 0.00995 && datum.value < 999.5"
+    " ? format(datum.value, '.3~g') : replace(format(datum.value, '.2~e'), '+', '')"
+)
+"""0.01 and 1e-3, as `rates.format_rate`: what users type, without superscripts: fonts of a PNG lack them."""
 
 STEP_TICK = "datum.value >= 10000 ? format(datum.value, '~s') : format(datum.value, '~g')"
 
@@ -123,7 +126,7 @@ class Span(NamedTuple):
             low, high = self.straight(np.array([self.low, self.high]))
             fine = math.ceil(max(2.0, -math.log10((high - low) / 4000)))
             short = [float(f"{value:.{fine}g}") for value in values]
-        return [None if math.isnan(value) else int(value) if value.is_integer() else value for value in short]
+        return [None if math.isnan(value) else _plain(value) for value in short]
 
     def cut(
         self, across: NDArray[np.float64], values: NDArray[np.float64]
@@ -185,6 +188,11 @@ def span(
         reach, constant = float(np.abs(every).max()), float(np.median(np.abs(every)))
         return Span(-reach if every.min() < 0 else 0.0, reach, "symlog", min(constant, 1.0))
     return _linear_span(calm if calm.size else every, every, room)
+
+
+def _plain(value: float) -> float:
+    """A whole number without its ".0", unless it is one that only a float holds exactly."""
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
 def _wants_log(calm: NDArray[np.float64], every: NDArray[np.float64]) -> bool:

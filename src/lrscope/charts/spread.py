@@ -1,5 +1,6 @@
 """Spread against rate: how wide the elements of each tensor lie where a lane ends, one line a tensor."""
 
+import math
 from typing import Any
 
 import altair as alt
@@ -12,12 +13,13 @@ from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
 from lrscope.charts.looks import CALM, LOST, look
 from lrscope.charts.names import shape_label, shown
-from lrscope.charts.outcomes import judged_lanes, recorded
+from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.panels import beside, upright
 from lrscope.charts.places import LABEL_GAP, apart
 from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
-from lrscope.charts.terms import RATE, RATE_LOG, SHOWN_OF_TENSORS, VERDICT
+from lrscope.charts.spread_measures import deviation, magnitude, percentiles
+from lrscope.charts.terms import RATE, RATE_LOG, SHOWN_OF_TENSORS, VERDICT, noted
 from lrscope.charts.theme import Theme
 from lrscope.language import COMMA, Text, joined, said, say
 
@@ -44,6 +46,9 @@ _MEASURES = (
     Text("1st to 99th percentile", "第 1 到第 99 百分位"),
     Text("largest magnitude", "最大绝对值"),
 )
+_MAGNITUDE = 2
+"""The measure that a scalar alone has too."""
+
 _SIZE = Size(width=205, height=240, columns=3)
 
 
@@ -54,12 +59,14 @@ def frame(study: Readable) -> pl.DataFrame:
     come from the last histogram, linear inside a bin. `before` is the same before training. Only positive,
     finite values: the axes are logarithmic, and one scalar alone has no spread.
     """
-    parts = [_deviation(study), _percentiles(study), _magnitude(study)]
+    parts = [deviation(study), percentiles(study), magnitude(study)]
     found = pl.concat([part.with_columns(panel=pl.lit(i)) for i, part in enumerate(parts)])
     found = found.filter(pl.col("value").is_finite() & (pl.col("value") > 0))
+    names, shapes = study.plan.tensors, study.plan.shapes
+    scalars = [name for name, shape in zip(names, shapes, strict=True) if math.prod(shape) == 1]
+    found = found.filter((pl.col("panel") == _MAGNITUDE) | ~pl.col("tensor").is_in(scalars))
     if not found.height:
         return pl.DataFrame(schema=SCHEMA)
-    names, shapes = study.plan.tensors, study.plan.shapes
     places = chosen_tensors(shapes, MOST_TENSORS)
     note = ""
     if len(places) < len(names):
@@ -86,63 +93,6 @@ def frame(study: Readable) -> pl.DataFrame:
     )
 
 
-def _ends(rows: pl.DataFrame, at: str) -> pl.DataFrame:
-    """The last finite value of each lane and tensor, and the first recorded one.
-
-    Columns lane, tensor, value, before.
-    """
-    rows = rows.filter(pl.col("value").is_finite()).sort("lane", "tensor", at)
-    first = pl.col("value").filter(pl.col(at) == 0).first()
-    return rows.group_by("lane", "tensor", maintain_order=True).agg(pl.col("value").last(), before=first)
-
-
-def _nothing() -> pl.DataFrame:
-    kinds = {"lane": pl.Int64, "tensor": pl.Utf8, "value": pl.Float64, "before": pl.Float64}
-    return pl.DataFrame(schema=kinds)
-
-
-def _deviation(study: Readable) -> pl.DataFrame:
-    if not recorded(study, "weight_std"):
-        return _nothing()
-    return _ends(study.tensors("weight_std"), "step")
-
-
-def _magnitude(study: Readable) -> pl.DataFrame:
-    if not (recorded(study, "weight_min") and recorded(study, "weight_max")):
-        return _nothing()
-    key = ["lane", "tensor", "step"]
-    low = study.tensors("weight_min").select(*key, low=pl.col("value").abs())
-    both = study.tensors("weight_max").select(*key, high=pl.col("value").abs()).join(low, on=key)
-    return _ends(both.with_columns(value=pl.max_horizontal("low", "high")), "step")
-
-
-def _percentiles(study: Readable) -> pl.DataFrame:
-    rows = study.histograms()
-    if not rows.height:
-        return _nothing()
-    last = pl.col("epoch") == pl.col("epoch").max().over("lane", "tensor")
-    rows = rows.filter(last | (pl.col("epoch") == 0))
-    widths = [
-        percentile_width(np.array(edges), np.array(counts, dtype=np.float64))
-        for edges, counts in rows.select("edges", "counts").iter_rows()
-    ]
-    return _ends(rows.select("lane", "tensor", "epoch", value=pl.Series(widths, dtype=pl.Float64)), "epoch")
-
-
-def percentile_width(edges: np.ndarray, counts: np.ndarray, low: float = 0.01, high: float = 0.99) -> float:
-    """The distance between two quantiles of a histogram, linear inside each bin; NaN when it is empty."""
-    total = counts.sum()
-    if not total:
-        return float("nan")
-    below = np.concatenate(([0.0], np.cumsum(counts))) / total
-    # Empty bins make flat parts; of these only the ends matter, and `interp` wants rising values.
-    rising = np.flatnonzero(np.concatenate(([True], np.diff(below) > 0)))
-    starts = np.interp([low, high], below[rising], edges[rising])
-    filled = np.flatnonzero(counts)
-    starts[0] = max(starts[0], edges[filled[0]])
-    return float(starts[1] - starts[0])
-
-
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel a measure, log-log, a line a tensor (the median over seeds), named at its right end."""
     words = Words(SPREAD.title, SPREAD.question, _NONE)
@@ -163,13 +113,13 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         tensors=len(names),
     )
     note = say(
-        "Ticks at the left edge: before training. Crosses: diverged, at their last finite value. ",
+        "Ticks at the left edge: before training. Crosses: diverged, at their last finite value.",
         "左边的短线：训练之前。叉：发散，取最后的有限值。",
     )
     return finished(
         beside(panels, theme.fitted(_SIZE).columns),
         theme,
-        words._replace(about=about, note=(note + frame["note"][0]).strip()),
+        words._replace(about=about, note=noted(note, str(frame["note"][0]))),
     )
 
 

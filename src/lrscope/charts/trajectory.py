@@ -9,9 +9,10 @@ from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.plate import Words, nothing
-from lrscope.charts.terms import STEP
+from lrscope.charts.terms import STEP, noted
 from lrscope.charts.theme import Theme
-from lrscope.language import Text, say
+from lrscope.charts.tracked import moves, tracked_paths
+from lrscope.language import COMMA, Text, joined, said, say
 
 MOST_SCALARS = 6
 MOST_LANES = 32
@@ -20,41 +21,44 @@ _SIZE = Size(width=360, height=220, columns=2)
 
 
 def frame(study: Readable) -> pl.DataFrame:
-    """The tracked scalars at every step, reduced; columns as `lines.SCHEMA`, one panel a scalar.
+    """The tracked scalars at every step, reduced; columns as `lines.SCHEMA`, one panel a scalar that moves.
 
     Lines that alternate with period 2 keep both sides: each bin keeps its lowest and its highest point, no
     mean is taken.
     """
-    tracked = study.plan.tracked
-    paths = study.trajectories()
-    if not tracked or not paths.height:
+    every = study.plan.tracked
+    if not every or not study.trajectories().height:
         return pl.DataFrame(schema=SCHEMA)
+    lanes, shown_lanes = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
+    notes = [shown_lanes]
+    paths = dict(zip(every, tracked_paths(study, lanes), strict=True))
+    # Where nothing moves at all, that is what there is to see.
+    tracked = [one for one, path in paths.items() if moves(path)] or list(every)
     shapes = dict(zip(study.plan.tensors, study.plan.shapes, strict=True))
     places = chosen_tensors([shapes.get(tensor, ()) for tensor, _ in tracked], MOST_SCALARS)
-    lanes, note = chosen_lanes(judged_lanes(study), MOST_LANES, study.recommendation().rate)
     if len(places) < len(tracked):
-        some = say(
-            "{shown} of {total} tracked scalars.",
-            "{total} 个跟踪的权重中的 {shown} 个。",
-            shown=len(places),
-            total=len(tracked),
-        )
-        note = f"{note} {some}".strip()
-    panels = pl.DataFrame(
-        {
-            "tensor": [tracked[i][0] for i in places],
-            "index": [list(tracked[i][1]) for i in places],
-            "panel": range(len(places)),
-            "panel_title": [shown(tracked[i][0]) + index_label(tracked[i][1]) for i in places],
-        },
-        schema={"tensor": pl.Utf8, "index": pl.List(pl.Int64), "panel": pl.Int64, "panel_title": pl.Utf8},
-    )
-    points = (
-        paths.select("lane", "step", "tensor", pl.col("index").cast(pl.List(pl.Int64)), "value")
-        .join(panels, on=["tensor", "index"])
-        .with_columns(axis=pl.col("panel_title"))
-    )
-    return line_frame(points, lanes, size=_SIZE, note=note)
+        some = Text("{shown} of {total} tracked scalars.", "{total} 个跟踪的权重中的 {shown} 个。")
+        notes.append(said(some.format(shown=len(places), total=len(tracked))))
+    if len(tracked) < len(every):
+        notes.append(_unmoved([one for one in every if one not in tracked]))
+    panels = []
+    for place, chosen in enumerate(places):
+        title = _name(*tracked[chosen])
+        named = {"panel_title": pl.lit(title), "axis": pl.lit(title)}
+        panels.append(paths[tracked[chosen]].with_columns(panel=pl.lit(place, pl.Int64), **named))
+    return line_frame(pl.concat(panels), lanes, size=_SIZE, note=noted(*notes))
+
+
+def _name(tensor: str, index: tuple[int, ...]) -> str:
+    return shown(tensor) + index_label(index)
+
+
+def _unmoved(still: list[tuple[str, tuple[int, ...]]]) -> str:
+    """What was left out because nothing happens to it."""
+    names = joined((_name(*one) for one in still[:3]), COMMA)
+    if len(still) > 3:
+        return say("{count} scalars never move.", "{count} 个权重从不移动。", count=len(still))
+    return say("Never moves: {names}.", "从不移动：{names}。", names=names)
 
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:

@@ -48,6 +48,8 @@ _OBJECTIVES: dict[str, tuple[str, str]] = {
 _SIZE = Size(width=760, height=320)
 _HEADROOM = 36
 """Pixels above all losses, for the arrow of the margin."""
+_NAME = 30
+"""Pixels from the middle of the name of a line to where a rule may cross."""
 _FOOTROOM = 14
 """Pixels below all losses, for the name of a line."""
 
@@ -113,7 +115,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     layers = [
         *regions(facts, axes, theme),
         *before_training(facts, axes, theme),
-        *_medians(frame, axes, theme),
+        *_medians(frame, axes, theme, size.width),
         *names(facts, axes, theme, size.width),
     ]
     drawing = alt.LayerChart(
@@ -127,7 +129,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     return finished(drawing, theme, words._replace(about=_about(frame, facts), note=note))
 
 
-def _medians(frame: pl.DataFrame, axes: Axes, theme: Theme) -> list[alt.Chart]:
+def _medians(frame: pl.DataFrame, axes: Axes, theme: Theme, pixels: float) -> list[alt.Chart]:
     """The band of the seeds, the median over them, and the training loss as a thinner line."""
     by_rate = frame.group_by("rate").agg(
         pl.col("loss").median(),
@@ -144,15 +146,25 @@ def _medians(frame: pl.DataFrame, axes: Axes, theme: Theme) -> list[alt.Chart]:
         layers.append(band.encode(x=axes.x("rate"), y=axes.y("lowest"), y2="highest:Q"))
     layers += _line(by_rate, "training", axes, theme.muted, 1.0)
     layers += _line(by_rate, "loss", axes, theme.text, 1.7)
-    return layers + _training_name(by_rate, axes, theme)
+    rules = [rate for rate in (frame["recommended"][0], frame["first_failing"][0]) if rate is not None]
+    return layers + _training_name(by_rate, rules, axes, theme, pixels)
 
 
-def _training_name(by_rate: pl.DataFrame, axes: Axes, theme: Theme) -> list[alt.Chart]:
-    """Where the two lines are furthest apart, on the side away from the other."""
+def _training_name(
+    by_rate: pl.DataFrame, rules: list[float], axes: Axes, theme: Theme, pixels: float
+) -> list[alt.Chart]:
+    """Where the two lines are furthest apart, on the side away from the other, off the rules if it can be."""
     rows = by_rate.drop_nulls(["training", "loss"]).to_dicts()
     rows = [row for row in rows if axes.losses.low <= row["training"] <= axes.losses.high]
     if not rows:
         return []
+
+    def clear(row: dict[str, Any]) -> bool:
+        places = [axes.rates.part(rate) * pixels for rate in (row["rate"], *rules)]
+        beside = all(abs(place - places[0]) > _NAME for place in places[1:])
+        return beside and 0.08 < axes.losses.part(row["training"]) < 0.92
+
+    rows = [row for row in rows if clear(row)] or rows
     row = max(rows, key=lambda row: abs(axes.losses.part(row["training"]) - axes.losses.part(row["loss"])))
     over = row["training"] > row["loss"]
     side = {"baseline": "bottom", "dy": -5} if over else {"baseline": "top", "dy": 5}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrscope.cli.destination import check_report
+from lrscope.cli.destination import check_figure
 from lrscope.cli.door import Command
 from lrscope.cli.options import positive
 from lrscope.cli.report import written
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--theme", type=click.Choice(("light", "dark")), default="light", show_default=True)
 @click.option(
     "--dpi",
-    callback=positive,
+    callback=positive("300"),
     metavar="NUMBER",
     help="Dots per inch of a PNG. [default: 300; where a size is in px, a dot a px]",
 )
@@ -70,7 +70,7 @@ def chart_command(
     path = study.with_name(f"{study.stem}-{name}.pdf") if out is None else out
     to = figure_format(path)
     chosen = _chart(name)
-    check_report("-o", path)
+    check_figure("-o", path)
 
     from lrscope.charts import THEMES
     from lrscope.charts.snapshot import Snapshot

@@ -10,18 +10,19 @@ _SQLITE = b"SQLite format 3\x00"
 """What every SQLite file starts with (https://sqlite.org/fileformat.html, 1.3.1)."""
 
 
-def check_destination(option: str, path: Path) -> None:
+def check_destination(option: str, path: Path, example: str = "digits.html") -> None:
     """Raise UsageError unless a file can be written at `path`.
 
     Args:
         option: what the user typed it after, "--report"; begins the message.
         path: of the file, which may exist.
+        example: of a name for a file.
     """
     came = f"{option} {shlex.quote(str(path))}"
     try:
         if path.is_dir():
-            example = shlex.quote(str(path / "digits.html"))
-            raise UsageError(f"{came} is a folder; name a file in it: {option} {example}")
+            inside = shlex.quote(str(path / example))
+            raise UsageError(f"{came} is a folder; name a file in it: {option} {inside}")
         if path.exists() and not path.is_file():
             raise UsageError(f"{came} is neither a file nor a free name; name another file")
         folder = path.parent
@@ -43,11 +44,21 @@ def check_destination(option: str, path: Path) -> None:
 
 
 def check_report(option: str, path: Path) -> None:
-    """Raise UsageError unless a report can be written at `path`; a study there is never replaced by one."""
+    """Raise UsageError unless a report can be written at `path`, and under a name that says what it is."""
+    check_figure(option, path)
+    if path.suffix.lower() not in ("", ".html", ".htm"):
+        raise UsageError(
+            f"{option} {shlex.quote(str(path))}: a report is an HTML page; "
+            f"type {option} {shlex.quote(str(path.with_suffix('.html')))}"
+        )
+
+
+def check_figure(option: str, path: Path) -> None:
+    """Raise UsageError unless a figure can be written at `path`; a study there is never replaced by one."""
     check_destination(option, path)
     if path.exists() and _is_sqlite(path):
         raise UsageError(
-            f"{option} {shlex.quote(str(path))} holds a study, which a report would replace; "
+            f"{option} {shlex.quote(str(path))} holds a study, which would be replaced; "
             f"type {option} {shlex.quote(str(path.with_suffix('.html')))}"
         )
 
@@ -58,7 +69,7 @@ def check_study(option: str, path: Path, *, overwrite: bool) -> None:
         raise UsageError(
             f"{option} {shlex.quote(str(path))} exists; name another file, or replace it with --overwrite"
         )
-    check_destination(option, path)
+    check_destination(option, path, "digits.lrscope")
     if path.exists() and path.stat().st_size > 0 and not _is_sqlite(path):
         raise UsageError(
             f"{option} {shlex.quote(str(path))} exists and is no study, so --overwrite leaves it alone; "

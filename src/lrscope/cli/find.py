@@ -42,7 +42,7 @@ from lrscope.language import said
 @PROBLEM
 @click.option(
     "--budget",
-    callback=positive,
+    callback=positive("8"),
     default="8",
     show_default=True,
     metavar="RUNS",
@@ -99,7 +99,12 @@ def find_command(
     check_files(out, report, overwrite=overwrite)
     before = stamp(out)
 
+    notes: list[str] = []
+
     def say(words: str, spent: float) -> None:
+        # Only now: a command that turns out wrong says one line.
+        while notes:
+            click.echo(said(notes.pop(0)), err=True)
         if not quiet:
             click.echo(f"{spent:5.2f} of {budget:g} runs spent: {words}", err=True)
 
@@ -107,8 +112,7 @@ def find_command(
     with contextlib.redirect_stdout(sys.stderr):
         try:
             loaded = choice.load()
-            for note in loaded.notes if not quiet else ():
-                click.echo(said(note), err=True)
+            notes += () if quiet else loaded.notes
 
             from lrscope.finding import search
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from lrscope.cli.door import Command
+from lrscope.cli.options import count
 from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
 from lrscope.language import spoken
@@ -33,7 +34,7 @@ from lrscope.language import spoken
     help="Where to listen. Any other address can be reached by other machines.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), metavar="N", help="[default: the first free one from 8377 on]"
+    "--port", callback=count(0, 65535), metavar="N", help="[default: the first free one from 8377 on]"
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
 @click.option("--wait", is_flag=True, help="STUDY may not be there yet: wait for it.")

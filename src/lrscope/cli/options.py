@@ -66,8 +66,9 @@ def _read_value(key: str, text: str) -> OptionValue:
 Callback: TypeAlias = Callable[[click.Context, click.Parameter, Any], Any]
 
 
-def count(least: int) -> Callback:
-    """A click callback that reads a whole number of at least `least`."""
+def count(least: int, most: int | None = None) -> Callback:
+    """A click callback that reads a whole number of at least `least`, and no more than `most`."""
+    wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
 
     def read(context: click.Context, parameter: click.Parameter, text: Any) -> int | None:
         if text is None:
@@ -76,8 +77,8 @@ def count(least: int) -> Callback:
             number = int(text)
         except ValueError:
             number = least - 1
-        if number < least:
-            raise UsageError(f"{parameter.opts[0]} wants a whole number of at least {least}; got {text!r}")
+        if number < least or (most is not None and number > most):
+            raise UsageError(f"{parameter.opts[0]} wants a whole number {wanted}; got {text!r}")
         return number
 
     return read
@@ -100,17 +101,21 @@ def counted(
     )
 
 
-def positive(context: click.Context, parameter: click.Parameter, text: Any) -> float | None:
-    """A click callback that reads a positive finite number."""
-    if text is None:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
-        raise UsageError(f"{parameter.opts[0]} wants a positive number, such as 1.0; got {text!r}")
-    return number
+def positive(example: str) -> Callback:
+    """A click callback that reads a positive finite number, such as the example."""
+
+    def read(context: click.Context, parameter: click.Parameter, text: Any) -> float | None:
+        if text is None:
+            return None
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            raise UsageError(f"{parameter.opts[0]} wants a positive number, such as {example}; got {text!r}")
+        return number
+
+    return read
 
 
 def share(context: click.Context, parameter: click.Parameter, text: Any) -> float:

@@ -30,7 +30,10 @@ SCHEDULE = click.option(
     "--schedule", metavar="NAME", help="constant, cosine, linear, warmup-cosine, onecycle or step."
 )
 CLIP_NORM = click.option(
-    "--clip-norm", callback=positive, metavar="X", help="Scale every lane's gradient to at most this norm."
+    "--clip-norm",
+    callback=positive("1"),
+    metavar="X",
+    help="Scale every lane's gradient to at most this norm.",
 )
 DEVICE = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 JSON = click.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrscope.cli.destination import check_report
+from lrscope.cli.destination import check_figure
 from lrscope.cli.door import Command
 from lrscope.cli.options import counted, positive
 from lrscope.cli.problem_options import (
@@ -46,10 +46,20 @@ _SEEDS_AT_MOST = 256
 )
 @PROBLEM
 @click.option(
-    "--low", callback=positive, default="1e-7", show_default=True, metavar="RATE", help="Of the first step."
+    "--low",
+    callback=positive("1e-7"),
+    default="1e-7",
+    show_default=True,
+    metavar="RATE",
+    help="Of the first step.",
 )
 @click.option(
-    "--high", callback=positive, default="10", show_default=True, metavar="RATE", help="Of the last step."
+    "--high",
+    callback=positive("10"),
+    default="10",
+    show_default=True,
+    metavar="RATE",
+    help="Of the last step.",
 )
 @counted("--steps", _FEWEST, "Of the ramp.", default=100)
 @counted("--seeds", 1, "Seeds 0..N-1.", default=4)
@@ -105,7 +115,7 @@ def range_command(
         from lrscope.outlets.figure_file import figure_format
 
         figure_format(chart)
-        check_report("--chart", chart)
+        check_figure("--chart", chart)
     # What a user's model prints goes to standard error: standard output is for results, and may be JSON.
     with contextlib.redirect_stdout(sys.stderr):
         loaded = choice.load()

@@ -75,7 +75,7 @@ def check_objective(objective: str, metrics: Sequence[str], *, validated: bool) 
     """
     known = [VAL_LOSS, TRAIN_LOSS, *metrics] if validated else [TRAIN_LOSS]
     if objective not in known and read_metric(objective, metrics)[0] not in metrics:
-        raise UsageError(f"objective= wants one of {', '.join(known)}; got {objective!r}")
+        raise UsageError(f"objective wants one of {', '.join(known)}; got {objective!r}")
 
 
 def choose_objective(

@@ -5,6 +5,7 @@ from lrscope.diagnosis.conclusions import Conclusion
 from lrscope.diagnosis.sayings import Claim
 from lrscope.language import BLANK, said
 from lrscope.outlets.markup import Html, element, join
+from lrscope.outlets.unbroken import unbroken
 
 
 def conclusion_list(study: Readable) -> Html:
@@ -18,4 +19,6 @@ def _conclusion(one: Conclusion) -> Html:
 
 
 def _claim(claim: Claim) -> Html:
-    return element("li", element("strong", said(claim.finding())), said(BLANK), said(claim.reasons()))
+    return element(
+        "li", element("strong", said(claim.finding())), said(BLANK), unbroken(said(claim.reasons()))
+    )

@@ -16,10 +16,10 @@ import vl_convert
 from altair.utils.schemapi import debug_mode
 
 from lrscope.charts.chart import Chart
-from lrscope.charts.names import wrapped
 from lrscope.charts.room import Room
 from lrscope.charts.theme import Theme
 from lrscope.errors import UsageError
+from lrscope.wrapping import wrapped
 
 FONT = (
     '"Liberation Sans", Arial, Helvetica, '

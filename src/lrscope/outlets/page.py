@@ -1,7 +1,6 @@
 """Page: what a report says beside its pictures: the answer, the sections, the method, as HTML."""
 
 import math
-import re
 from collections.abc import Sequence
 
 from lrscope.charts.chart import Advice, Readable
@@ -17,6 +16,7 @@ from lrscope.outlets.numerals import count_text, duration_text
 from lrscope.outlets.pictures import Picture
 from lrscope.outlets.printable import printable
 from lrscope.outlets.repeating import repeating
+from lrscope.outlets.unbroken import unbroken
 from lrscope.outlets.wording import batch_text, length_text, state_word
 from lrscope.plan import Plan
 from lrscope.rates import format_rate
@@ -95,16 +95,19 @@ def _section(anchor: str, heading: str, parts: Sequence[Content]) -> Html:
 
 
 def _figure(picture: Picture, still: Html | None = None) -> Html:
-    """A chart's words, and the place where it is drawn, behind what stands there until then."""
-    plot = element(
-        "div",
-        element("noscript", picture.about),
-        class_="plot",
-        data_picture=picture.name,
-        tabindex="0",
-        role="group",
-        aria_label=picture.title,
-    )
+    """A chart's words, and the place where it is drawn, behind what stands there until then; or why not."""
+    if picture.empty:
+        plot = element("p", picture.about, class_="empty")
+    else:
+        plot = element(
+            "div",
+            element("noscript", picture.about),
+            class_="plot",
+            data_picture=picture.name,
+            tabindex="0",
+            role="group",
+            aria_label=picture.title,
+        )
     return element(
         "figure",
         element("h3", picture.title),
@@ -190,23 +193,8 @@ def answer(advice: Advice) -> Html:
     )
     return join(
         element("div", head, element("dl", *listed, class_="facts"), class_="verdict-of-all"),
-        element("p", _options(advice.sentence()), class_="sentence"),
-        element("p", _options(ahead), class_="next") if ahead else None,
-    )
-
-
-def _options(text: str) -> Html:
-    """Text in which no line breaks an option to type, "--rates 1e-3:0.5:12", which is code, or a "1e-3"."""
-    parts = re.split(r"(--[a-z-]+(?: [0-9](?:[0-9a-z.,:-]*[0-9])?)?|[0-9.]+e-[0-9]+)", text)
-    return join(
-        *(
-            part
-            if i % 2 == 0
-            else element("code", part)
-            if part[0] == "-"
-            else element("span", part, class_="unbroken")
-            for i, part in enumerate(parts)
-        )
+        element("p", unbroken(advice.sentence()), class_="sentence"),
+        element("p", unbroken(ahead), class_="next") if ahead else None,
     )
 
 

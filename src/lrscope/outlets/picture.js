@@ -9,7 +9,8 @@ function fit(spec, room) {
     const width = Math.floor((room - 90 - spacing * (spec.hconcat.length - 1)) / spec.hconcat.length);
     for (const column of spec.hconcat) column.spec.width = Math.max(96, Math.min(420, width));
   } else if (spec.concat) {
-    const [least, margin] = spec.columns > 2 ? [140, 155] : [240, MARGIN];
+    const named = spec.concat.some((panel) => panel.layer.some((layer) => layer.encoding?.x?.value === "width"));
+    const [least, margin] = spec.columns > 2 ? [140, named ? 155 : 60] : [240, MARGIN];
     spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(room / (least + margin))));
     const width = Math.floor(room / spec.columns - margin);
     for (const panel of spec.concat) panel.width = Math.max(140, Math.min(480, width));

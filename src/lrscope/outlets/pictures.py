@@ -1,6 +1,7 @@
 """Pictures: the charts of a study as plain data for a page, once in light, with what is different in dark."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from altair.utils.schemapi import debug_mode
 
 from lrscope.charts import CHARTS, DARK, LIGHT
 from lrscope.charts.chart import Chart, Readable
+from lrscope.charts.plate import EMPTY
 from lrscope.language import BLANK, joined, said
 
 
@@ -17,7 +19,8 @@ class Picture(NamedTuple):
     Attributes:
         name: of the chart.
         title, question, note: its words, which the page writes itself.
-        about: the picture told to those who cannot see it.
+        about: the picture told to those who cannot see it; where there is nothing to draw, why.
+        empty: whether there is nothing to draw.
         spec: its Vega-Lite specification in light, without words.
         dark: what to replace in it for dark: a path of keys and places, and the value there.
     """
@@ -27,6 +30,7 @@ class Picture(NamedTuple):
     question: str
     note: str
     about: str
+    empty: bool
     spec: dict[str, Any]
     dark: list[tuple[list[str | int], Any]]
 
@@ -51,7 +55,9 @@ def picture(chart: Chart, study: Readable) -> Picture:
     replaced = list(differences(light, dark))
     about = str(light.get("description", ""))
     spec = {**light, "datasets": rows}
-    return Picture(chart.name, words["text"], question, said(joined(notes, BLANK)), about, spec, replaced)
+    empty = EMPTY in spec["usermeta"]
+    note = said(joined(notes, BLANK))
+    return Picture(chart.name, words["text"], question, note, about, empty, spec, replaced)
 
 
 def differences(
@@ -74,7 +80,11 @@ def differences(
 def script_json(value: Any) -> str:
     """Strict JSON that is safe inside a <script> element.
 
-    No character in it can end the element or a line.
+    No character in it can end the element or a line; Chinese stands as it is, in half of the bytes.
     """
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_UNSAFE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What may end an element or a line, and halves of characters, which are not to be written."""

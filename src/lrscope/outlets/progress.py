@@ -1,7 +1,7 @@
 """Progress: how far a sweep is, on standard error.
 
 On a terminal one bar with the time left and a strip of lanes below it: lanes advance together, so one bar
-is the whole truth. Anywhere else (a file, a pipe, TERM=dumb) one line per 30 seconds.
+is the whole truth. Anywhere else (a file, a pipe, TERM=dumb, CI) one line per 30 seconds.
 """
 
 import itertools
@@ -21,15 +21,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lrscope.language import said, say
+from lrscope.outlets.lane_strip import lane_counts, lane_marks
 from lrscope.outlets.numerals import count_text
 from lrscope.outlets.printable import one_line
 from lrscope.rates import format_rate
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_PICTURES = 0.1
-
-_BARS = "▁▂▃▄▅▆▇█"
-_ASCII_BARS = "_.-=+*%#"
 
 
 class Moment(Protocol):
@@ -271,49 +269,11 @@ def progress_view(
     settings: dict[str, Any] = {"name": name, "rates": rates, "seeds": seeds}
     if quiet:
         return QuietView(**settings)
-    if stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
+    # Some build servers give their jobs a terminal, and keep all that was ever drawn on it.
+    drawn_over = stream.isatty() and os.environ.get("CI", "") in ("", "0", "false")
+    if drawn_over and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
         return BarView(stream, **settings)
     return LineView(stream, **settings)
-
-
-def lane_marks(alive: Sequence[bool], loss: Sequence[float], *, plain: bool = False) -> str:
-    """One character a lane: the height of its loss among the living on a log scale, a cross for the others.
-
-    Args:
-        plain: only ASCII.
-    """
-    bars, cross = (_ASCII_BARS, "x") if plain else (_BARS, "×")
-    heights = [
-        math.log(max(value, 1e-30)) if lives and math.isfinite(value) else math.nan
-        for lives, value in zip(alive, loss, strict=True)
-    ]
-    finite = [height for height in heights if not math.isnan(height)]
-    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
-    spread = high - low or 1.0
-    return "".join(
-        cross
-        if not lives
-        else bars[0 if math.isnan(height) else round((height - low) / spread * (len(bars) - 1))]
-        for lives, height in zip(alive, heights, strict=True)
-    )
-
-
-def lane_counts(alive: Sequence[bool]) -> tuple[str, str]:
-    """How many lanes are alive, long and short: '14 of 16 lanes alive, 2 diverged' and '14/16 alive'."""
-    living = sum(alive)
-    lost = len(alive) - living
-    short = say("{living}/{all} alive", "{living}/{all} 在跑", living=living, all=len(alive))
-    lanes = count_text(len(alive), "lane")
-    if not lost:
-        return say("{lanes} alive", "{lanes}都在跑", lanes=lanes), short
-    told = say(
-        "{living} of {lanes} alive, {lost} diverged",
-        "{lanes}中 {living} 条在跑，{lost} 条发散",
-        living=f"{living:,}",
-        lanes=lanes,
-        lost=f"{lost:,}",
-    )
-    return told, short
 
 
 def _left(moment: Moment) -> str:

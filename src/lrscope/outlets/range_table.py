@@ -25,7 +25,7 @@ from lrscope.language import said, say
 from lrscope.outlets.document import strict
 from lrscope.outlets.numerals import count_text
 from lrscope.outlets.printable import one_line
-from lrscope.outlets.terminal import NARROWEST, ROOMY_FROM, Terminal, terminal_width
+from lrscope.outlets.terminal import NARROWEST, ROOMY_FROM, Terminal, listed, terminal_width
 from lrscope.rates import format_rate
 
 SCHEMA = 1
@@ -85,12 +85,7 @@ def show_range(reading: RangeReading, file: TextIO, width: int | None = None) ->
     console.print()
     console.print(_table(reading.suggestions, width))
     console.print()
-    notes = Table.grid(padding=(0, 1, 0, 0))
-    notes.add_column(width=1)
-    notes.add_column(overflow="fold")
-    for line in reading.caveats():
-        notes.add_row("-", Text(one_line(line)))
-    console.print(notes)
+    console.print(listed([Text(one_line(line)) for line in reading.caveats()], width))
 
 
 _RUN = language.Text("{cost} full training run", "{cost} 次完整训练")

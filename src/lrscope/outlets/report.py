@@ -52,7 +52,7 @@ def page(study: Readable) -> str:
     snapshot = Snapshot(study)
     drawn, vega = pictures(snapshot), bundle()
     style, code = asset("report.css"), script("picture.js", "report.js")
-    data = {picture.name: {"spec": picture.spec, "dark": picture.dark} for picture in drawn}
+    data = {one.name: {"spec": one.spec, "dark": one.dark} for one in drawn if not one.empty}
     return Template(asset("report.html")).substitute(
         language=said(TAG),
         head=element("title", title(snapshot)),
@@ -62,7 +62,7 @@ def page(study: Readable) -> str:
         policy=_policy([vega, code], style),
         style=style,
         contents=contents(),
-        body=body(snapshot, drawn, still(drawn[0])),
+        body=body(snapshot, drawn, None if drawn[0].empty else still(drawn[0])),
         footer=footer(snapshot),
         pictures=script_json(data),
         bundle=vega,

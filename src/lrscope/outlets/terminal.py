@@ -6,7 +6,6 @@ verdict.
 """
 
 import dataclasses
-import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from lrscope.diagnosis.verdict import kind
-from lrscope.language import COMMA, SEMICOLON, joined, said, say
+from lrscope.language import COMMA, joined, said, say
+from lrscope.outlets.lane_rows import LaneRow, lane_rows, representatives
 from lrscope.outlets.numerals import count_text, number_text
 from lrscope.outlets.printable import one_line, printable
 from lrscope.outlets.wording import batch_text, length_text, state_word
-from lrscope.rates import format_rates
+from lrscope.wrapping import wrapped
 
 WIDTH_OF_FILES = 120
 """Columns where nothing says how wide the reader's terminal is."""
@@ -52,39 +52,6 @@ COLOURS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Lane:
-    """One lane as the table shows it.
-
-    Attributes:
-        why: all of the evidence.
-        train, val, metric: at the end; best: the lowest validation loss.
-        recommended: whether no rate is nearer to the recommended one.
-    """
-
-    rate: float
-    rate_text: str
-    seed: int
-    verdict: str
-    attributes: tuple[str, ...]
-    why: str
-    train: float | None
-    val: float | None
-    best: float | None
-    metric: float | None
-    recommended: bool
-
-    @property
-    def words(self) -> str:
-        """The verdict and its attributes: 'good, overfitting'."""
-        return said(joined((kind(token).word for token in (self.verdict, *self.attributes)), COMMA))
-
-    @property
-    def short_why(self) -> str:
-        """The first of the evidence, which is about the verdict."""
-        return self.why.partition(said(SEMICOLON))[0]
-
-
-@dataclasses.dataclass(frozen=True)
 class Column:
     """A column of the table.
 
@@ -98,7 +65,7 @@ class Column:
 
     title: str
     shown_from: int
-    text: Callable[[Lane], Text]
+    text: Callable[[LaneRow], Text]
     number: bool = False
     wraps: bool = False
 
@@ -122,15 +89,16 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
     width = max(NARROWEST, terminal_width() if width is None else width)
     # With a height as well: a width alone is not believed where TERM=dumb.
     console = Terminal(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
-    lanes = _lanes(content)
+    lanes = lane_rows(content)
     console.print(Text(_headline(content)))
     console.print()
     console.print(_table(lanes, _columns(content, ascii_only=not console.encoding.startswith("utf")), width))
     if width < WHY_FROM:
         console.print()
-        console.print(_reasons(representatives(lanes)))
+        console.print(listed([_reason(lane) for lane in representatives(lanes)], width))
     console.print()
-    console.print(Text(one_line(content["recommendation"]["sentence"]), style="bold"))
+    sentence = wrapped(one_line(content["recommendation"]["sentence"]), width)
+    console.print(Text("\n".join(sentence), style="bold"))
     if content.get("conclusions"):
         console.print()
         console.print(
@@ -139,7 +107,8 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
                 style="dim",
             )
         )
-        console.print(_conclusions(content["conclusions"]))
+        told = [Text(one_line(one["headline"])) for one in content["conclusions"]]
+        console.print(listed(told, width))
 
 
 def terminal_width() -> int:
@@ -160,63 +129,22 @@ def terminal_width() -> int:
     return WIDTH_OF_FILES
 
 
-def representatives(lanes: Sequence[Lane]) -> list[Lane]:
-    """One lane of each kind of verdict, in the order of rates: the one nearest to the recommended rate."""
-    centre = next((lane.rate for lane in lanes if lane.recommended), None)
-    chosen: dict[str, Lane] = {}
-    for lane in lanes:
-        held = chosen.get(lane.verdict)
-        if held is None or (centre is not None and _decades(lane.rate, centre) < _decades(held.rate, centre)):
-            chosen[lane.verdict] = lane
-    return sorted(chosen.values(), key=lambda lane: lane.rate)
-
-
-def _decades(rate: float, other: float) -> float:
-    return abs(math.log10(rate / other))
-
-
-def _lanes(content: Mapping[str, Any]) -> list[Lane]:
-    """The lanes of a study's document, rate by rate. A recommended rate may lie between two lanes' rates."""
-    rows = sorted(content["lanes"], key=lambda row: (row["rate"], row["seed"]))
-    texts = format_rates([row["rate"] for row in rows])
-    advised = content["recommendation"]["rate"]
-    nearest = (
-        None if advised is None else min((row["rate"] for row in rows), key=lambda r: _decades(r, advised))
-    )
-    return [
-        Lane(
-            rate=row["rate"],
-            rate_text=text,
-            seed=row["seed"],
-            verdict=row["verdict"],
-            attributes=tuple(row["attributes"]),
-            why=row["evidence"],
-            train=row["final_train_loss"],
-            val=row["final_val_loss"],
-            best=row["best_val_loss"],
-            metric=next(iter(row["metrics"].values()), None),
-            recommended=row["rate"] == nearest,
-        )
-        for row, text in zip(rows, texts, strict=True)
-    ]
-
-
 def _columns(content: Mapping[str, Any], *, ascii_only: bool) -> list[Column]:
     """The columns this study has something to say in."""
     plan = content["plan"]
     pointer = ">" if ascii_only else "→"
 
-    def verdict(lane: Lane) -> Text:
+    def verdict(lane: LaneRow) -> Text:
         entry = kind(lane.verdict)
         return Text(f"{entry.ascii if ascii_only else entry.sign} {lane.words}", style=COLOURS[lane.verdict])
 
-    def rate(lane: Lane) -> Text:
+    def rate(lane: LaneRow) -> Text:
         return Text(
             f"{pointer if lane.recommended else ' '} {lane.rate_text}",
             style="bold" if lane.recommended else "",
         )
 
-    def number(title: str, shown_from: int, value: Callable[[Lane], float | None]) -> Column:
+    def number(title: str, shown_from: int, value: Callable[[LaneRow], float | None]) -> Column:
         return Column(title, shown_from, lambda lane: Text(number_text(value(lane))), number=True)
 
     columns = [Column(say("  rate", "  学习率"), 0, rate)]
@@ -235,7 +163,7 @@ def _columns(content: Mapping[str, Any], *, ascii_only: bool) -> list[Column]:
     return columns
 
 
-def _table(lanes: Sequence[Lane], columns: Sequence[Column], width: int) -> Table:
+def _table(lanes: Sequence[LaneRow], columns: Sequence[Column], width: int) -> Table:
     shown = [column for column in columns if width >= column.shown_from]
     roomy = width >= ROOMY_FROM
     table = Table(box=None, padding=(0, 2 if roomy else 1, 0, 0), header_style="dim", pad_edge=False)
@@ -253,28 +181,23 @@ def _table(lanes: Sequence[Lane], columns: Sequence[Column], width: int) -> Tabl
     return table
 
 
-def _reasons(lanes: Sequence[Lane]) -> Table:
-    """'too slow, as at 1e-5: ...': for each lane its reason, later lines set in."""
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(width=1)
-    table.add_column(overflow="fold")
-    for lane in lanes:
-        word = Text(said(kind(lane.verdict).word), style=COLOURS[lane.verdict])
-        why = say(
-            ", as at {rate}: {why}", "，例如 {rate}：{why}", rate=lane.rate_text, why=one_line(lane.why)
-        )
-        table.add_row("-", Text.assemble(word, why))
-    return table
+def _reason(lane: LaneRow) -> Text:
+    """'too slow, as at 1e-5: ...'."""
+    word = Text(said(kind(lane.verdict).word), style=COLOURS[lane.verdict])
+    why = say(", as at {rate}: {why}", "，例如 {rate}：{why}", rate=lane.rate_text, why=one_line(lane.why))
+    return Text.assemble(word, why)
 
 
-def _conclusions(said: Sequence[Mapping[str, Any]]) -> Table:
-    """'- too high: unstable? confirmed (2 of 5 lanes); ...', later lines set in."""
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(width=1)
-    table.add_column(overflow="fold")
-    for one in said:
-        table.add_row("-", Text(one_line(one["headline"])))
-    return table
+def listed(points: Sequence[Text], width: int) -> Text:
+    """'- ' before each of them, later lines set in."""
+    lines = []
+    for point in points:
+        start, mark = 0, "- "
+        for line in wrapped(point.plain, width - 2):
+            start = point.plain.index(line, start)
+            lines.append(Text(mark) + point[start : start + len(line)])
+            start, mark = start + len(line), "  "
+    return Text("\n").join(lines)
 
 
 def _headline(content: Mapping[str, Any]) -> str:

@@ -90,6 +90,22 @@ def test_a_click_on_the_tab_that_is_open_leaves_the_chart_drawn(browser: Any, li
     page.close()
 
 
+def test_a_chart_with_nothing_to_draw_is_a_sentence_until_another_is_chosen(
+    browser: Any, live: Serving
+) -> None:
+    page = Opened(browser, live, "?study=line.lrscope")
+    page.drawn()
+    page.tab.click("a[data-chart=validation]")
+    page.drawn("validation light")
+    assert page.tab.locator("figure .empty").inner_text().startswith("No validation loss")
+    assert page.tab.locator(".plot, .vega-actions").count() == 0
+    page.tab.click("a[data-chart=loss]")
+    page.drawn("loss light")
+    assert page.tab.locator(".plot canvas").count() == 1
+    assert page.tab.locator("figure .empty").count() == 0
+    page.close()
+
+
 def test_the_slider_stands_in_the_address_and_comes_back(browser: Any, live: Serving) -> None:
     page = Opened(browser, live, "?study=line.lrscope&chart=histogram&epoch=3")
     page.drawn("histogram light")

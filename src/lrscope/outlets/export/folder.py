@@ -39,7 +39,9 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     except (OSError, ValueError) as error:
         if isinstance(error, UsageError):
             raise
-        raise UsageError(f"{came} cannot be done ({error}); name another folder") from error
+        raise UsageError(
+            f"{came} cannot be done ({getattr(error, 'strerror', None) or error}); name another folder"
+        ) from error
 
 
 @contextlib.contextmanager

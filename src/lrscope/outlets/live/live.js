@@ -233,8 +233,15 @@ async function draw(name, mine) {
   const figure = made("figure", { id: sideId(name) });
   figure.append(made("h3", {}, data.title), made("p", { className: "question" }, data.question));
   if (data.note) figure.append(made("p", { className: "note" }, data.note));
-  figure.append(plot);
+  figure.append(data.empty ? made("p", { className: "empty" }, data.about) : plot);
   const before = mine.result;
+  if (data.empty) {
+    mine.figure.replaceWith(figure);
+    [mine.figure, mine.result, mine.stands] = [figure, null, wanted];
+    before?.finalize();
+    markDrawn();
+    return;
+  }
   const spec = specification(data, isDark(), room(mine));
   const slider = spec.params?.find((one) => one.name === "epoch");
   if (slider && view.epoch !== null) slider.value = nearest(slider.bind, view.epoch);

@@ -1,0 +1,26 @@
+"""What is to be typed, and numbers, stay on one line; the rest is text, escaped."""
+
+import pytest
+
+from lrscope.outlets.unbroken import unbroken
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        (
+            "try --rates 1e-3:0.5:12, then more.",
+            "try <code>--rates 1e-3:0.5:12</code>, then more.",
+        ),
+        (
+            "try --schedule warmup-cosine or --clip-norm with it",
+            "try <code>--schedule warmup-cosine</code> or <code>--clip-norm</code> with it",
+        ),
+        ("加上 --seeds 6。", "加上 <code>--seeds 6</code>。"),
+        ("from 4.64e-3 on", 'from <span class="unbroken">4.64e-3</span> on'),
+        ("a < b & --seeds 3", "a &lt; b &amp; <code>--seeds 3</code>"),
+        ("", ""),
+    ],
+)
+def test_unbroken(text: str, html: str) -> None:
+    assert unbroken(text) == html
