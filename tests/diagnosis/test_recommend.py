@@ -167,7 +167,8 @@ def test_a_gain_over_a_constant_answer_must_be_more_than_chance(lowest, val_size
     advised = advice(*constant_beside([0.999, lowest, 0.995, 1.5], val_size=val_size))
     assert (advised.rate is not None) == told
     if not told:
-        assert advised.cannot_tell == "no rate did better than a constant answer by more than chance"
+        reason = "no signal: no rate did better than a constant answer by more than chance"
+        assert advised.cannot_tell == reason
 
 
 def test_one_rate():

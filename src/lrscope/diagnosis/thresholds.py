@@ -267,9 +267,9 @@ class Thresholds:
     times the best (measured), and half a decade is 3.16."""
 
     drift: float = 0.4
-    """The best rate of a run goes with its steps to the power of minus this. It is 0.32 with large language
-    models (J. Bjorck et al., arXiv 2409.19913); after a third of the run the best of 49 small tasks stood a
-    factor of 1.5 above that of the whole (measured)."""
+    """The best rate goes with the steps of a run to the power of minus this: 0.32 with large language models
+    (J. Bjorck et al., arXiv 2409.19913), more by the validation loss of lanes that overfit (below). A
+    judgement between the two."""
 
     horizon_slope: float = 0.25
     """A fall of ln rate over ln steps by less is within 0.15 decades over the factor of 4 looked at."""
