@@ -71,6 +71,8 @@ def test_to_a_lane_next_to_one_that_fails_it_is_gone_half_the_way_on_any_number_
     assert advised.rate == pytest.approx(math.sqrt(plan.rates[2] * plan.rates[3]), rel=0.02)
     assert advised.high == pytest.approx(plan.rates[3] * (plan.rates[4] / plan.rates[3]) ** 0.75)
     assert advised.caution is None
+    assert advised.at_cliff
+    assert "Next: the best rate stands next to one that fails" in advised.sentence()
     assert "warmup" in advised.next_experiment
 
 
