@@ -32,10 +32,10 @@ def choose(
 ) -> tuple[float, str | None]:
     """The centre of the interval, away from the cliff; and what to beware of.
 
-    A rate next to one that fails is only gone half the way to, from the next lower good one: on other seeds
+    To a rate next to one that fails it goes only half the way, from the next lower good one: on other seeds
     than it was chosen by, the best of a few lanes there lost 21.7% of the loss where the middle lost 6.6%
-    (measured on 10 small tasks, two seeds). How many seeds came through there does not
-    matter: that three did happens in three of ten cases also where every third one does not.
+    (measured on 10 small tasks, two seeds). On how many seeds it came through does not matter: where every
+    third one fails, three in a row pass in three of ten cases.
     """
 
     def at_cliff(rate: float) -> bool:
