@@ -182,3 +182,61 @@ def test_a_start_in_which_nothing_learns_yet_is_waited_out() -> None:
     _, advised = found(FormulaLab(loss, noise=1e-4, suggestion=1e-2))
     assert advised.rate is not None
     assert abs(math.log10(advised.rate / 0.3)) <= 0.3
+
+
+def test_batches_that_differ_are_no_sign_of_a_rate_too_high() -> None:
+    """The range test was five decades too low: where nothing moved, the first batch happened to be easy."""
+    lab = FormulaLab(valley(0.3), suggestion=1e-6)
+    batches = np.where(np.arange(STEPS) == 0, 0.5, 1.0)
+    plain = lab._curve
+
+    def uneven(number: int, rate: float, seed: int, until: int) -> Curve:
+        curve = plain(number, rate, seed, until)
+        return dataclasses.replace(curve, loss=curve.loss * batches[: len(curve.loss)])
+
+    lab._curve = uneven  # type: ignore[method-assign]
+    _, advised = found(lab)
+    assert advised.rate is not None
+    assert abs(math.log10(advised.rate / 0.3)) <= 0.3
+
+
+def test_a_rate_between_is_tried_on_the_side_that_was_better_though_it_was_not_sound() -> None:
+    """Above the best rate the loss rose at the end, and was still lower than half a decade below."""
+
+    def loss(rate: float, t: float) -> float:
+        x = math.log10(rate / 1e-2)
+        if 0.4 < x < 0.6:
+            return 0.4 if t > 0.9 * STEPS else 0.03
+        end = 0.1 + 2 * x * x
+        return end + (2.0 - end) * math.exp(-20 * t / STEPS)
+
+    lab = FormulaLab(loss)
+    found(lab)
+    assert (rate_at(place_of(1e-2) + 2), SEEDS[0]) in lab.done
+    assert (rate_at(place_of(1e-2) - 2), SEEDS[0]) not in lab.done
+
+
+@pytest.mark.parametrize(("budget", "share"), [(2.0, 1 / 3), (4.0, 2 / 3), (6.0, 1.0)])
+def test_a_small_budget_looks_at_a_shorter_run_on_which_the_best_has_a_worse_one_on_each_side(
+    budget: float, share: float
+) -> None:
+    lab = FormulaLab(valley(1e-2))
+    found(lab, budget)
+    longest = max(lab.done.values())
+    assert longest == round(share * STEPS)
+    assert sum(until == longest for until in lab.done.values()) >= 3
+
+
+def test_where_nothing_learns_before_the_end_few_lanes_are_waited_for_and_the_highest() -> None:
+    """At half of the run rates learn; what was not waited for is tried then."""
+    bottom = valley(0.3)
+
+    def loss(rate: float, t: float) -> float:
+        return 2.0 if t < 0.5 * STEPS else bottom(rate, t)
+
+    lab = FormulaLab(loss, noise=1e-4, suggestion=1e-2)
+    _, advised = found(lab)
+    waited = next(rates for until, rates in lab.asked if until == STEPS)
+    assert len(waited) <= 4
+    assert advised.rate is not None
+    assert abs(math.log10(advised.rate / 0.3)) <= 0.3

@@ -44,8 +44,14 @@ class Facts:
 
     @property
     def learned(self) -> bool:
-        """Whether the training loss came down at all."""
-        return self.baseline.start - self.end >= self.baseline.progress > 0
+        """Whether the loss came down at all: that of training, or the validation loss.
+
+        Of a warm start the first batches tell little: they may differ by more than there is to be learned.
+        """
+        if self.baseline.start - self.end >= self.baseline.progress > 0:
+            return True
+        val = self.curve.val.values
+        return len(val) > 1 and 0 < val[-1] <= self.thresholds.no_progress * val[0]
 
     @functools.cached_property
     def sizes(self) -> Floats:

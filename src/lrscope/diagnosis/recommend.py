@@ -9,7 +9,8 @@ import numpy as np
 from lrscope.diagnosis import experiment
 from lrscope.diagnosis.comparison import Comparison, compare, decades, horizons
 from lrscope.diagnosis.curve import Curve
-from lrscope.diagnosis.estimate import choose, good_interval, widened
+from lrscope.diagnosis.estimate import choose, for_whole_run, good_interval, widened
+from lrscope.diagnosis.evidence import times_text
 from lrscope.diagnosis.horizon import horizon
 from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION, Objective
 from lrscope.diagnosis.paired import paired
@@ -22,6 +23,10 @@ from lrscope.language import Text
 from lrscope.plan import Plan
 
 _CONSTANT = Text("no rate did better than a constant answer", "没有一个学习率胜过恒定输出")
+_TAKEN_DOWN = Text(
+    "{done}, and the best rate falls with them: for the rest it is taken down {times} times",
+    "{done}，而最好的学习率随步数下降：为剩下的步数，它除以了 {times}",
+)
 _BEYOND = Text("the best may lie beyond the rates tested", "最好的可能在试过的范围之外")
 
 
@@ -74,6 +79,9 @@ def recommend(
     if caution is None and not comparison.beats_constant:
         caution = _CONSTANT
     low, high = widened(interval, comparison, tried)
+    if plan.chosen is not None and comparison.steps < plan.steps:
+        # Only a shorter run was paid for.
+        rate, low = (for_whole_run(one, comparison.steps, plan.steps, thresholds) for one in (rate, low))
     confidence, because = _confidence(comparison, plan, caution)
     if edge is not None:
         caution, confidence, because = edge, "low", _BEYOND
@@ -137,7 +145,11 @@ def _confidence(comparison: Comparison, plan: Plan, caution: str | None) -> tupl
     seeds = comparison.depth
     if comparison.steps < plan.steps:
         done = Text("only {done} of {steps} steps are done", "{steps} 步里只做了 {done} 步")
-        return "low", done.format(done=comparison.steps, steps=plan.steps)
+        why = done.format(done=comparison.steps, steps=plan.steps)
+        if plan.chosen is not None:
+            times = 1 / for_whole_run(1.0, comparison.steps, plan.steps, comparison.thresholds)
+            why = _TAKEN_DOWN.format(done=why, times=times_text(times))
+        return "low", why
     if seeds == 1:
         return "low", Text("one seed", "一个种子")
     if caution is not None:

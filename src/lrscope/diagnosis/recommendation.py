@@ -6,6 +6,7 @@ import html
 from lrscope.diagnosis.evidence import rate_text, times_text
 from lrscope.diagnosis.horizon import Horizon
 from lrscope.diagnosis.objective import FINAL_VALIDATION
+from lrscope.diagnosis.thresholds import DEFAULT
 from lrscope.language import BLANK, Text, capitalised, joined, said, speaking
 
 
@@ -55,6 +56,13 @@ class Recommendation:
     because: str = ""
     horizon: Horizon | None = None
 
+    @property
+    def at_cliff(self) -> bool:
+        """Whether the best rate stands next to one that fails."""
+        if self.first_failing is None or self.best_rate is None:
+            return False
+        return self.best_rate < self.first_failing <= DEFAULT.cliff * self.best_rate
+
     def sentence(self, lang: str | None = None) -> str:
         """All of it in a line.
 
@@ -95,7 +103,7 @@ class Recommendation:
             sentences.append(_STOPPED_EARLY.format(rate=rate_text(self.early_stopped_rate)))
         sentences.append(_CONFIDENCE.format(word=CONFIDENCE[self.confidence], because=self.because))
         # At a cliff or at the edge of what was tried there is something to do; else it is a finer look.
-        if self.caution is not None and self.next_experiment:
+        if (self.caution is not None or self.at_cliff) and self.next_experiment:
             sentences.append(_NEXT.format(experiment=self.next_experiment))
         return sentences
 

@@ -8,8 +8,8 @@ from lrscope.diagnosis.verdict import Verdict
 from lrscope.language import Text
 
 _CHANCE = Text(
-    "no rate did better than a constant answer by more than chance",
-    "没有一个学习率胜过恒定输出，除非出于偶然",
+    "no signal: no rate did better than a constant answer by more than chance",
+    "没有信号：没有一个学习率胜过恒定输出，除非出于偶然",
 )
 
 _EITHER_WAY = Text(

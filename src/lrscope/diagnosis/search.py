@@ -26,9 +26,11 @@ BELOW, ABOVE = 5, 3
 """Half decades below and above the range test's suggestion that are tried at first. More below: the best
 rate falls with the length of the run, and a range test is a very short one."""
 
-
-FULL_LENGTH_FROM = 4.0
+FULL_LENGTH_FROM = 6.0
 """Full training runs a budget must have for lanes to be trained to the end."""
+
+WAITED_FOR = 4
+"""Lanes at most that go to the end where nothing has learned yet."""
 
 SHORTEST = 40
 """Steps of the first look, unless a fifth of the run is less: before, a good lane may be above its start (2
@@ -83,7 +85,7 @@ class Search:
         self.lab, self.budget, self.seeds = lab, budget, seeds
         self._first = seeds[0]
         steps = lab.plan.steps
-        # What does not pay for three lanes to the end of a run looks at a shorter one.
+        # What does not pay for a few lanes to the end of a run, beside the looks, looks at a shorter one.
         self.full = max(1, round(steps * min(1.0, budget / FULL_LENGTH_FROM)))
         least = min(SHORTEST, max(DEFAULT.least_steps, self.full // 5))
         self.short = min(self.full, max(least, self.full // 16))
@@ -104,8 +106,9 @@ class Search:
         elif self.middle > self.short:
             self._on()
         if self._at(self.middle).best is None:
-            self._wait(self.full, keep=0.0)
+            self._wait(self.full, keep=0.0, most=WAITED_FOR)
         best = self._best(self.middle)
+        best = self._best(self.full) if best is None else best
         if best is not None:
             self._to_the_end(best)
             self._settle()
@@ -127,13 +130,19 @@ class Search:
             if curve.steps >= steps or curve.stopped_step is not None
         }
 
-    def _wait(self, until: int, keep: float) -> None:
+    def _lost(self, steps: int) -> set[int]:
+        """Places that were not sound after so many steps, when others were."""
+        sound = self._values(steps)
+        return self._tried(steps) - set(sound) if sound else set()
+
+    def _wait(self, until: int, keep: float, most: int | None = None) -> None:
         """Nothing has learned yet, so which is the best is chance: go on with all that the budget allows.
 
         The lowest are left out first: how long a start in which nothing learns takes goes with 1 / rate.
         """
         tried = sorted({place_of(curve.rate) for curve in self.lab.curves})
         places = [place for place in tried if not self._broke(place)]
+        places = places[-(most or len(places)) :]
         while len(places) > 1 and not self._affords(places, until, self._first, keep):
             places.pop(0)
         if places and self._affords(places, until, self._first):
@@ -141,8 +150,7 @@ class Search:
 
     def _broke(self, place: int) -> bool:
         """Whether a lane at this rate stopped, or ended above where it began."""
-        lanes = [curve for curve in self.lab.curves if place_of(curve.rate) == place]
-        return any(one.stopped_step is not None or one.loss[-1] > 1.1 * one.loss[0] for one in lanes)
+        return any(_rose(curve) for curve in self.lab.curves if place_of(curve.rate) == place)
 
     def _best(self, steps: int) -> int | None:
         values = self._values(steps)
@@ -196,9 +204,11 @@ class Search:
         """The best and its neighbours to a quarter of the way, lower ones more: the best rate falls."""
         sound = self._values(self.short)
         best = min(sound, key=sound.__getitem__)
-        places = [place for place in range(best - 3 * HALF, best + HALF + 1, HALF) if place in sound]
+        # What is left out first, where the budget is small, comes last.
+        order = [best + apart * HALF for apart in (0, -1, 1, -2, -3)]
+        places = [place for place in order if place in sound]
         while len(places) > 2 and not self._affords(places, self.middle, self._first, keep=self.budget / 2):
-            places.pop(0)
+            places.pop()
         self._train(places, self.middle, self._first)
 
     def _to_the_end(self, best: int) -> None:
@@ -206,7 +216,7 @@ class Search:
         steps, known = self.full, self._values(self.middle)
         places = [best]
         # A neighbour that already lost everything brackets the best as well as any.
-        lost = self._tried(self.short) - set(known)
+        lost = (self._lost(self.short) | self._lost(self.middle)) - set(known)
         places += [side for side in (best - HALF, best + HALF) if side not in lost]
         places.sort(key=lambda place: known.get(place, math.inf))
         while len(places) > 1 and not self._affords(places, steps, self._first):
@@ -244,12 +254,21 @@ class Search:
         tried = self._tried(self.full)
         if {best - QUARTER, best + QUARTER} & tried:
             return None
-        regrets = {place_of(one.rate): one.regret for one in comparison.standings}
-        sides = {place: regrets.get(place, math.inf) for place in (best - HALF, best + HALF)}
+        sides = {place: self._regret(place, comparison) for place in (best - HALF, best + HALF)}
         if max(sides.values()) <= comparison.thresholds.regret:
             return None
         better = min(sides, key=sides.__getitem__)
         return (best + better) // 2
+
+    def _regret(self, place: int, comparison: Comparison) -> float:
+        """What a rate is short of the best one, also where something was the matter with a lane of it."""
+        value, best = comparison.objective.value, comparison.best
+        lanes = [one for one in comparison.facts.values() if place_of(one.curve.rate) == place]
+        if best is None or not lanes or any(one.curve.stopped_step is not None for one in lanes):
+            return math.inf
+        short = sum(map(value, lanes)) / len(lanes) - best.value
+        start = comparison.objective.start(lanes[0])
+        return short / max(start - best.value, 1e-300)
 
     def _contenders(self) -> list[int]:
         """The rates that may be the best, at most three and two at least, the best first."""
@@ -260,3 +279,17 @@ class Search:
 
     def _train(self, places: Sequence[int], until: int, seed: int) -> None:
         self.lab.train([(rate_at(place), seed) for place in sorted(set(places))], until)
+
+
+def _rose(curve: Curve) -> bool:
+    """Whether a lane stopped, or ended above where it began.
+
+    By the validation loss where there is one: single batches differ by more than a lane that stands still.
+    """
+    if curve.stopped_step is not None:
+        return True
+    quarter = max(1, curve.steps // 4)
+    began, ended = float(curve.loss[:quarter].mean()), float(curve.loss[-quarter:].mean())
+    if len(curve.val.values) > 1:
+        began, ended = float(curve.val.values[0]), float(curve.val.values[-1])
+    return not ended <= began + 0.1 * abs(began)

@@ -266,6 +266,11 @@ class Thresholds:
     """A lane with a failing one within this factor stands at the cliff: the first failing rate is 1.4 to 18
     times the best (measured), and half a decade is 3.16."""
 
+    drift: float = 0.4
+    """The best rate goes with the steps of a run to the power of minus this: 0.32 with large language models
+    (J. Bjorck et al., arXiv 2409.19913), more by the validation loss of lanes that overfit (below). A
+    judgement between the two."""
+
     horizon_slope: float = 0.25
     """A fall of ln rate over ln steps by less is within 0.15 decades over the factor of 4 looked at."""
 
@@ -276,10 +281,6 @@ class Thresholds:
     early_stop_slope: float = 0.7
     """The best rate by the final validation loss of lanes that overfit fell with slopes of 0.86, 0.98
     and 1.35 (measured on 3 small tasks): early stopping in disguise."""
-
-    cliff_seeds: int = 3
-    """So many seeds must have passed at the cliff before a lane there is recommended: one seed's best rate
-    there lost 75% of what could be learned on the others (measured)."""
 
 
 DEFAULT = Thresholds()
