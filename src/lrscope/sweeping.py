@@ -145,7 +145,7 @@ def sweep(
             probes=probes,
             lanes_per_block=lanes_per_block,
             threads=threads,
-            recorded=record_budget > 0,
+            recorded=record_budget,
         )
         plan = run.plan
         shapes = dict(zip(plan.tensors, plan.shapes, strict=True))

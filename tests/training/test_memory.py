@@ -10,7 +10,7 @@ from torch import nn
 import lrscope
 from lrscope.errors import UsageError
 from lrscope.training import memory
-from lrscope.training.footprint import ITSELF, Footprint, footprint, need
+from lrscope.training.footprint import ITSELF, VECTORISED, Footprint, footprint, need
 from lrscope.training.memory import refuse_too_large
 from lrscope.training.random_state import RandomState
 
@@ -87,9 +87,9 @@ def test_lanes_multiply_and_one_after_another_share_what_passes() -> None:
     together, apart = (need(LANE, 8, 1, at_once=lanes, recorded=True) for lanes in (8, 1))
     assert together.weights == apart.weights == 9 * 10 * MIB
     assert together.recording == 3 * 8 * 10 * MIB
-    assert together.passing == 8 * 150 * MIB
+    assert together.passing == round(8 * VECTORISED * 100 * MIB)
     assert apart.passing < together.passing
-    assert together.total == (90 + 80 + 160 + 240 + 1200) * MIB + ITSELF
+    assert together.total == (90 + 80 + 160 + 240 + 1920) * MIB + ITSELF
     assert need(LANE, 8, 1, at_once=8, recorded=False).recording == 0
 
 
@@ -99,7 +99,7 @@ RATES = tuple(1e-5 * 10 ** (k / 3) for k in range(16))
 def refused(monkeypatch: pytest.MonkeyPatch, free: float, seeds: int = 1) -> str:
     monkeypatch.setattr(memory, "_free_memory", lambda: free)
     with pytest.raises(UsageError) as caught:
-        refuse_too_large(LANE, RATES, seeds, "known", CPU, together=True)
+        refuse_too_large(LANE, RATES, seeds, "known", CPU, at_once=lambda lanes: lanes)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -108,22 +108,22 @@ def refused(monkeypatch: pytest.MonkeyPatch, free: float, seeds: int = 1) -> str
 def test_a_smaller_plan_is_offered_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refused(monkeypatch, 2000 * MIB)
     assert message.startswith("16 lanes of 'known' need about ")
-    assert "1.95 GiB are free; 8 rates fit at once: type --rates 1e-05:0.00215:8" in message
-    kept = refuse_too_large(LANE, RATES[:8], 1, "known", CPU, together=True)
+    assert "1.95 GiB are free; 6 rates fit at once: type --rates 1e-05:0.000464:6" in message
+    kept = refuse_too_large(LANE, RATES[:6], 1, "known", CPU, at_once=lambda lanes: lanes)
     assert kept.total <= 2000 * MIB
 
 
 def test_fewer_seeds_or_a_smaller_batch_are_offered_where_fewer_rates_do_not_help(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "--rates 1e-05 --seeds 1" in refused(monkeypatch, 400 * MIB, seeds=3)
+    assert "--rates 1e-05 --seeds 1" in refused(monkeypatch, 1000 * MIB, seeds=3)
     assert "not even one lane fits: take a smaller --batch-size" in refused(monkeypatch, 50 * MIB)
 
 
 def test_what_fits_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for free in (None, 1e12):
         monkeypatch.setattr(memory, "_free_memory", lambda free=free: free)
-        assert refuse_too_large(LANE, RATES, 1, "known", CPU, together=True).total > 0
+        assert refuse_too_large(LANE, RATES, 1, "known", CPU, at_once=lambda lanes: lanes).total > 0
 
 
 @pytest.mark.parametrize(

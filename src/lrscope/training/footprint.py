@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from lrscope.problems.problem import Problem
+from lrscope.training.dry_run import COPIES
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import make_optimizer
 from lrscope.training.random_state import RandomState
@@ -18,11 +19,14 @@ from lrscope.training.random_state import RandomState
 KEPT_COPIES = 3
 """Copies of the weights that recording keeps: the start, the point before an update, what moves in it."""
 
-PASSING = 1.4
-"""What a call over many lanes holds at its peak, in parts of what one lane's passes keep: copies that
-vectorised convolutions make, and memory not given back at once. Measured: see benchmarks/memory.py."""
+VECTORISED = 2.4
+"""What a vectorised call holds at its peak, in parts of what the passes of its lanes keep: copies that
+vectorised operations make, and memory not given back at once. Measured: see benchmarks/memory.py."""
 
-ITSELF = 100 * 2**20
+BYTES_A_SECOND = 5e9
+"""About what a pass over weights reads of them: tells whether all elements will be measured, or a sample."""
+
+ITSELF = 85 * 2**20
 """Bytes that torch takes for itself while it trains: compiled kernels, the captured step, the allocator."""
 
 HISTOGRAM_BYTES = 32
@@ -109,6 +113,20 @@ def footprint(
     )
 
 
+def copied(one: Footprint, steps: int, epochs: int, seconds: float) -> bool:
+    """Whether all elements are likely to be measured, which takes copies of them, and no sample.
+
+    What will be found out, `lrscope.quantities.sample` says, in as many passes over the weights.
+
+    Args:
+        one: of a lane.
+        steps, epochs: of the run.
+        seconds: that measuring a lane may take; 0 where nothing is measured.
+    """
+    passes = 20 * min(25, steps) + 30 * min(11, epochs)
+    return seconds > 0 and one.weights / BYTES_A_SECOND * passes <= seconds
+
+
 def need(one: Footprint, lanes: int, seeds: int, *, at_once: int, recorded: bool) -> Need:
     """What all lanes take.
 
@@ -116,17 +134,18 @@ def need(one: Footprint, lanes: int, seeds: int, *, at_once: int, recorded: bool
         one: of one lane.
         lanes, seeds: how many.
         at_once: lanes whose gradients are computed in one call.
-        recorded: whether tensors are measured on the way.
+        recorded: whether all elements of tensors are measured on the way.
     """
     counting = min(lanes * one.largest, 4 * HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES // 4
     measuring = lanes * one.gradients + max(2 * lanes * one.largest, counting) if recorded else 0
+    # The dry run makes a vectorised call of a few lanes before anything else.
     return Need(
         weights=(lanes + seeds) * one.weights,
         gradients=lanes * one.gradients,
         optimizer=lanes * one.optimizer,
         recording=KEPT_COPIES * lanes * one.weights if recorded else 0,
         passing=max(
-            round(at_once * (PASSING * one.activations + one.gradients)),
+            round(VECTORISED * max(at_once, COPIES) * one.activations),
             measuring,
             lanes * one.validation,
         ),

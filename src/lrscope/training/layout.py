@@ -39,6 +39,9 @@ lanes together are fastest without a trial."""
 LONG_SECONDS = 4e-3
 """Of one lane's forward and backward pass: above, one lane a call is the likeliest to be fastest."""
 
+LONG_LANES = 4
+"""Lanes that share a call of such passes at most: what they keep for the backward pass is large, too."""
+
 THREADS_FROM = 2e-3
 """From there on threads within an operation are tried, where lanes cannot be shared out to processes. On a
 machine with other work to do they are a risk: one that has to wait makes a short operation hundreds of times
@@ -85,9 +88,20 @@ def sizes(count: int, seconds: float) -> Iterator[int]:
         count: of lanes in a process.
         seconds: of one lane's forward and backward pass.
     """
-    likely = (1, 4, count) if seconds > LONG_SECONDS else (count, 1, 4)
-    some = (count,) if tiny(seconds) else (*likely, 2, 8, 16, 32)
+    if tiny(seconds):
+        some = [count]
+    elif seconds > LONG_SECONDS:
+        some = [1, LONG_LANES, 2]
+    else:
+        some = [count, 1, 4, 2, 8, 16, 32]
     yield from dict.fromkeys(size for size in some if size <= count)
+
+
+def largest(count: int, seconds: float, per_block: int | None) -> int:
+    """Lanes that share a call at most, whatever trials say: see `sizes`."""
+    if per_block is not None:
+        return min(per_block, count)
+    return min(count, LONG_LANES) if seconds > LONG_SECONDS else count
 
 
 def layouts(per_block: int | None, count: int, seconds: float, most: int, *, fork: bool) -> Iterator[Layout]:

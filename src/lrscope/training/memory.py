@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -47,7 +47,7 @@ def refuse_too_large(
     name: str,
     device: torch.device,
     *,
-    together: bool,
+    at_once: Callable[[int], int],
     recorded: bool = True,
 ) -> Need:
     """What a sweep needs, if it is there.
@@ -57,8 +57,8 @@ def refuse_too_large(
         rates, seeds: the lanes.
         name: of the problem.
         device: where they train.
-        together: whether the lanes are one vectorised call.
-        recorded: whether tensors are measured on the way.
+        at_once: of so many lanes, how many share a vectorised call at most.
+        recorded: whether all elements of tensors are measured on the way.
 
     Raises:
         UsageError: it does not fit; says what would.
@@ -66,7 +66,7 @@ def refuse_too_large(
 
     def of(count: int, starts: int) -> Need:
         lanes = count * starts
-        return need(one, lanes, starts, at_once=lanes if together else 1, recorded=recorded)
+        return need(one, lanes, starts, at_once=at_once(lanes), recorded=recorded)
 
     whole = of(len(rates), seeds)
     free = free_memory(device)

@@ -15,9 +15,9 @@ from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, of_tensors, validation_batches
 from lrscope.training.curvature import EXAMPLES_AT_MOST
 from lrscope.training.dry_run import dry_run
-from lrscope.training.footprint import footprint
+from lrscope.training.footprint import copied, footprint
 from lrscope.training.lanes import starting_modules
-from lrscope.training.layout import words
+from lrscope.training.layout import largest, words
 from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import from_scratch
@@ -41,7 +41,7 @@ def prepare(
     probes: bool = False,
     lanes_per_block: int | None = None,
     threads: int = 1,
-    recorded: bool = True,
+    recorded: float = 0.05,
 ) -> Run:
     """Check that everything fits, find out how lanes can run, and write down the plan.
 
@@ -60,7 +60,7 @@ def prepare(
             is fastest.
         threads: that an operation may take, or processes that train a share of the lanes each; they are tried
             where that pays.
-        recorded: whether tensors are going to be measured: that takes memory.
+        recorded: the share of the time that measuring tensors may take: that takes memory.
 
     Raises:
         UsageError: too many lanes, or larger than the memory, no such device, or no such gradient.
@@ -117,7 +117,13 @@ def prepare(
     findings = dry_run(problem, first, batches.first(which[0]), val_batch, streams[which[0]], where)
     one = footprint(problem, first, batches.first(which[0]), val_batch, where)
     memory = refuse_too_large(
-        one, rates, len(which), problem.name, where, together=findings.together, recorded=recorded
+        one,
+        rates,
+        len(which),
+        problem.name,
+        where,
+        at_once=lambda lanes: largest(lanes, findings.seconds, lanes_per_block) if findings.together else 1,
+        recorded=copied(one, plan.steps, plan.epochs, recorded * findings.seconds * plan.steps),
     )
     if curvature is None:
         size = sum(p.numel() for p in first.parameters() if p.requires_grad)

@@ -31,6 +31,7 @@ from lrscope.training.layout import (
     Layout,
     fastest,
     in_threads,
+    largest,
     layouts,
     tiny,
     words,
@@ -236,6 +237,9 @@ class Run:
         count = len(plan.lanes)
         expected = findings.seconds * count * plan.steps
         if expected < WORTH_IT:
+            if self._per_block is None and findings.together:
+                self._per_block = largest(count, findings.seconds, None)
+                self.how = words(count, self._per_block, asked=True)
             return
         asked = self._per_block if findings.together else 1
         options = list(layouts(asked, count, findings.seconds, most, fork=fork))
