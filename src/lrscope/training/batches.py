@@ -126,6 +126,8 @@ class Batches:
 
     def _cut(self, order: Tensor, stream: Stream) -> Iterator[Any]:
         """The batches of an epoch, given the order of its examples."""
+        if self._tensors:
+            order = order.to(self._device)  # once: a step waits for no copy
         at_once = self.batch_size * self._steps_at_once
         for piece in torch.split(order, at_once):
             if self._steps_at_once == 1:

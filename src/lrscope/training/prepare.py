@@ -175,8 +175,10 @@ def prepare(
         # What is measured beside training is measured of all lanes at once.
         aside = curvature or probes
         free_of_others = findings.capturable and not aside
-        run.alone = free_of_others and not any(isinstance(one, DataLoader) for one in data)
-        fork = possible() and free_of_others and all(map(of_tensors, data))
+        cheap = all(map(of_tensors, data))
+        # Every share takes its batches by itself: what collates examples one by one is asked once for all.
+        run.alone = free_of_others and cheap and not any(isinstance(one, DataLoader) for one in data)
+        fork = possible() and free_of_others and cheap
         # One rate tells nothing of how many lanes there will be: a search makes more of them.
         run.try_layouts(threads, fork=fork, whole=len(rates) > 1)
     return run
