@@ -1,7 +1,6 @@
 """The same lanes on a GPU: skipped, and said so, where there is none."""
 
 import functools
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -57,7 +56,7 @@ def test_a_sweep_on_the_device_is_that_of_the_processor(optimizer: str) -> None:
 
 
 @pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Whatever makes the host wait for the device inside a step raises; the steps that were watched."""
     watched: list[int] = []
     for owner, name in ((Lanes, "step"), (Together, "__call__")):
@@ -72,7 +71,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
                 torch.cuda.set_sync_debug_mode("default")
 
         monkeypatch.setattr(owner, name, strict)
-    yield watched
+    return watched
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
