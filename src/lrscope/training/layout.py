@@ -53,8 +53,9 @@ WORTH_IT = 1.0
 WORTH_CAPTURE = 40.0
 """The same for trials of captured calls, where writing one down takes as long as hundreds of calls."""
 
-PROCESSES_GAIN = 1.2
-"""How many times as fast processes must be to be worth their memory and the machine's other cores."""
+STEP_WORK, RUN_WORK = 1e7, 2e10
+"""Arithmetic of a step of all lanes, and of a run, in operations on numbers, from which processes pay where
+passes are tiny: half of it then takes longer than finding out what to run, and all of it about a second."""
 
 HOPELESS = 1.5
 """A layout that takes so many times as long as the best is given up."""
@@ -79,6 +80,20 @@ class Layout(NamedTuple):
 def tiny(seconds: float) -> bool:
     """Whether all lanes of a process belong in one call, untried: see `TINY_SECONDS`."""
     return seconds < TINY_SECONDS
+
+
+def enough_work(elements: int, examples: int, lanes: int, steps: int) -> bool:
+    """Whether processes pay where passes are tiny: reckoned, not timed, so that it is so every time.
+
+    A multiplication and an addition for each weight and example, forward, and twice as many backward.
+
+    Args:
+        elements: trained, of a lane.
+        examples: in a batch.
+        lanes, steps: how many.
+    """
+    step = 6.0 * elements * examples * lanes
+    return step >= STEP_WORK and step * steps >= RUN_WORK
 
 
 def sizes(count: int, seconds: float) -> Iterator[int]:
@@ -115,13 +130,12 @@ def layouts(per_block: int | None, count: int, seconds: float, most: int, *, for
         fork: whether other processes can train some of the lanes.
     """
     processes = min(most, count) if fork else 1
-    for number in (1, processes) if processes > 1 and tiny(seconds) else (processes,):
-        share = -(-count // number)
-        for lanes in sizes(share, seconds) if per_block is None else (min(per_block, share),):
-            calls = -(-share // lanes)
-            if most > 1 and number == 1 and seconds > THREADS_FROM:
-                yield Layout(lanes, most, 1, calls)
-            yield Layout(lanes, 1, number, calls)
+    share = -(-count // processes)
+    for lanes in sizes(share, seconds) if per_block is None else (min(per_block, share),):
+        calls = -(-share // lanes)
+        if most > 1 and processes == 1 and seconds > THREADS_FROM:
+            yield Layout(lanes, most, 1, calls)
+        yield Layout(lanes, 1, processes, calls)
 
 
 def fastest(
@@ -155,8 +169,7 @@ def fastest(
         began = clock()
         took = layout.calls * _median(step, clock, least * HOPELESS / layout.calls)
         spent += clock() - began
-        needed = PROCESSES_GAIN if layout.processes > best.processes else 1.0
-        if took * needed < least:
+        if took < least:
             best, least = layout, took
     torch.set_num_threads(1)
     return best, least

@@ -29,6 +29,7 @@ from lrscope.training.layout import (
     WORTH_CAPTURE,
     WORTH_IT,
     Layout,
+    enough_work,
     fastest,
     in_threads,
     largest,
@@ -236,6 +237,11 @@ class Run:
         findings, problem, plan = self._findings, self._problem, self.plan
         count = len(plan.lanes)
         expected = findings.seconds * count * plan.steps
+        if tiny(findings.seconds) and findings.together:
+            if fork and enough_work(self._elements, plan.batch_size, count, plan.steps):
+                self.processes = min(most, count)
+                self.how = words(count, self._per_block or count, self.processes, asked=True)
+            return
         if expected < WORTH_IT:
             if self._per_block is None and findings.together:
                 self._per_block = largest(count, findings.seconds, None)
@@ -246,7 +252,7 @@ class Run:
         starts = copy.deepcopy(self._starts)
         streams = {seed: stream.copy() for seed, stream in self._streams.items()}
         objective = Objective(problem, starts[plan.seeds[0]], self._device)
-        capture = findings.capturable and expected > (WORTH_IT if tiny(findings.seconds) else WORTH_CAPTURE)
+        capture = findings.capturable and expected > WORTH_CAPTURE
 
         def step_of(layout: Layout) -> Callable[[], None]:
             keys = plan.lanes[: layout.lanes]
@@ -301,6 +307,12 @@ class Run:
                 {Objective.prefix + name: tensor.detach() for name, tensor in weights.items()}
             )
         return losses_G
+
+    @property
+    def _elements(self) -> int:
+        """Trained, of a lane."""
+        start = self._starts[self.plan.seeds[0]]
+        return sum(parameter.numel() for parameter in start.parameters() if parameter.requires_grad)
 
     @property
     def _first(self) -> Any:
