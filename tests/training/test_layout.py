@@ -124,12 +124,12 @@ def test_processes_are_tried_and_threads_where_there_are_none() -> None:
     assert tried(16, 1e-2, 2, fork=True, per_block=4) == [Layout(4, 1, 2, 2)]
 
 
-def chosen(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def chosen(best: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a layout be what trials find, however short the run is."""
     monkeypatch.setattr(run, "WORTH_IT", 0.0)
     monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
-    monkeypatch.setattr(run, "layouts", lambda *_, fork: [Layout(4), layout])
-    monkeypatch.setattr(run, "fastest", lambda *_: (layout, 0.1))
+    monkeypatch.setattr(run, "layouts", lambda *_, fork: [Layout(4), best])
+    monkeypatch.setattr(run, "fastest", lambda *_: (best, 0.1))
 
 
 def test_many_threads_are_chosen_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
