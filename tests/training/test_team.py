@@ -1,6 +1,7 @@
 """Shares of the lanes, trained side by side by processes: what is seen, who leaves, and how they end."""
 
 import functools
+import multiprocessing
 import os
 import signal
 import time
@@ -20,6 +21,7 @@ from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import Run
 from lrscope.training.step import Step
+from lrscope.training.worker import possible
 
 RATES = (1e-3, 1e-2, 1e-1, 1.0)
 
@@ -206,3 +208,13 @@ def test_a_sweep_in_processes_records_what_one_records(monkeypatch: pytest.Monke
         assert team.tensors(name).equals(alone.tensors(name)), name
     assert team.histograms().equals(alone.histograms())
     assert team.trajectories().equals(alone.trajectories())
+
+
+def test_a_process_of_a_pool_trains_alone() -> None:
+    """Python lets such a process have no children."""
+    context = multiprocessing.get_context("fork")
+    told, tell = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: tell.send(possible()), daemon=True)
+    child.start()
+    assert told.recv() is False
+    child.join()

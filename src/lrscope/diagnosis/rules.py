@@ -75,7 +75,8 @@ def _good(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
         return ()
     shown = _beside_the_best(facts, comparison)
     if len(comparison.rates) == 1:
-        share = share_text(comparison.objective.value(facts) / comparison.objective.start(facts))
+        start = comparison.objective.start(facts)
+        share = share_text(comparison.objective.value(facts) / start if start else 1.0)
         return (Finding("good.alone", {**shown, "share": share}), *_steps(facts, comparison))
     if standing is best:
         return (Finding("good.best", shown), *_steps(facts, comparison))

@@ -29,9 +29,12 @@ def possible() -> bool:
     """Whether this process can be forked and its children can train.
 
     One that may use an accelerator cannot: torch's backward passes refuse to run in its children. Systems
-    other than Linux can be forked, but their libraries do not survive it.
+    other than Linux can be forked, but their libraries do not survive it. A process of a pool may have no
+    children.
     """
-    return sys.platform.startswith("linux") and hasattr(os, "fork") and not torch.accelerator.is_available()
+    forks = sys.platform.startswith("linux") and hasattr(os, "fork")
+    allowed = not multiprocessing.current_process().daemon
+    return forks and allowed and not torch.accelerator.is_available()
 
 
 class Worker:
