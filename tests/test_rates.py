@@ -75,6 +75,11 @@ def test_a_range_rises_between_its_exact_ends_or_is_refused(one, other, number):
     assert all(smaller < larger for smaller, larger in pairwise(rates))
 
 
+def test_a_range_next_to_the_largest_number_is_refused():
+    with pytest.raises(RatesError, match="too close"):
+        read_rates("1.7976931348622105e+308:1.7976931348622107e+308:3")
+
+
 @given(usual, st.floats(min_value=1.01, max_value=1e6), st.integers(min_value=3, max_value=60))
 def test_the_ratio_of_neighbours_in_a_range_is_constant(start, factor, number):
     rates = np.array(read_rates(f"{start!r}:{start * factor!r}:{number}"))

@@ -126,7 +126,8 @@ def _range(piece: str) -> Iterator[float]:
         )
     if count > MOST_RATES:
         raise RatesError(f"{shown} asks for more than {MOST_RATES:,} rates; 8 to 32 show the whole picture")
-    inner = 10.0 ** np.linspace(math.log10(start), math.log10(stop), count)[1:-1]
+    with np.errstate(over="ignore"):  # next to the largest number: refused below
+        inner = 10.0 ** np.linspace(math.log10(start), math.log10(stop), count)[1:-1]
     # 15 digits: the computed 0.00099999999999999998 is the 1e-3 that a user would type.
     spaced = [start, *(float(f"{rate:.15g}") for rate in inner), stop]
     if any(smaller >= larger for smaller, larger in pairwise(spaced)):
