@@ -206,7 +206,9 @@ def test_it_follows_a_study_that_another_process_trains(
             seen, pictures = set(), set()
             for _ in range(600):
                 seen.add(page.tab.locator(".state").inner_text())
-                pictures.add(page.tab.evaluate("document.querySelector('.plot canvas').toDataURL()"))
+                # Between two drawings there is none for a moment.
+                drawn = page.tab.evaluate("document.querySelector('.plot canvas')?.toDataURL()")
+                pictures |= {drawn} if drawn else set()
                 if len(seen) > 2 and len(pictures) > 1:
                     break
                 page.tab.wait_for_timeout(100)
