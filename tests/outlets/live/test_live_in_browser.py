@@ -23,7 +23,7 @@ _INK = """() => [...document.querySelectorAll('.plot canvas')].map((canvas) => {
 TRAINING = """
 import sys, time
 from lrscope.sweeping import sweep
-sweep("line", "0.01,0.1,1", epochs=200_000, path=sys.argv[1], progress=lambda _: time.sleep(0.02))
+sweep("line", "0.01,0.1,1", epochs=2_000_000, path=sys.argv[1], progress=lambda _: time.sleep(0.02))
 """
 
 
