@@ -174,3 +174,16 @@ def test_ctrl_c_keeps_what_was_committed(tmp_path: Path) -> None:
     with lrscope.open(path) as study:
         assert study.state == "interrupted"
         assert study.lanes["steps"].max() > 0
+
+
+def test_an_interrupt_inside_an_exec_has_the_same_exit_code(tmp_path: Path) -> None:
+    problem = tmp_path / "mine.py"
+    problem.write_text("exec('raise KeyboardInterrupt')\n")
+    process = subprocess.run(
+        [sys.executable, "-m", "lrscope", "sweep", f"{problem}:problem"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stdout) == (130, "")
+    assert process.stderr.startswith("lrscope: interrupted; ")

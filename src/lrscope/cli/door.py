@@ -82,6 +82,10 @@ class Door(click.Group):
             code = leaving.exit_code
         except (Exception, KeyboardInterrupt) as error:
             code = _leave(error)
+        if code == INTERRUPTED:
+            # An interrupt that passed through an `exec` of text (a dataclass is one) counts with CPython as
+            # one that nobody handled, and `python -m` then ends by the signal. Another `exec` forgets it.
+            exec("")
         sys.exit(code)
 
 

@@ -23,7 +23,7 @@ _INK = """() => [...document.querySelectorAll('.plot canvas')].map((canvas) => {
 TRAINING = """
 import sys, time
 from lrscope.sweeping import sweep
-sweep("line", "0.01,0.1,1", epochs=2_000_000, path=sys.argv[1], progress=lambda _: time.sleep(0.02))
+sweep("digits", "0.001,0.01,0.1", epochs=100_000, path=sys.argv[1], progress=lambda _: time.sleep(0.02))
 """
 
 
@@ -218,7 +218,7 @@ def test_it_follows_a_study_that_another_process_trains(
     assert len(seen) > 2
     assert len(pictures) > 1
     assert all("still running, at step" in text for text in seen)
-    assert re.match(r"\d+% line", title)
+    assert re.match(r"\d+% digits", title)
     page.close()
 
 
