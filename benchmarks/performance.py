@@ -34,6 +34,7 @@ import numpy as np
 import torch
 
 import lrscope
+from lrscope.training.looks import every
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 from speed_cases import CASES
@@ -132,9 +133,7 @@ def recorded(setting: Setting) -> Spent:
 def unrecorded(setting: Setting) -> Spent:
     def run() -> None:
         with undisturbed() as threads:
-            for _ in prepare(setting.problem(), setting.rates, 1, threads=threads).steps(
-                lambda step: step + 1_000
-            ):
+            for _ in prepare(setting.problem(), setting.rates, 1, threads=threads).steps(every(1_000)):
                 pass
 
     torch.set_num_threads(DEFAULT_THREADS)

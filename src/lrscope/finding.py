@@ -207,8 +207,8 @@ class _Lab:
             first = len(self.plan.lanes)
             keys = [LaneKey(first + number, rate, seed) for number, (rate, seed) in enumerate(new)]
             self._extend(keys)
-            observer = Observer(self.plan, lane_seconds=self._run.lane_seconds)
-            course = self._run.course(keys, self.validate_at, observer.looks)
+            observer = Observer(self.plan, start=self._run.start, lane_seconds=self._run.lane_seconds)
+            course = self._run.course(keys, self.validate_at, observer.looks, observer.measure)
             self._courses.append((course, observer))
             self._advance(course, observer, until)
 

@@ -111,7 +111,7 @@ def sweep(
         lanes_per_block: how many lanes share a vectorised call; 1 trains them one after another. By default
             what is fastest, tried for a moment before training.
         record_budget: of the time that training takes, the share that recording may take: it sets how often
-            tensors and histograms are measured, 25 to 125 times and 11 to 200 times over a run. Where the
+            tensors and histograms are measured, 25 to 125 times and 6 to 200 times over a run. Where the
             fewest are too many, 16,384 elements of each larger tensor are measured. 0 keeps losses,
             validation and trajectories only, float("inf") measures all as often as can be. Curvature and
             probes come on top.
@@ -162,9 +162,10 @@ def sweep(
             recorder.note("reference", reference)
             recorder.commit()
             began = time.monotonic()
-            observer = Observer(plan, record_budget, run.lane_seconds)
+            observer = Observer(plan, record_budget, run.start, run.lane_seconds)
+            steps = run.steps(observer.looks, observer.measure)
             try:
-                for record in _reported(observer.records(run.steps(observer.looks)), run, progress):
+                for record in _reported(observer.records(steps), run, progress):
                     recorder.write(record)
                 # Where curvature is measured the model is small enough, or the user asked for such things.
                 if plan.curvature_examples is not None and len(chosen) > 1 and observer.last is not None:

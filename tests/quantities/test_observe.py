@@ -16,7 +16,8 @@ from lrscope.quantities.trajectory import default_tracked, read_tracked
 from lrscope.record import HistogramRecord, Record
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.step import Step, Stretch
+from lrscope.training.run import Run
+from lrscope.training.step import Step
 
 RATES = (1e-3, 1e-2, 1e-1)
 
@@ -38,6 +39,11 @@ def problem() -> Problem:
     )
 
 
+def recorded_of(run: Run) -> list[Record | HistogramRecord]:
+    observer = Observer(run.plan)
+    return list(observer.records(run.steps(observer.looks, observer.measure)))
+
+
 @pytest.fixture(scope="module")
 def recorded() -> tuple[
     dict[str, tuple[np.ndarray, np.ndarray]], list[HistogramRecord], list[dict[str, Tensor]]
@@ -50,12 +56,14 @@ def recorded() -> tuple[
         tracked = read_tracked(["0.weight[1,2]", "2.bias[0]"], shapes)
         run.plan = plan = dataclasses.replace(run.plan, tracked=tracked)
 
+        observer = Observer(plan)
+
         def spied() -> object:
-            for step in run.steps():
+            for step in run.steps(lambda t: observer.looks(t).within(t + 1), observer.measure):
                 weights.append({name: tensor.clone() for name, tensor in step.weights.items()})
                 yield step
 
-        records = list(Observer(plan).records(spied()))
+        records = list(observer.records(spied()))
     by_name: dict[str, list[Record]] = {}
     for record in records:
         if isinstance(record, Record):
@@ -148,7 +156,7 @@ def test_updates_lost_to_rounding_are_counted() -> None:
     )
     with undisturbed():
         run = prepare(subject, (1e-12, 1e-2), 1)
-        records = [r for r in Observer(run.plan).records(run.steps()) if isinstance(r, Record)]
+        records = [r for r in recorded_of(run) if isinstance(r, Record)]
     shares = next(r.values for r in records if r.quantity == "unchanged_share")
     assert (shares[:, 0] == 1).all()
     assert (shares[:, 1] == 0).all()
@@ -174,7 +182,7 @@ def make_step(values_LN: Tensor) -> Step:
     from lrscope.plan import LaneKey
 
     keys = tuple(LaneKey(k, 10.0**k, 0) for k in range(len(values_LN)))
-    return Step(0, keys, None, {"w": values_LN}, dict, {}, Stretch(0, torch.empty(0), torch.empty(0)), list)
+    return Step(0, keys, None, {"w": values_LN}, dict, {}, list)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -217,7 +225,7 @@ def test_chunks_do_not_change_what_is_recorded(monkeypatch: pytest.MonkeyPatch) 
     def losses() -> np.ndarray:
         with undisturbed():
             run = prepare(problem(), RATES, 1)
-            records = Observer(run.plan).records(run.steps())
+            records = recorded_of(run)
             return np.concatenate(
                 [r.values for r in records if isinstance(r, Record) and r.quantity == "loss"]
             )
@@ -268,8 +276,8 @@ def test_a_scalar_parameter_is_recorded_like_any_other() -> None:
     )
     with undisturbed():
         run = prepare(subject, RATES, 1)
-        run.plan = plan = dataclasses.replace(run.plan, tracked=read_tracked(["slope"], {"slope": ()}))
-        records = list(Observer(plan).records(run.steps()))
+        run.plan = dataclasses.replace(run.plan, tracked=read_tracked(["slope"], {"slope": ()}))
+        records = recorded_of(run)
 
     def fastest(name: str) -> np.ndarray:
         pieces = [r.values for r in records if isinstance(r, Record) and r.quantity == name]

@@ -9,6 +9,7 @@ from torch import nn
 import lrscope
 from lrscope.problems.problem import Problem
 from lrscope.training.lanes import Lanes
+from lrscope.training.looks import every
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 from lrscope.training.together import Together
@@ -78,6 +79,6 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_no_step_waits_for_the_device(optimizer: str, no_waiting: list[int]) -> None:
     with undisturbed():
         run = prepare(problem(optimizer), RATES, 1, device="cuda")
-        for _ in run.steps(lambda step: step + 1_000):
+        for _ in run.steps(every(1_000)):
             pass
     assert len(no_waiting) >= 2 * run.plan.steps

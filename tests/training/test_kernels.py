@@ -11,7 +11,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lrscope.plan import LaneKey
 from lrscope.training import kernels
-from lrscope.training.kernels import Descent, Fused
+from lrscope.training.descent import Descent
+from lrscope.training.kernels import Fused
 from lrscope.training.lanes import Lanes
 
 RATES = (1e-4, 1e-2, 1.0)

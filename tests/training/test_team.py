@@ -17,6 +17,7 @@ import lrscope
 from lrscope.errors import TrainingError
 from lrscope.problems.problem import Problem
 from lrscope.training.course import Course
+from lrscope.training.looks import every
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 from lrscope.training.run import Run
@@ -95,7 +96,7 @@ def test_what_is_seen_of_a_team_is_what_one_process_sees(processes: int) -> None
 
 def test_seldom_looks_lose_no_loss() -> None:
     each = [step.losses.clone() for step in prepare(problem(), RATES, 1).steps() if step.losses is not None]
-    stretches = [step.stretch for step in shared(problem()).steps(lambda step: step + 1_000)]
+    stretches = [step.stretch for step in shared(problem()).steps(every(1_000))]
     assert [stretch.first for stretch in stretches] == [0, *(4 * k + 1 for k in range(40))]
     torch.testing.assert_close(torch.cat([stretch.losses for stretch in stretches]), torch.stack(each))
 
@@ -144,7 +145,7 @@ def test_notes_of_all_shares_are_told_once() -> None:
         return nn.functional.binary_cross_entropy(loss / (1 + loss), torch.ones(()))
 
     run = shared(problem(loss=fragile, optimizer=torch.optim.SGD, val=None))
-    for _ in run.steps(lambda step: step + 1_000):
+    for _ in run.steps(every(1_000)):
         pass
     assert len(run.notes) == len(set(run.notes))
 
@@ -171,7 +172,7 @@ def test_workers_end_with_the_process_that_made_them(tmp_path: Path) -> None:
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
-        steps = shared(problem(epochs=100_000), 3).steps(lambda step: step + 1_000)
+        steps = shared(problem(epochs=100_000), 3).steps(every(1_000))
         next(steps)
         os.write(tell, " ".join(str(worker.pid) for worker in workers()).encode())
         for _ in steps:

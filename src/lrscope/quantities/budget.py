@@ -45,6 +45,7 @@ DETAILS = tuple(
             (35, 21),
             (25, 21),
             (25, 11),
+            (25, 6),
         ),
     )
 )
@@ -102,21 +103,21 @@ class Budget:
         self._histogram_costs: deque[float] = deque(maxlen=FEW)
         self._on_both = 0.0
         self._marks: deque[tuple[int, float]] = deque([(0, 0.0)], maxlen=4)
-        self._next_point = self._next_epoch = 0 if share else plan.steps + plan.epochs + 1
+        self._points = points(plan.steps, DETAILS[-1].points) if share else ()
+        self._next_epoch = 0 if share else plan.epochs + 1
 
-    def point_due(self, step: int) -> bool:
-        """Whether tensors are to be measured at a step."""
-        return step >= self._next_point
+    def points(self, step: int) -> tuple[int, ...]:
+        """The steps after this one at which tensors are to be measured, as things stand."""
+        return self._points[bisect.bisect_right(self._points, step) :]
 
     def histogram_due(self, epoch: int) -> bool:
         """Whether histograms are to be counted at an epoch."""
         return epoch >= self._next_epoch
 
-    def next_due(self, step: int) -> int:
-        """The first step after this one at which something is due, as things stand."""
+    def next_histogram(self, step: int) -> int:
+        """The first step after this one at which histograms are due, as things stand."""
         per_epoch = self._plan.steps_per_epoch
-        epoch = max(self._next_epoch, step // per_epoch + 1)
-        return min(max(self._next_point, step + 1), epoch * per_epoch)
+        return max(self._next_epoch, step // per_epoch + 1) * per_epoch
 
     def point(self, seconds: float) -> None:
         """Tensors were measured; it took so long, the change that follows included."""
@@ -137,9 +138,8 @@ class Budget:
         if step >= self._marks[-1][0] + REVIEW_EVERY:
             self._marks.append((step, self.trained))
         self._detail = self._affordable(step)
-        steps, epochs = self._all(self._detail)
-        at, epoch_at = self._done(steps, epochs, step)
-        self._next_point = steps[at] if at < len(steps) else self._plan.steps + 1
+        self._points, epochs = self._all(self._detail)
+        _, epoch_at = self._done(self._points, epochs, step)
         self._next_epoch = epochs[epoch_at] if epoch_at < len(epochs) else self._plan.epochs + 1
 
     def _all(self, detail: Detail) -> tuple[tuple[int, ...], tuple[int, ...]]:

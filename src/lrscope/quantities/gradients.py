@@ -7,8 +7,7 @@ from lrscope.quantities.quantity import Quantity
 
 
 def _gradient_norm(look: Look) -> Tensor:
-    if look.gradient_LN is None:
-        return look.weights_LN.new_zeros(len(look.weights_LN))
+    assert look.gradient_LN is not None
     return norm(look.gradient_LN)
 
 

@@ -3,7 +3,7 @@
 Letters: L lanes, N elements of a tensor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,63 +37,86 @@ Ends = NDArray[np.float64]
 def histograms(step: Step, epoch: int, elements: Mapping[str, Tensor] | None = None) -> HistogramRecord:
     """Count every tensor of every lane; with name -> flat indices [n], only these of those named.
 
+    Whoever trains a lane counts it, once all have agreed on edges.
+
     Edges are shared by the lanes, and are even where the lanes' spreads are alike. Where one lane is spread
     far wider than another they are even in asinh(w / s), s a quarter of the narrowest lane's spread: fine
     near zero, coarse far out, so that neither lane is flattened. Every edge is exact in the weights' dtype,
     and a bin holds edge[i] <= w < edge[i + 1], the last one also its upper edge, as in `numpy.histogram`.
     """
-    some = elements or {}
-    stacks = [rows(weights, some.get(name)) for name, weights in step.weights.items()]
-    # One copy to the host for all tensors.
-    ends_k2L = torch.stack([torch.stack([stack.amin(dim=1), stack.amax(dim=1)]) for stack in stacks])
-    edges, counts, nonfinite = [], [], []
-    for values_LN, (low_L, high_L) in zip(stacks, ends_k2L.double().cpu().numpy(), strict=True):
-        finite_L = np.isfinite(low_L) & np.isfinite(high_L)
-        if not finite_L.all():
-            low_L, high_L = _finite_ends(values_LN, low_L, high_L, finite_L)
-        spacing = _spacing(low_L, high_L, values_LN.dtype)
-        counted = _count(values_LN, spacing, finite_L).cpu().numpy().astype(np.uint32)
-        edges.append(spacing.edges)
-        counts.append(counted[:, :-1])
-        nonfinite.append(counted[:, -1])
+    some = dict(elements or {})
+    ends_k3L = torch.cat(step.asked(_ends, some), dim=2).numpy()
+    dtypes = [rows(weights[:1]).dtype for weights in step.weights.values()]
+    spacings = [
+        _spacing(low_L, high_L, dtype) for (low_L, high_L, _), dtype in zip(ends_k3L, dtypes, strict=True)
+    ]
+    wild = [
+        frozenset(key.lane for key, bad in zip(step.keys, row, strict=True) if bad) for row in ends_k3L[:, 2]
+    ]
+    counts_kLb = torch.cat(step.asked(_counts, (some, spacings, wild)), dim=1).numpy().astype(np.uint32)
     lanes: NDArray[np.int32] = np.array([key.lane for key in step.keys], dtype=np.int32)
-    return HistogramRecord(epoch, lanes, tuple(edges), tuple(counts), tuple(nonfinite))
+    edges = tuple(spacing.edges.numpy() for spacing in spacings)
+    return HistogramRecord(epoch, lanes, edges, tuple(counts_kLb[..., :-1]), tuple(counts_kLb[..., -1]))
+
+
+def _ends(step: Step, elements: Mapping[str, Tensor]) -> Tensor:
+    """Of each tensor and lane the smallest and the largest finite element, the wrong way round where there is
+    none, and whether another is not finite: float64 [k, 3, L].
+    """
+    found = []
+    for name, weights in step.weights.items():
+        values_LN = rows(weights, elements.get(name))
+        ends_2L = torch.stack([values_LN.amin(dim=1), values_LN.amax(dim=1)])
+        found.append(torch.cat([ends_2L, torch.zeros_like(ends_2L[:1])]))
+    # One copy to the host for all tensors.
+    ends_k3L = torch.stack(found).double().cpu()
+    for (name, weights), ends_3L in zip(step.weights.items(), ends_k3L, strict=True):
+        wild_L = ~torch.isfinite(ends_3L).all(dim=0)
+        if wild_L.any():
+            some_LN = rows(weights, elements.get(name))[wild_L.to(weights.device)]
+            known = torch.isfinite(some_LN)
+            ends_3L[0, wild_L] = torch.where(known, some_LN, torch.inf).amin(dim=1).double().cpu()
+            ends_3L[1, wild_L] = torch.where(known, some_LN, -torch.inf).amax(dim=1).double().cpu()
+            ends_3L[2, wild_L] = 1
+    return ends_k3L
+
+
+def _counts(
+    step: Step, agreed: tuple[Mapping[str, Tensor], Sequence["Spacing"], Sequence[frozenset[int]]]
+) -> Tensor:
+    """Of each tensor and lane how many elements are in each bin, and how many are not finite: int64
+    [k, L, BINS + 1], given the elements that are counted, edges, and the lanes with others than finite ones.
+    """
+    elements, spacings, wild = agreed
+    counted = []
+    for (name, weights), spacing, lanes in zip(step.weights.items(), spacings, wild, strict=True):
+        finite_L = np.array([key.lane not in lanes for key in step.keys])
+        counted.append(_count(rows(weights, elements.get(name)), spacing, finite_L))
+    return torch.stack(counted).cpu()
 
 
 class Spacing(NamedTuple):
     """Where bins begin and end.
 
     Attributes:
-        edges: [BINS + 1], each a number of the values' dtype.
+        edges: float64 [BINS + 1], each a number of the values' dtype.
         low, width: of the first bin, before bending.
         scale: s where edges are even in asinh(w / s); None where they are even as they are.
         fine: whether a bin is many times the rounding of the values, so that arithmetic finds it.
     """
 
-    edges: Ends
+    edges: Tensor
     low: float
     width: float
     scale: float | None
     fine: bool
 
 
-def _finite_ends(
-    values_LN: Tensor, low_L: Ends, high_L: Ends, finite_L: NDArray[np.bool_]
-) -> tuple[Ends, Ends]:
-    """The smallest and the largest finite element of every lane; infinite the wrong way round for none."""
-    low_L, high_L = low_L.copy(), high_L.copy()
-    some_LN = values_LN[torch.from_numpy(~finite_L).to(values_LN.device)]
-    known = torch.isfinite(some_LN)
-    low_L[~finite_L] = torch.where(known, some_LN, torch.inf).amin(dim=1).double().cpu().numpy()
-    high_L[~finite_L] = torch.where(known, some_LN, -torch.inf).amax(dim=1).double().cpu().numpy()
-    return low_L, high_L
-
-
 def _spacing(low_L: Ends, high_L: Ends, dtype: torch.dtype) -> Spacing:
     """Edges that take in every finite value of every lane."""
     alive = low_L <= high_L
     if not alive.any():
-        return Spacing(np.linspace(-0.5, 0.5, BINS + 1), -0.5, 1 / BINS, None, True)
+        return Spacing(torch.linspace(-0.5, 0.5, BINS + 1, dtype=torch.float64), -0.5, 1 / BINS, None, True)
     lowest, highest = float(low_L[alive].min()), float(high_L[alive].max())
     spread = max(float((high_L - low_L)[alive].min()), 1e-6 * (highest - lowest))
     if highest == lowest:
@@ -116,7 +139,7 @@ def _spacing(low_L: Ends, high_L: Ends, dtype: torch.dtype) -> Spacing:
     # Squares must not overflow, and what bends must not be lost below the smallest number.
     fine &= farthest < 0.1 / limits.tiny and (scale or width) > limits.tiny / limits.eps
     fine &= scale is None or farthest / scale < 1e15
-    return Spacing(edges, first, width, scale, fine)
+    return Spacing(torch.from_numpy(edges), first, width, scale, fine)
 
 
 def _count(values_LN: Tensor, spacing: Spacing, finite_L: NDArray[np.bool_]) -> Tensor:
@@ -131,7 +154,7 @@ def _count(values_LN: Tensor, spacing: Spacing, finite_L: NDArray[np.bool_]) -> 
     lanes = len(values_LN)
     total = torch.zeros(lanes * (BINS + 1), dtype=torch.int64, device=values_LN.device)
     first_place_L1 = (torch.arange(lanes, device=values_LN.device) * (BINS + 1)).unsqueeze(1)
-    inner = torch.from_numpy(spacing.edges[1:-1]).to(values_LN)
+    inner = spacing.edges[1:-1].to(values_LN)
     for piece in torch.split(values_LN, max(1, CHUNK_ELEMENTS // lanes), dim=1):
         if by_arithmetic:
             place = _place(piece, spacing, inner)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lrscope.training.elements import picked
 
-STD_BY_NORM = 2**16
-"""Elements from which the spread is got from norm and mean, where that loses no digits: a pass less."""
+STD_BY_NORM = 2**15
+"""Elements of a lane from which its spread is got from norm and mean, where that loses no digits: a pass
+less."""
 
 DIGITS_LEFT = 16.0
 """It loses none worth speaking of while the mean square is at most so many times the variance."""
@@ -35,18 +36,28 @@ def norm(values_LN: Tensor) -> Tensor:
     return row_norms
 
 
+def ends(values_LN: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest and the largest element of each lane's row: [L] each; NaN where one is."""
+    return values_LN.amin(dim=1), values_LN.amax(dim=1)
+
+
+def _spread(values_LN: Tensor, mean_L: Tensor) -> Tensor:
+    """Two passes: the difference of two squares loses every digit where the mean is large."""
+    return norm(values_LN - mean_L.unsqueeze(1)) / math.sqrt(values_LN.shape[1])
+
+
 class Look:
     """One tensor of all lanes at w_t.
 
     Args:
         weights_LN: now.
-        start_LN: at w_0.
-        gradient_LN: of the mini-batch; None where the tensor gets none.
+        way_LN: w_t - w_0.
+        gradient_LN: of the mini-batch; zeros where the tensor gets none; None where it is not measured.
     """
 
-    def __init__(self, weights_LN: Tensor, start_LN: Tensor, gradient_LN: Tensor | None) -> None:
+    def __init__(self, weights_LN: Tensor, way_LN: Tensor, gradient_LN: Tensor | None) -> None:
         self.weights_LN = weights_LN
-        self.start_LN = start_LN
+        self.way_LN = way_LN
         self.gradient_LN = gradient_LN
 
     @functools.cached_property
@@ -60,34 +71,37 @@ class Look:
         return self.weights_LN.mean(dim=1)
 
     @functools.cached_property
-    def way(self) -> Tensor:
-        """w_t - w_0."""
-        return self.weights_LN - self.start_LN
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The smallest and the largest element: [L] each; NaN where one is."""
+        return ends(self.weights_LN)
 
     def std(self) -> Tensor:
         """Standard deviation, divisor N: [L]."""
         size = self.weights_LN.shape[1]
         # A look at values on another device would wait for it.
-        if self.weights_LN.numel() >= STD_BY_NORM and self.weights_LN.device.type == "cpu":
-            square_L = self.norm.double().square() / size
-            variance_L = square_L - self.mean.double().square()
-            if bool((square_L <= DIGITS_LEFT * variance_L).all()):
-                return variance_L.sqrt().to(self.weights_LN.dtype)
-        # Two passes: the difference of two squares loses every digit where the mean is large.
-        return norm(self.weights_LN - self.mean.unsqueeze(1)) / math.sqrt(size)
+        if size < STD_BY_NORM or self.weights_LN.device.type != "cpu":
+            return _spread(self.weights_LN, self.mean)
+        square_L = self.norm.double().square() / size
+        variance_L = square_L - self.mean.double().square()
+        found_L = variance_L.sqrt().to(self.weights_LN.dtype)
+        lost_L = ~(square_L <= DIGITS_LEFT * variance_L)
+        if bool(lost_L.any()):
+            found_L[lost_L] = _spread(self.weights_LN[lost_L], self.mean[lost_L])
+        return found_L
 
 
 class Move:
-    """One tensor of all lanes before and after an update.
+    """One tensor of all lanes across an update.
 
     Args:
-        old_LN: w_t, a copy.
-        moving_LN: 1 where the gradient is not zero, or would not be but for rounding, and 0 elsewhere, in the
-            dtype of the weights; None where the tensor gets no gradient.
-        new_LN: w_{t+1}.
+        old_LN: w_t.
+        update_LN: w_{t+1} - w_t.
+        moving_LN: 1 where the gradient is not zero, or would not be but for rounding, and 0 elsewhere.
+        stayed_LN: 1 where that is so and the weight has not moved by a bit, and 0 elsewhere.
     """
 
-    def __init__(self, old_LN: Tensor, moving_LN: Tensor | None, new_LN: Tensor) -> None:
+    def __init__(self, old_LN: Tensor, update_LN: Tensor, moving_LN: Tensor, stayed_LN: Tensor) -> None:
         self.old_LN = old_LN
+        self.update_LN = update_LN
         self.moving_LN = moving_LN
-        self.new_LN = new_LN
+        self.stayed_LN = stayed_LN

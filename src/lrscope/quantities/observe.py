@@ -7,7 +7,7 @@ once. What is measured when:
 - validation loss and metrics at every epoch and before training;
 - statistics of every tensor at 25 to 125 points of a run, 0 and the last among them, close together at the
   beginning; at every step of a shorter run;
-- histograms at 11 to 200 epochs, the one before training and the last among them; or at all of fewer;
+- histograms at 6 to 200 epochs, the one before training and the last among them; or at all of fewer;
 - sharpness, where it is wanted, at 21 points;
 - where probes are wanted, the batches of 20 steps once more after their update.
 
@@ -16,10 +16,11 @@ the fewest would not, because tensors are large and the run is short, a sample o
 """
 
 import bisect
+import functools
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,17 +36,18 @@ from lrscope.quantities.histogram import histograms
 from lrscope.quantities.probe import BEND, BRANCH, COSINE, Asked, answers, branch
 from lrscope.quantities.sample import ELEMENTS, affordable, drawn
 from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
-from lrscope.quantities.tensor_statistics import CHANGE, LAST_POINT, POINT, TensorStatistics
+from lrscope.quantities.tensor_statistics import POINT, TensorStatistics
 from lrscope.quantities.trajectory import TRAJECTORY
 from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.record import HistogramRecord, Record, Series
+from lrscope.training.looks import Ahead
 from lrscope.training.repeat import repeat_points
 from lrscope.training.step import Step, Stretch
 
 CHUNK_STEPS = 512
 """Steps whose values wait on the device, at most."""
 
-CHUNK_SECONDS = 0.5
+CHUNK_SECONDS = 1.0
 """Seconds they wait, at most: a study is at most so far behind."""
 
 
@@ -84,16 +86,29 @@ class Observer:
     Args:
         plan: says how long the run is and which scalars are tracked.
         share: of the training time that recording may take: see `Budget`.
-        lane_seconds: about how long a step of one lane takes; decides whether all elements can be measured.
+        start: name -> [...], the weights of a lane, and
+        lane_seconds: about how long a step of one takes: decide whether all elements can be measured.
 
     Attributes:
+        measure: makes what measures lanes at points.
         budget: what recording took so far, and what it measures.
         last: the step observed last; its weights are those after training once training is over.
     """
 
-    def __init__(self, plan: Plan, share: float = RECORD_BUDGET, lane_seconds: float = math.inf) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        share: float = RECORD_BUDGET,
+        start: Mapping[str, Tensor] | None = None,
+        lane_seconds: float = math.inf,
+    ) -> None:
         self._plan = plan
-        self._share, self._lane_seconds = share, lane_seconds
+        self._elements: dict[str, Tensor] = {}
+        if share and start is not None:
+            seconds = share * lane_seconds * plan.steps
+            if not affordable(start, plan.steps, plan.epochs, seconds):
+                self._elements = drawn(start)
+        self.measure = functools.partial(TensorStatistics, elements=self._elements) if share else None
         self.budget = Budget(plan, share)
         self._rate_points = points(plan.steps) if plan.schedule is not None else ()
         wanted = plan.curvature_examples is not None
@@ -102,9 +117,8 @@ class Observer:
         self._pending: dict[str, list[tuple[int, Tensor]]] = {}
         self._pending_tensors: dict[tuple[str, ...], list[tuple[int, Tensor]]] = {}
         self._stretches: list[Stretch] = []
-        self._tensors: TensorStatistics | None = None
         self._asked: Asked | None = None
-        self._look_seconds = 0.0
+        self._point_seconds: dict[int, float] = {}
         # Of what was asked for beside the budget, and of waiting for the device.
         self._aside_seconds = 0.0
         self.last: Step | None = None
@@ -118,12 +132,14 @@ class Observer:
         reviewed = waiting = 0
         for step in steps:
             came, aside = time.perf_counter(), self._aside_seconds
-            budget.trained += came - asked
+            inside = sum(one.seconds for one in step.stretch.measured)
+            budget.trained += came - asked - inside
+            budget.spent += inside
             if step.index == 0:
                 self._begin(step)
             elif step.keys != self._keys:
                 yield from self._flush()
-                self._narrow(step)
+                self._keys = step.keys
             self.last = step
             measured = self._measure(step)
             histogram = self._histogram(step)
@@ -142,58 +158,48 @@ class Observer:
         yield from self._flush()
         budget.spent += time.perf_counter() - came - (self._aside_seconds - aside)
 
-    def looks(self, index: int) -> int:
-        """The next step at which more is measured than losses and tracked scalars, or these are written."""
-        if self._plan.probes or (self._tensors is not None and self._tensors.pending):
-            return index + 1
-        # About as many steps as may wait.
-        pace = self.budget.trained / (index + 1)
-        found = index + (max(1, int(CHUNK_SECONDS / pace)) if pace else CHUNK_STEPS)
-        for due in (self._rate_points, self._sharpness_points):
-            place = bisect.bisect_right(due, index)
-            found = min(found, due[place] if place < len(due) else found)
-        return min(found, self.budget.next_due(index))
+    def looks(self, index: int) -> Ahead:
+        """What lies ahead: a look where all lanes are wanted at one point, or what waits is to be written."""
+        if self._plan.probes:
+            look = index + 1
+        else:
+            # About as many steps as may wait.
+            pace = self.budget.trained / (index + 1) if index >= 0 else 0.0
+            look = index + (max(1, int(CHUNK_SECONDS / pace)) if pace else CHUNK_STEPS)
+            place = bisect.bisect_right(self._sharpness_points, index)
+            look = min(look, self.budget.next_histogram(index), *self._sharpness_points[place : place + 1])
+        ahead = Ahead(self._plan.steps, self.budget.points(index), self._rate_points)
+        return ahead.within(look)
 
     def account(self) -> str:
         """What was measured, in words."""
         sampled = ""
-        if self._tensors is not None and self._tensors.elements:
+        if self._elements:
             sampled = f"; of tensors of more than {ELEMENTS:,} elements about {ELEMENTS:,}, drawn once"
         return self.budget.account() + sampled
 
     def _begin(self, step: Step) -> None:
         self._keys = step.keys
         self._device = next(iter(step.weights.values())).device
-        if self._share:
-            expected = self._lane_seconds * len(step.keys) * self._plan.steps
-            exact = affordable(step.weights, self._plan.steps, self._plan.epochs, self._share * expected)
-            self._tensors = TensorStatistics(step, {} if exact else drawn(step.weights))
-
-    def _narrow(self, step: Step) -> None:
-        """Some lanes have left: forget what is kept of them."""
-        if self._tensors is not None:
-            self._tensors.narrow(torch.tensor([self._keys.index(key) for key in step.keys]))
-        self._keys = step.keys
 
     def _measure(self, step: Step) -> bool:
-        """Measure what is due at this step, but for histograms; whether tensors were."""
+        """Keep what was measured, and measure what is wanted of all lanes, but for histograms.
+
+        Returns:
+            Whether the cost of a point was found out.
+        """
         t = step.index
         self._stretches.append(step.stretch)
-        tensors = self._tensors
-        due = tensors is not None and self.budget.point_due(t)
-        if tensors is not None and tensors.pending:
-            began = self._settled()
-            before, changes = tensors.change(step.weights)
-            self._keep_tensors(CHANGE, before, changes)
-            self.budget.point(self._look_seconds + self._settled() - began)
-        if tensors is not None and due:
-            began = self._settled()
-            self._keep_tensors(POINT if step.losses is not None else LAST_POINT, t, tensors.point(step))
-            self._look_seconds = self._settled() - began
-            if not tensors.pending:
-                self.budget.point(self._look_seconds)
-        if t in self._rate_points and step.losses is not None:
-            self._keep("learning_rate", t, torch.tensor(step.rates(), dtype=torch.float64))
+        whole = False
+        for one in step.stretch.measured:
+            self._pending_tensors.setdefault(one.names, []).append((one.step, one.values))
+            if one.names == POINT:  # its update follows
+                self._point_seconds[one.step] = one.seconds
+            else:
+                self.budget.point(self._point_seconds.pop(one.step, 0.0) + one.seconds)
+                whole = True
+        for at, rates in step.stretch.rates:
+            self._keep("learning_rate", at, torch.tensor(rates, dtype=torch.float64))
         if t in self._sharpness_points or self._plan.probes:
             began = self._settled()
             for name, value in sharpness(step).items() if t in self._sharpness_points else ():
@@ -202,15 +208,15 @@ class Observer:
             self._aside_seconds += self._settled() - began
         for name, value in step.validation.items():
             self._keep(name, t, value)
-        return due
+        return whole
 
     def _histogram(self, step: Step) -> HistogramRecord | None:
         """The histograms, where they are due."""
         epoch, rest = divmod(step.index, self._plan.steps_per_epoch)
-        if rest or self._tensors is None or not self.budget.histogram_due(epoch):
+        if rest or self.measure is None or not self.budget.histogram_due(epoch):
             return None
         began = self._settled()
-        counted = histograms(step, epoch, self._tensors.elements)
+        counted = histograms(step, epoch, self._elements)
         self.budget.histogram(self._settled() - began)
         return counted
 
@@ -242,10 +248,6 @@ class Observer:
 
     def _keep(self, name: str, step: int, value: Tensor) -> None:
         self._pending.setdefault(name, []).append((step, value.detach()))
-
-    def _keep_tensors(self, names: tuple[str, ...], step: int, values_tL: list[Tensor]) -> None:
-        """Keep quantities of every tensor: [L] each, tensor by tensor."""
-        self._pending_tensors.setdefault(names, []).append((step, torch.stack(values_tL)))
 
     def _flush(self) -> Iterator[Record]:
         """Copy what is pending to the host, one copy a quantity."""

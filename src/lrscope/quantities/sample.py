@@ -1,6 +1,6 @@
 """Sample: the elements of large tensors that are measured, where measuring all would take too long.
 
-Letters: L lanes, N elements of a tensor, n of the sample.
+Letters: n elements of the sample.
 """
 
 import math
@@ -26,11 +26,11 @@ def affordable(weights: Mapping[str, Tensor], steps: int, epochs: int, seconds: 
     """Whether all elements can be measured as seldom as `Budget` ever does, in the seconds given.
 
     Args:
-        weights: name -> [L, ...].
+        weights: name -> [...], of one lane.
         steps, epochs: of the run.
-        seconds: that recording may take; infinity for any.
+        seconds: that recording may take for a lane; infinity for any.
     """
-    stacks = [rows(stack) for stack in weights.values()]
+    stacks = [rows(weight.unsqueeze(0)) for weight in weights.values()]
     if math.isinf(seconds) or all(stack.shape[1] <= ELEMENTS for stack in stacks):
         return True
     took = math.inf
@@ -48,10 +48,10 @@ def drawn(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """name -> int64 [n], rising flat indices, of the tensors with more than `ELEMENTS`; always the same.
 
     Args:
-        weights: name -> [L, ...].
+        weights: name -> [...], of one lane.
     """
     generator = torch.Generator().manual_seed(0)
-    sizes = {name: stack[0].numel() for name, stack in weights.items()}
+    sizes = {name: weight.numel() for name, weight in weights.items()}
     return {
         name: torch.unique(torch.randint(size, (ELEMENTS,), generator=generator)).to(weights[name].device)
         for name, size in sizes.items()

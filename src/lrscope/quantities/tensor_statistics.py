@@ -1,148 +1,182 @@
-"""Tensor statistics: what is measured of every tensor of all lanes at a point, and of the update after it.
+"""Tensor statistics: what is measured of every tensor of some lanes at a point, and of the update after it.
 
-Letters: L lanes, n elements that are measured.
+Letters: L lanes, l of them at a time, M elements of all tensors that are measured, k tensors, q quantities,
+P points.
 """
 
+import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from lrscope.quantities.gradients import GRADIENTS
-from lrscope.quantities.look import Look, Move, rows
+from lrscope.quantities.look import Look, Move
+from lrscope.quantities.packing import Packing
 from lrscope.quantities.weights import CHANGES, WEIGHTS
-from lrscope.training.step import Step
+from lrscope.training.step import Measured, Step
 
 PIECE_ELEMENTS = 2**20
 """Elements measured at a time, of whole lanes: what passes by stays in the cache, and memory is used again
-rather than asked for anew, which takes several times as long as the arithmetic."""
+rather than asked for anew, which takes several times as long as the arithmetic. Of a share of the lanes about
+as many are held at most."""
 
 POINT = tuple(quantity.name for quantity in (*WEIGHTS, *GRADIENTS))
 LAST_POINT = tuple(quantity.name for quantity in WEIGHTS)
 CHANGE = tuple(change.name for change in CHANGES)
 
 
+@dataclasses.dataclass
+class Snapshot:
+    """A point as it was, until it is measured.
+
+    Attributes:
+        step: updates done.
+        weights: [L, M].
+        gradient: [L, M], zeros where there is none; None after the last update.
+        rounded: [L, M], 1 where a gradient reads 0 because weight + nudge rounds to the weight, and 0
+            elsewhere; None where gradients are exact.
+        after: [L, M], the weights after the update that followed, once it has.
+        seconds: that it took.
+        measured: whether it was, but for the update.
+    """
+
+    step: int
+    weights: Tensor
+    gradient: Tensor | None
+    rounded: Tensor | None
+    after: Tensor | None = None
+    seconds: float = 0.0
+    measured: bool = False
+
+
 class TensorStatistics:
-    """Measures lanes whose start it was made at.
+    """Measures lanes at whose start it was made: a `Measure`.
+
+    Between two steps that take all of the cache a few operations cost many times what they cost in a row: so
+    points are only copied then, and measured together.
 
     Args:
-        start: the first point.
+        start: the first step.
         elements: name -> flat indices of what is measured of a tensor; of those not named everything.
     """
 
     def __init__(self, start: Step, elements: Mapping[str, Tensor]) -> None:
-        self.elements = dict(elements)
-        self._start = {name: self._rows(name, tensor).clone() for name, tensor in start.weights.items()}
-        # Of the point whose update is measured next.
-        self._before: dict[str, Tensor] = {}
-        self._moving: dict[str, Tensor] = {}
-        self._step: int | None = None
+        self._elements = elements
+        self._keys = start.keys
+        self._packing = Packing(start.weights, elements)
+        self._start_LM = self._packing.packed(start.weights)
+        self._held: list[Snapshot] = []
+        self._found: list[Measured] = []
 
-    def _rows(self, name: str, stack: Tensor) -> Tensor:
-        return rows(stack, self.elements.get(name))
+    def __call__(self, step: Step, *, due: bool) -> None:
+        """Keep the end of the update that followed the point before, and the point itself where it is due."""
+        began = settled(step)
+        self._narrow(step)
+        at = self._held[-1] if self._held else None
+        if at is not None and at.gradient is not None and at.after is None:
+            at.after = self._packing.packed(step.weights)
+        if due:
+            at = Snapshot(step.index, self._packing.packed(step.weights), None, None)
+            self._held.append(at)
+            if step.losses is not None:
+                at.gradient = self._packing.packed(step.gradients(self._elements))
+                rounded = step.rounded()
+                at.rounded = self._packing.packed(rounded) if rounded else None
+        if at is not None:
+            at.seconds += settled(step) - began
+        if len(self._held) * self._start_LM.numel() > PIECE_ELEMENTS:
+            self._measure()
 
-    @property
-    def pending(self) -> bool:
-        """Whether an update is waiting to be measured."""
-        return self._step is not None
+    def taken(self) -> list[Measured]:
+        """What was found since this was asked before."""
+        self._measure()
+        found, self._found = self._found, []
+        return found
 
-    def narrow(self, stay: Tensor) -> None:
-        """Forget the lanes that have left.
+    def _narrow(self, step: Step) -> None:
+        """Forget the lanes that have left."""
+        if step.keys == self._keys:
+            return
+        stay = torch.tensor([self._keys.index(key) for key in step.keys], device=self._start_LM.device)
+        self._keys = step.keys
+        self._start_LM = self._start_LM[stay]
+        for one in self._held:
+            one.weights = one.weights[stay]
+            one.gradient = None if one.gradient is None else one.gradient[stay]
+            one.rounded = None if one.rounded is None else one.rounded[stay]
 
-        Args:
-            stay: int64, the places of the others.
-        """
-        for stacks in (self._start, self._before, self._moving):
-            for name, stack in stacks.items():
-                stacks[name] = stack[stay.to(stack.device)]
+    def _measure(self) -> None:
+        """Measure what is held; of that stays a point whose update is still to come."""
+        new = [one for one in self._held if not one.measured]
+        self._together([one for one in new if one.gradient is not None], POINT, self._points)
+        self._together([one for one in new if one.gradient is None], LAST_POINT, self._points)
+        for one in new:
+            one.measured = True
+        self._together([one for one in self._held if one.after is not None], CHANGE, self._changes)
+        self._held = [one for one in self._held if one.gradient is not None and one.after is None]
 
-    def point(self, step: Step) -> list[Tensor]:
-        """[L] for each of `POINT` (after the last update: of `LAST_POINT`), tensor by tensor.
+    def _together(
+        self,
+        some: Sequence[Snapshot],
+        names: tuple[str, ...],
+        measure: Callable[[Sequence[Snapshot], slice], Tensor],
+    ) -> None:
+        """Measure snapshots, a few lanes at a time."""
+        if not some:
+            return
+        began = time.perf_counter()
+        lanes, size = self._start_LM.shape
+        at_once = max(1, PIECE_ELEMENTS // max(1, size * len(some)))
+        pieces = [measure(some, slice(begin, begin + at_once)) for begin in range(0, lanes, at_once)]
+        # [k * q, P, l], of P snapshots, each.
+        values = torch.cat([piece.reshape(len(piece), len(some), -1) for piece in pieces], dim=2)
+        took = (time.perf_counter() - began) / len(some)
+        for one, own in zip(some, values.unbind(1), strict=True):
+            self._found.append(Measured(one.step, names, own, one.seconds + took))
+            one.seconds = 0.0
 
-        What the update that follows is compared with is kept.
-        """
-        followed = step.losses is not None
-        found = step.gradients(self.elements) if followed else {}
-        gradients = {name: rows(gradient) for name, gradient in found.items()}
-        quantities = (*WEIGHTS, *GRADIENTS) if followed else WEIGHTS
-        measured: list[Tensor] = []
-        for name, stack in step.weights.items():
-            weights_Ln, start_Ln, gradient_Ln = (
-                self._rows(name, stack),
-                self._start[name],
-                gradients.get(name),
-            )
-
-            def look(
-                lanes: slice,
-                weights: Tensor = weights_Ln,
-                start: Tensor = start_Ln,
-                gradient: Tensor | None = gradient_Ln,
-            ) -> list[Tensor]:
-                one = Look(weights[lanes], start[lanes], None if gradient is None else gradient[lanes])
-                return [quantity.measure(one) for quantity in quantities]
-
-            values = _in_pieces(weights_Ln.shape, look)
-            if name in self.elements:
+    def _points(self, some: Sequence[Snapshot], lanes: slice) -> Tensor:
+        """Lanes of snapshots by `POINT`, or where there are no gradients by `LAST_POINT`: [k * q, P * l]."""
+        weights = torch.cat([one.weights[lanes] for one in some])
+        way = weights - self._start_LM[lanes].repeat(len(some), 1)
+        gradients = [one.gradient[lanes] for one in some if one.gradient is not None]
+        gradient = torch.cat(gradients) if gradients else None
+        quantities = WEIGHTS if gradient is None else (*WEIGHTS, *GRADIENTS)
+        found = []
+        for span, ratio in self._packing.spans:
+            one = Look(weights[:, span], way[:, span], None if gradient is None else gradient[:, span])
+            values = [quantity.measure(one) for quantity in quantities]
+            if ratio != 1:
                 # What a sample's norm says of that of all.
-                factor = math.sqrt(stack[0].numel() / weights_Ln.shape[1])
-                values = [
-                    value * factor if quantity.length else value
-                    for quantity, value in zip(quantities, values, strict=True)
-                ]
-            measured += values
-            if followed:
-                _keep(self._before, name, weights_Ln)
-        if followed:
-            self._keep_moving(gradients, step.rounded())
-            self._step = step.index
-        return measured
+                sizes = zip(quantities, values, strict=True)
+                values = [value * math.sqrt(ratio) if one.length else value for one, value in sizes]
+            found += values
+        return torch.stack(found)
 
-    def _keep_moving(self, gradients: Mapping[str, Tensor], rounded: Mapping[str, Tensor]) -> None:
-        """1 where the gradient is not zero, or would not be but for rounding, and 0 elsewhere."""
-        for name, gradient_Ln in gradients.items():
-            if name not in self._moving or self._moving[name].shape != gradient_Ln.shape:
-                self._moving[name] = torch.empty_like(gradient_Ln)
-            torch.ne(gradient_Ln, 0, out=self._moving[name])
-        for name, stack in rounded.items():
-            self._moving[name].logical_or_(self._rows(name, stack))
-
-    def change(self, weights: Mapping[str, Tensor]) -> tuple[int, list[Tensor]]:
-        """The point before, and [L] for each of `CHANGE`, tensor by tensor, of the update since.
-
-        Args:
-            weights: name -> [L, ...], now.
-        """
-        measured: list[Tensor] = []
-        for name, old_Ln in self._before.items():
-            new_Ln, moving_Ln = self._rows(name, weights[name]), self._moving.get(name)
-
-            def move(
-                lanes: slice, old: Tensor = old_Ln, moving: Tensor | None = moving_Ln, new: Tensor = new_Ln
-            ) -> list[Tensor]:
-                one = Move(old[lanes], None if moving is None else moving[lanes], new[lanes])
-                return [change.measure(one) for change in CHANGES]
-
-            measured += _in_pieces(old_Ln.shape, move)
-        assert self._step is not None
-        before, self._step = self._step, None
-        return before, measured
+    def _changes(self, some: Sequence[Snapshot], lanes: slice) -> Tensor:
+        """Lanes across the updates that followed snapshots, by `CHANGE`: [k * q, P * l]."""
+        old = torch.cat([one.weights[lanes] for one in some])
+        new = torch.cat([one.after[lanes] for one in some if one.after is not None])
+        moving = torch.cat([one.gradient[lanes] for one in some if one.gradient is not None]).ne_(0)
+        rounded = [one.rounded[lanes] for one in some if one.rounded is not None]
+        if rounded:
+            moving.logical_or_(torch.cat(rounded))
+        # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
+        stayed = torch.eq(new, old, out=torch.empty_like(old)).mul_(moving)
+        update = new.sub_(old)
+        found = []
+        for span, _ in self._packing.spans:
+            one = Move(old[:, span], update[:, span], moving[:, span], stayed[:, span])
+            found += [change.measure(one) for change in CHANGES]
+        return torch.stack(found)
 
 
-def _keep(kept: dict[str, Tensor], name: str, values: Tensor) -> None:
-    """A copy, in the memory of the one before."""
-    if name in kept and kept[name].shape == values.shape:
-        kept[name].copy_(values)
-    else:
-        kept[name] = values.clone()
-
-
-def _in_pieces(shape: Sequence[int], measure: Callable[[slice], list[Tensor]]) -> list[Tensor]:
-    """Measure a few lanes at a time; each value [L]."""
-    lanes, size = shape
-    at_once = max(1, PIECE_ELEMENTS // max(1, size))
-    if at_once >= lanes:
-        return measure(slice(None))
-    pieces = [measure(slice(begin, begin + at_once)) for begin in range(0, lanes, at_once)]
-    return [torch.cat(values) for values in zip(*pieces, strict=True)]
+def settled(step: Step) -> float:
+    """The time, once the device has done what it was told."""
+    device = next(iter(step.weights.values())).device
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -3,25 +3,26 @@
 import torch
 from torch import Tensor
 
-from lrscope.quantities.look import Look, Move, norm
+from lrscope.quantities.look import Look, Move, ends, norm
 from lrscope.quantities.quantity import Change, Quantity
 
 
 def _largest_move(look: Look) -> Tensor:
-    return torch.maximum(look.way.amax(dim=1), -look.way.amin(dim=1))
+    low_L, high_L = ends(look.way_LN)
+    return torch.maximum(high_L, -low_L)
 
 
 WEIGHTS = (
     Quantity("weight_mean", "", "mean over the tensor's elements", lambda look: look.mean),
     Quantity("weight_std", "", "standard deviation over the tensor's elements, divisor N", Look.std),
-    Quantity("weight_min", "", "smallest element", lambda look: look.weights_LN.amin(dim=1)),
-    Quantity("weight_max", "", "largest element", lambda look: look.weights_LN.amax(dim=1)),
+    Quantity("weight_min", "", "smallest element", lambda look: look.ends[0]),
+    Quantity("weight_max", "", "largest element", lambda look: look.ends[1]),
     Quantity("weight_norm", "", "2-norm over the tensor's elements", lambda look: look.norm, length=True),
     Quantity(
         "distance",
         "",
         "2-norm of the way from the start, w_t - w_0",
-        lambda look: norm(look.way),
+        lambda look: norm(look.way_LN),
         length=True,
     ),
     Quantity("largest_move", "", "largest element of |w_t - w_0|", _largest_move),
@@ -30,16 +31,11 @@ WEIGHTS = (
 
 def _update_ratio(move: Move) -> Tensor:
     # A tensor that is all zeros has no ratio; 0 / 0 and x / 0 both read as none.
-    return torch.nan_to_num(norm(move.new_LN - move.old_LN) / norm(move.old_LN), nan=0.0, posinf=0.0)
+    return torch.nan_to_num(norm(move.update_LN) / norm(move.old_LN), nan=0.0, posinf=0.0)
 
 
 def _unchanged_share(move: Move) -> Tensor:
-    if move.moving_LN is None:
-        return move.old_LN.new_zeros(len(move.old_LN))
-    # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
-    stayed_LN = torch.eq(move.new_LN, move.old_LN, out=torch.empty_like(move.old_LN))
-    counted_L: Tensor = torch.linalg.vecdot(stayed_LN, move.moving_LN.to(stayed_LN.dtype))
-    return counted_L / move.moving_LN.sum(dim=1).clamp(min=1)
+    return move.stayed_LN.sum(dim=1) / move.moving_LN.sum(dim=1).clamp(min=1)
 
 
 CHANGES = (

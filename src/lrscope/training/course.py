@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Generator, Iterator
 
 from lrscope.plan import LaneKey
 from lrscope.training.lanes import Lanes
-from lrscope.training.looks import Looks
+from lrscope.training.looks import Ahead, Looks
 from lrscope.training.step import Step
 from lrscope.training.team import Team
 
@@ -31,9 +31,9 @@ class Course:
         self._steps = train(self._next_look)
         self.done = -1
 
-    def _next_look(self, step: int) -> int:
+    def _next_look(self, step: int) -> Ahead:
         wanted = self._looks(step)
-        return wanted if self._until is None else min(wanted, self._until)
+        return wanted if self._until is None else wanted.within(self._until)
 
     @property
     def keys(self) -> tuple[LaneKey, ...]:

@@ -1,23 +1,60 @@
 """Looks: the steps at which somebody sees all lanes; between them training goes on by itself."""
 
 import bisect
+import itertools
 from collections.abc import Callable, Collection
-from typing import TypeAlias
-
-Looks: TypeAlias = Callable[[int], int]
-"""Given a step that was looked at, the next one to look at."""
+from typing import NamedTuple, TypeAlias
 
 
-def each(step: int) -> int:
-    """Looks at every step."""
-    return step + 1
+class Ahead(NamedTuple):
+    """What lies ahead.
+
+    Attributes:
+        look: the next step to look at.
+        points: rising steps up to there at which lanes are measured where they are trained, without all of
+            them being seen.
+        rates: steps up to there whose learning rates are noted, likewise.
+    """
+
+    look: int
+    points: tuple[int, ...] = ()
+    rates: tuple[int, ...] = ()
+
+    def within(self, look: int) -> "Ahead":
+        """The same where an earlier step may be looked at first."""
+        if look >= self.look:
+            return self
+        return Ahead(look, upto(self.points, look), upto(self.rates, look))
+
+    def stop_after(self, step: int) -> int:
+        """The first step after this one at which something is wanted."""
+        later = (steps[bisect.bisect_right(steps, step) :][:1] for steps in (self.points, self.rates))
+        return min([self.look, *itertools.chain(*later)])
+
+
+Looks: TypeAlias = Callable[[int], Ahead]
+"""Given a step that was looked at (-1 before the first one), what lies ahead."""
+
+
+def every(steps: int) -> Looks:
+    """Looks every so many steps."""
+    return lambda step: Ahead(step + steps)
+
+
+each = every(1)
+"""Looks at every step."""
+
+
+def upto(steps: tuple[int, ...], last: int) -> tuple[int, ...]:
+    """The rising steps that are not beyond the last."""
+    return steps[: bisect.bisect_right(steps, last)]
 
 
 class Lookout:
     """What is looked at in any case, beside what somebody wants to see.
 
     Args:
-        periods: every so many steps.
+        periods: every so many steps, the first one included.
         also: and at these steps.
     """
 
@@ -28,9 +65,9 @@ class Lookout:
     def with_(self, wanted: Looks) -> Looks:
         """Both."""
 
-        def after(step: int) -> int:
+        def after(step: int) -> Ahead:
             place = bisect.bisect_right(self._also, step)
             regular = (step - step % period + period for period in self._periods)
-            return min(wanted(step), *regular, *self._also[place : place + 1])
+            return wanted(step).within(min([*regular, *self._also[place : place + 1]]))
 
         return after

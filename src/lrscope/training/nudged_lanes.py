@@ -22,11 +22,12 @@ from lrscope.problems.problem import Problem
 from lrscope.training.curvature import Curvature
 from lrscope.training.elements import picked
 from lrscope.training.finite_differences import FORWARD, Difference, derivatives_of, moved
+from lrscope.training.gathered import Gathered
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective, pair
 from lrscope.training.optimizers import describe
 from lrscope.training.scratch_network import Array, Network, forward_loss, from_torch
-from lrscope.training.step import Step, Stretch
+from lrscope.training.step import Step
 from lrscope.training.train import CHECK_EVERY
 
 CENTRAL_NUDGES = {torch.float32: 1e-3, torch.float64: 3e-6}
@@ -139,6 +140,7 @@ def descend(
     *,
     validate: Callable[[], dict[str, Tensor]],
     validate_at: Callable[[int], bool],
+    gathered: Gathered,
     curvature: Callable[[], Curvature] | None = None,
 ) -> Iterator[Step]:
     """Train all lanes by gradient descent with measured derivatives; the points are those of `train`.
@@ -149,7 +151,7 @@ def descend(
         lanes: their weights are moved; their optimizers are not asked.
         batches: of each step, one a seed or one for all.
         scratch: the network, and how derivatives are measured.
-        validate, validate_at, curvature: as in `train`.
+        validate, validate_at, gathered, curvature: as in `train`.
     """
     parameters = [tensor.numpy() for tensor in lanes.weights.values()]
     rates = [key.rate for key in lanes.keys]
@@ -161,35 +163,33 @@ def descend(
 
     index = 0
     for step_batches in batches:
-        validation = validate() if validate_at(index) else {}
+        seen = gathered.look(index)
+        validation = validate() if seen and validate_at(index) else {}
         losses, derivatives = _derivatives(lanes, parameters, step_batches, scratch)
         gradients = dict(zip(lanes.weights, map(torch.from_numpy, derivatives), strict=True))
-        yield Step(
-            index,
-            lanes.keys,
-            torch.from_numpy(losses),
-            lanes.weights,
-            functools.partial(_picked, gradients),
-            validation,
-            Stretch(index, torch.from_numpy(losses).unsqueeze(0), _tracked(lanes)),
-            lanes.rates,
-            curvature,
-            rounded,
-        )
-        if index % CHECK_EVERY == 0 and not np.isfinite(losses).any():
+        losses_L = torch.from_numpy(losses)
+        gathered.add(losses_L)
+        if gathered.stop(index):
+            step = Step(
+                index,
+                lanes.keys,
+                losses_L,
+                lanes.weights,
+                functools.partial(_picked, gradients),
+                validation,
+                lanes.rates,
+                curvature,
+                rounded,
+            )
+            yield from gathered.at(step)
+        if seen and index % CHECK_EVERY == 0 and not np.isfinite(losses).any():
             return
         for array, updated in zip(parameters, moved(parameters, derivatives, rates), strict=True):
             array[...] = updated
         index += 1
-    last = Stretch(index, torch.empty(0, len(lanes)), _tracked(lanes))
-    yield Step(
-        index, lanes.keys, None, lanes.weights, dict, validate(), last, lanes.rates, curvature, rounded
-    )
-
-
-def _tracked(lanes: Lanes) -> Tensor:
-    """The tracked scalars of a point: [1, k, L]."""
-    return lanes.tracked().reshape(1, -1, len(lanes))
+    gathered.add(None)
+    last = Step(index, lanes.keys, None, lanes.weights, dict, validate(), lanes.rates, curvature, rounded)
+    yield from gathered.at(last)
 
 
 def _picked(

@@ -22,7 +22,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrscope.errors import ProblemError
 from lrscope.plan import GROUP_RATES
 from lrscope.problems.problem import OptimizerFactory, Schedule
-from lrscope.training.kernels import Update, descent, fused, hooked, rehearsed
+from lrscope.training.descent import descent
+from lrscope.training.kernels import Update, fused, hooked, rehearsed
 
 FUSABLE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
 """Classes with a fused kernel for CPU and CUDA: the same update in one pass over memory."""

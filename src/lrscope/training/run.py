@@ -22,6 +22,7 @@ from lrscope.training.course import Course
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings
 from lrscope.training.evaluate import Validation
+from lrscope.training.gathered import Gathered, MakeMeasure
 from lrscope.training.lanes import Lanes
 from lrscope.training.layout import (
     SHARE,
@@ -82,27 +83,32 @@ class Run:
     alone: bool = False
     _written: Written = dataclasses.field(default_factory=Written)
 
-    def steps(self, looks: Looks = each) -> Iterator[Step]:
+    def steps(self, looks: Looks = each, measure: MakeMeasure | None = None) -> Iterator[Step]:
         """Train all lanes. The random state, grad mode and the like are the caller's to guard.
 
         Args:
-            looks: given a step that was looked at, the next one to look at; by default every one.
+            looks: given a step that was looked at, what lies ahead; by default a look at every step.
+            measure: makes what measures lanes at points, once for each share of the lanes.
         """
-        course = self.course(self.plan.lanes, looks=looks)
+        course = self.course(self.plan.lanes, looks=looks, measure=measure)
         try:
             yield from course.steps()
         finally:
             course.end()
 
     def course(
-        self, keys: Sequence[LaneKey], validate_at: Collection[int] = (), looks: Looks = each
+        self,
+        keys: Sequence[LaneKey],
+        validate_at: Collection[int] = (),
+        looks: Looks = each,
+        measure: MakeMeasure | None = None,
     ) -> Course:
         """Some lanes, of seeds of the plan, on their way from their starts.
 
         Args:
             keys: the lanes; those of a seed stand together.
             validate_at: steps at which they are validated, beside the ends of epochs.
-            looks: as in `steps`; those that are validated are looked at anyway.
+            looks, measure: as in `steps`; those that are validated are looked at anyway.
         """
         torch.set_num_threads(self._threads)
         problem = self._problem
@@ -113,7 +119,7 @@ class Run:
                 self._starts, some, problem.optimizer, problem.schedule, untrained, self.plan.tracked, memory
             )
 
-        train = functools.partial(self._train, frozenset(validate_at))
+        train = functools.partial(self._train, frozenset(validate_at), measure)
         periods = [CHECK_EVERY] if self._validation is None else [CHECK_EVERY, self.plan.steps_per_epoch]
         lookout = Lookout(periods, validate_at)
         shares = divided(len(keys), self.processes, self._per_block if self.alone else None)
@@ -123,7 +129,10 @@ class Run:
         lanes = make(keys)
         return Course(lanes, lambda wanted: train(lanes, lookout.with_(wanted)), looks)
 
-    def _train(self, validate_at: Collection[int], lanes: Lanes, looks: Looks) -> Generator[Step]:
+    def _train(
+        self, validate_at: Collection[int], measure: MakeMeasure | None, lanes: Lanes, looks: Looks
+    ) -> Generator[Step]:
+        gathered = Gathered(lanes, looks, measure)
         problem, plan, findings = self._problem, self.plan, self._findings
         seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
         streams = {seed: self._streams[seed].copy() for seed in seeds}
@@ -178,6 +187,7 @@ class Run:
                 self._scratch,
                 validate=validate,
                 validate_at=due,
+                gathered=gathered,
                 curvature=top,
             )
             return
@@ -189,7 +199,7 @@ class Run:
             clip_norm=plan.clip_norm,
             validate=validate,
             validate_at=due,
-            looks=looks,
+            gathered=gathered,
             curvature=top,
             repeat=Repeat(together, lanes, streams, repeat_points(plan.steps)) if plan.probes else None,
             branch=branch if further else None,
@@ -307,6 +317,12 @@ class Run:
                 {Objective.prefix + name: tensor.detach() for name, tensor in weights.items()}
             )
         return losses_G
+
+    @property
+    def start(self) -> dict[str, Tensor]:
+        """name -> [...], the weights of a lane before training."""
+        start = self._starts[self.plan.seeds[0]]
+        return {name: parameter.detach() for name, parameter in start.named_parameters()}
 
     @property
     def _elements(self) -> int:

@@ -5,15 +5,15 @@ Letters: L lanes, l of a share, n elements.
 
 import mmap
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from lrscope.plan import LaneKey
 from lrscope.training.lanes import Lanes
-from lrscope.training.looks import Looks
-from lrscope.training.step import Step, Stretch
+from lrscope.training.looks import Ahead, Looks
+from lrscope.training.step import Question, Step, Stretch
 
 Stacks: TypeAlias = dict[str, Tensor]
 """name -> [L, ...] or [l, ...], of the weights or of their gradients."""
@@ -43,10 +43,10 @@ def flat(stack: Tensor) -> Tensor:
 
 
 class Go(NamedTuple):
-    """An order: train shares, by number, without these lanes, up to a step."""
+    """An order: train shares, by number, without these lanes, up to the next look."""
 
     shares: tuple[int, ...]
-    until: int
+    ahead: Ahead
     leaving: frozenset[int]
 
 
@@ -82,13 +82,13 @@ class Share:
     def __init__(self, lanes: Lanes, train: Train, gradients: Stacks, notes: Sequence[str]) -> None:
         self._lanes, self._gradients = lanes, gradients
         self._notes, self._told = notes, len(notes)
-        self._until = 0
-        self._steps = train(lanes, lambda _: self._until)
+        self._ahead = Ahead(0)
+        self._steps = train(lanes, lambda _: self._ahead)
         self._step: Step | None = None
 
     def go(self, order: Go) -> Arrived | None:
         """Train; None where no lane is finite any more."""
-        self._until = order.until
+        self._ahead = order.ahead
         self._lanes.leave(order.leaving)
         self._step = step = next(self._steps, None)
         if step is None:
@@ -99,9 +99,9 @@ class Share:
         return Arrived(step.index, step.keys, step.losses, step.validation, step.stretch, rates, notes)
 
     @property
-    def at_a_step(self) -> bool:
-        """Whether there is a step to be looked at."""
-        return self._step is not None
+    def step(self) -> Step | None:
+        """The step to be looked at, where there is one."""
+        return self._step
 
     def write_gradients(self, elements: Mapping[str, Tensor]) -> tuple[str, ...]:
         """Write those of the step into the first rows and columns of the stacks; of which tensors.
@@ -136,6 +136,11 @@ class Shares:
         """As of each share at a step; of which tensors."""
         names: tuple[str, ...] = ()
         for share in self._shares.values():
-            if share.at_a_step:
+            if share.step is not None:
                 names = share.write_gradients(elements)
         return names
+
+    def answers(self, question: Question, argument: Any) -> dict[int, Any]:
+        """What each share at a step answers."""
+        steps = {number: share.step for number, share in self._shares.items()}
+        return {number: question(step, argument) for number, step in steps.items() if step is not None}

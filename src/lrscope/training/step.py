@@ -1,27 +1,54 @@
 """Step: all lanes at one point of training."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor
 
 from lrscope.plan import LaneKey
 from lrscope.training.curvature import Curvature
 
 
+class Measured(NamedTuple):
+    """What was found at a point, of every tensor.
+
+    Attributes:
+        step: it is recorded under.
+        names: of the quantities.
+        values: [k * q, L], tensor by tensor, q quantities of each.
+        seconds: that it took.
+    """
+
+    step: int
+    names: tuple[str, ...]
+    values: Tensor
+    seconds: float
+
+
 class Stretch(NamedTuple):
-    """What is measured at every step, of the steps since the last look: this one's included.
+    """What was found out of the steps since the last look, this one included.
 
     Attributes:
         first: the first of them.
         losses: [n, L], mini-batch losses, of as many as have one.
         tracked: [m, k, L], the k scalars of the weights that are tracked.
+        measured: at points.
+        rates: (step, [L]), of the updates that followed, where they are noted.
     """
 
     first: int
     losses: Tensor
     tracked: Tensor
+    measured: Sequence[Measured] = ()
+    rates: Sequence[tuple[int, Sequence[float]]] = ()
+
+
+NOTHING = Stretch(0, torch.empty(0, 0), torch.empty(0, 0, 0))
+
+Question: TypeAlias = Callable[["Step", Any], Any]
+"""A function of a module, given a Step and an argument: what is asked where lanes are trained."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +67,6 @@ class Step:
         validation: at the end of an epoch and before training: name -> [L] float64, `val_loss` and the
             metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
         curvature: gives the top of each lane's Hessian at w_t; None where it is not wanted.
-        stretch: what is measured at every step, since the last Step that was given.
         rates: gives the learning rate of each lane for the update that follows.
         rounded: gives name -> bool [L, ...], where a measured derivative reads 0 because weight + nudge
             rounds to the weight; nothing where gradients are exact.
@@ -48,6 +74,9 @@ class Step:
             same random numbers; None where they are not wanted. Nothing of training is moved by it.
         branch: of the last point, gives the losses [n, L] of going on a little at a fifth of the rate; None
             where that is not wanted. Weights and buffers are put back.
+        shares: given a question and its argument, what each share of the lanes answers, in their order; None
+            where they are not shared out.
+        stretch: what was found out since the last Step that was looked at.
     """
 
     index: int
@@ -56,9 +85,14 @@ class Step:
     weights: Mapping[str, Tensor]
     gradients: Callable[..., dict[str, Tensor]]
     validation: Mapping[str, Tensor]
-    stretch: Stretch
     rates: Callable[[], list[float]]
     curvature: Callable[[], Curvature] | None = None
     rounded: Callable[[], dict[str, Tensor]] = dict
     again: Callable[[], dict[str, Tensor]] | None = None
     branch: Callable[[], Tensor] | None = None
+    shares: Callable[[Question, Any], list[Any]] | None = None
+    stretch: Stretch = NOTHING
+
+    def asked(self, question: Question, argument: Any) -> list[Any]:
+        """What those answer who train the lanes: one, or several with lanes that follow each other."""
+        return [question(self, argument)] if self.shares is None else self.shares(question, argument)

@@ -9,6 +9,7 @@ Letters: L lanes.
 import functools
 import itertools
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from lrscope.plan import LaneKey
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Looks
 from lrscope.training.share import Arrived, Go, Share, Shares, Stacks, Train, flat, shared_stacks
-from lrscope.training.step import Step, Stretch
+from lrscope.training.step import Measured, Question, Step, Stretch
 from lrscope.training.worker import Worker
 
 
@@ -104,41 +105,43 @@ class Team:
         self, own: Shares, workers: Sequence[Worker], weights: Stacks, gradients: Stacks, looks: Looks
     ) -> Iterator[Step]:
         going = dict(enumerate(self.keys[rows] for rows in self._rows))
-        until = 0
+        ahead = looks(-1)
         while going:
             leaving = self._order_to_leave(going)
-            order = Go(tuple(going), until, leaving)
+            order = Go(tuple(going), ahead, leaving)
             asked = self._at_work(workers, going)
-            for worker in asked:
-                worker.ask(order)
-            parts = own.go(order)
-            for worker in asked:
-                parts |= worker.answer()
+            parts = _merged(_everyone(own, asked, "go", order))
             if not parts:
                 return
             for part in parts.values():
                 self._notes += [note for note in part.notes if note not in self._notes]
             going = {number: part.keys for number, part in parts.items()}
+            there = self._at_work(workers, going)
 
             def measured(
                 elements: Mapping[str, Tensor] | None = None,
                 going: Mapping[int, tuple[LaneKey, ...]] = going,
-                asked: Sequence[Worker] = self._at_work(workers, going),
+                there: Sequence[Worker] = there,
             ) -> Stacks:
                 some = dict(elements or {})
-                for worker in asked:
-                    worker.ask(some)
-                names = own.write_gradients(some)
-                for worker in asked:
-                    names = worker.answer()
+                names = _everyone(own, there, "write_gradients", some)[-1]
                 cut = {name: flat(gradients[name])[:, : len(some[name])] for name in names if name in some}
                 return {name: self._joined(cut.get(name, gradients[name]), going) for name in names}
 
+            def answers(
+                question: Question,
+                argument: Any,
+                going: Collection[int] = going,
+                there: Sequence[Worker] = there,
+            ) -> list[Any]:
+                found = _merged(_everyone(own, there, "answers", question, argument))
+                return [found[number] for number in going]
+
             seen = {name: self._joined(stack, going) for name, stack in weights.items()}
-            step = _step(list(parts.values()), seen, measured)
+            step = _step(list(parts.values()), seen, measured, answers, len(there) + 1)
             self.keys = step.keys
             yield step
-            until = looks(step.index)
+            ahead = looks(step.index)
 
     def _at_work(self, workers: Sequence[Worker], going: Mapping[int, object]) -> list[Worker]:
         """The workers that have a share that goes on."""
@@ -163,7 +166,26 @@ class Team:
         return torch.cat([stack[starts[n] : starts[n] + len(keys)] for n, keys in going.items()])
 
 
-def _step(parts: Sequence[Arrived], weights: Stacks, gradients: Callable[..., Stacks]) -> Step:
+def _everyone(own: Shares, workers: Sequence[Worker], method: str, *arguments: Any) -> list[Any]:
+    """Have the shares of this process and of workers do the same at the same time; what each says."""
+    for worker in workers:
+        worker.ask(method, *arguments)
+    mine = getattr(own, method)(*arguments)
+    return [mine, *(worker.answer() for worker in workers)]
+
+
+def _merged(said: Sequence[Mapping[int, Any]]) -> dict[int, Any]:
+    """By share, in the order of the lanes."""
+    return dict(sorted(item for of_process in said for item in of_process.items()))
+
+
+def _step(
+    parts: Sequence[Arrived],
+    weights: Stacks,
+    gradients: Callable[..., Stacks],
+    answers: Callable[[Question, Any], list[Any]],
+    processes: int,
+) -> Step:
     """The shares' steps as one."""
     first = parts[0]
     losses = [part.losses for part in parts if part.losses is not None]
@@ -174,10 +196,31 @@ def _step(parts: Sequence[Arrived], weights: Stacks, gradients: Callable[..., St
         weights,
         gradients,
         {name: torch.cat([part.validation[name] for part in parts]) for name in first.validation},
-        Stretch(
-            first.stretch.first,
-            torch.cat([part.stretch.losses for part in parts], dim=1),
-            torch.cat([part.stretch.tracked for part in parts], dim=2),
-        ),
         lambda: [rate for part in parts for rate in part.rates],
+        shares=answers,
+        stretch=_side_by_side([part.stretch for part in parts], processes),
+    )
+
+
+def _side_by_side(stretches: Sequence[Stretch], processes: int) -> Stretch:
+    """Those of other lanes and the same steps as one; its seconds are those of a process, about."""
+    measured = [
+        Measured(
+            of_shares[0].step,
+            of_shares[0].names,
+            torch.cat([one.values for one in of_shares], dim=1),
+            sum(one.seconds for one in of_shares) / processes,
+        )
+        for of_shares in zip(*(stretch.measured for stretch in stretches), strict=True)
+    ]
+    rates = [
+        (of_shares[0][0], [rate for _, rates in of_shares for rate in rates])
+        for of_shares in zip(*(stretch.rates for stretch in stretches), strict=True)
+    ]
+    return Stretch(
+        stretches[0].first,
+        torch.cat([stretch.losses for stretch in stretches], dim=1),
+        torch.cat([stretch.tracked for stretch in stretches], dim=2),
+        measured,
+        rates,
     )

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from lrscope.errors import TrainingError
 from lrscope.training.curvature import Curvature
+from lrscope.training.gathered import Gathered
 from lrscope.training.lanes import Lanes
-from lrscope.training.looks import Looks
 from lrscope.training.repeat import Repeat
 from lrscope.training.separate import Separate
-from lrscope.training.step import Step, Stretch
+from lrscope.training.step import Step
 
 CHECK_EVERY = 64
 """Steps between two looks at whether any lane is still finite: a look waits for the device."""
@@ -45,14 +45,14 @@ def train(
     clip_norm: float | None,
     validate: Callable[[], dict[str, Tensor]],
     validate_at: Callable[[int], bool],
-    looks: Looks,
+    gathered: Gathered,
     curvature: Callable[[], Curvature] | None = None,
     repeat: Repeat | None = None,
     branch: Callable[[Gradients], Tensor] | None = None,
 ) -> Iterator[Step]:
     """Train all lanes, yielding points before their update and, last, the point after the last update.
 
-    Between the points that are looked at, what is measured at every step is gathered.
+    Between the points that are looked at, what is found out is gathered.
 
     A lane that goes non-finite computes on without touching its neighbours, until half of them have;
     then they leave, where what is left of the run is worth it. Training ends early only when no lane is
@@ -66,17 +66,16 @@ def train(
         clip_norm: the largest gradient norm of a lane.
         validate: name -> [L].
         validate_at: whether to validate at a step that is looked at; at the last it is done anyway.
-        looks: the first step and the last are looked at anyway; only there lanes leave.
+        gathered: says which steps are looked at; only there lanes leave.
         curvature: gives the top of each lane's Hessian.
         repeat: asks batches again after their update.
         branch: goes on at a fifth of the rate once training is over.
     """
-    index = look = 0
+    index = 0
     looked = 0.0
-    gathered = Gathered(lanes)
     gradients = ways()
     for batch in batches:
-        seen = index >= look
+        seen = gathered.look(index)
         validation = validate() if seen and validate_at(index) else {}
         again = repeat.before(index, batch) if repeat is not None else None
         losses_L = gradients(batch)
@@ -85,20 +84,19 @@ def train(
                 0, torch.tensor(sorted(lanes.retired), device=losses_L.device), torch.nan
             )
         gathered.add(losses_L)
-        if seen:
-            yield Step(
+        if gathered.stop(index):
+            step = Step(
                 index,
                 lanes.keys,
                 losses_L,
                 lanes.weights,
                 lanes.gradients,
                 validation,
-                gathered.taken(index),
                 lanes.rates,
                 curvature,
                 again=again,
             )
-            look = looks(index)
+            yield from gathered.at(step)
         if seen and index % CHECK_EVERY == 0:
             finite = torch.isfinite(losses_L).tolist()
             if not any(finite):
@@ -114,47 +112,19 @@ def train(
         if seen and lanes.narrow():
             gradients = ways()
     gathered.add(None)
-    yield Step(
+    last = Step(
         index,
         lanes.keys,
         None,
         lanes.weights,
         lanes.gradients,
         validate(),
-        gathered.taken(index),
         lanes.rates,
         curvature,
         again=repeat.before(index) if repeat is not None else None,
         branch=None if branch is None else functools.partial(branch, gradients),
     )
-
-
-class Gathered:
-    """Losses and tracked scalars of the steps since the last look.
-
-    Args:
-        lanes: what is trained.
-    """
-
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
-        self._losses: list[Tensor] = []
-        self._tracked: list[Tensor] = []
-
-    def add(self, losses_L: Tensor | None) -> None:
-        """A point's, before its update; None where there is no loss any more."""
-        if losses_L is not None:
-            self._losses.append(losses_L)
-        self._tracked.append(self._lanes.tracked())
-
-    def taken(self, index: int) -> Stretch:
-        """All of them, up to the point of this index; from here on others are gathered."""
-        losses, tracked = self._losses, self._tracked
-        self._losses, self._tracked = [], []
-        count = len(self._lanes)
-        losses_nL = torch.stack(losses).detach() if losses else torch.empty(0, count)
-        tracked_mkL = torch.stack(tracked).reshape(len(tracked), -1, count)
-        return Stretch(index + 1 - len(tracked), losses_nL, tracked_mkL)
+    yield from gathered.at(last)
 
 
 def _worth_leaving(finite: Sequence[bool], seconds_left: float) -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from lrscope.errors import LrscopeError, TrainingError
-from lrscope.training.share import Go, Shares
+from lrscope.training.share import Shares
 
 GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 """What a pipe raises whose other end is closed."""
@@ -57,10 +57,10 @@ class Worker:
             self._process.start()
         theirs.close()
 
-    def ask(self, what: Go | dict[str, Tensor]) -> None:
-        """Send an order, or ask for gradients: of some elements, as of `Shares.write_gradients`."""
+    def ask(self, method: str, *arguments: Any) -> None:
+        """Have its shares do something: a method of `Shares`."""
         with contextlib.suppress(*GONE):  # the answer says it
-            self._connection.send(tree_map(_sent, what))
+            self._connection.send((method, tree_map(_sent, arguments)))
 
     def answer(self) -> Any:
         """What came of it.
@@ -96,8 +96,8 @@ def _serve(connection: Connection, make: Callable[[], Shares], inherited: Sequen
         try:
             shares = make()
             while True:
-                asked = tree_map(_received, connection.recv())
-                answer = shares.go(asked) if isinstance(asked, Go) else shares.write_gradients(asked)
+                method, arguments = connection.recv()
+                answer = getattr(shares, method)(*tree_map(_received, arguments))
                 connection.send(tree_map(_sent, answer))
         except GONE:
             raise
