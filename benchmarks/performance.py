@@ -175,6 +175,13 @@ def faster_threads(case: str) -> tuple[int, float]:
     return threads, found[threads]
 
 
+def whole_epochs(case: str, steps: int) -> int:
+    """So many steps and those to the end of their epoch, which a sweep does as well."""
+    problem = CASES[case].make(steps)
+    size = len(problem.train[0])
+    return problem.epochs * -(-size // (problem.batch_size or size))
+
+
 def measure(options: argparse.Namespace) -> list[dict[str, object]]:
     """A row for each case and number of lanes."""
     workers = Workers()
@@ -195,6 +202,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, object]]:
             threads, a_step = faster_threads(case)
             for lanes in options.lanes:
                 steps = options.steps or CASES[case].steps or max(2, int(options.seconds / lanes / a_step))
+                steps = whole_epochs(case, steps)
                 setting = Setting(case, tuple(np.geomspace(LOWEST, HIGHEST, lanes).tolist()), steps, threads)
                 for run in contenders.values():  # warms up: imports, allocator, pages
                     run(dataclasses.replace(setting, steps=2))

@@ -19,6 +19,11 @@ RECORD_BUDGET = 0.05
 """Recording takes at most so much of the time that training takes, where the fewest points allow it."""
 
 
+MEASURING = 0.6
+"""Of that, what measuring itself may take. The rest is for what cannot be timed by itself: processes that
+wait for each other at looks, weights that measuring drives out of the cache, the study's file."""
+
+
 class Detail(NamedTuple):
     """How much is measured over a whole run, at most.
 
@@ -156,7 +161,7 @@ class Budget:
         to_go = self._plan.steps - step
         total = self.trained + to_go * (self.trained - then) / max(1, step - first)
         always = (self.spent - self._on_both) * to_go / max(1, step)
-        free = self._share * total - self.spent - always
+        free = MEASURING * self._share * total - self.spent - always
         of_point = statistics.median(self._point_costs) if self._point_costs else 0.0
         of_histogram = statistics.median(self._histogram_costs) if self._histogram_costs else 0.0
         for detail in DETAILS:

@@ -7,8 +7,8 @@ from lrscope.quantities.quantity import Quantity
 
 
 def _gradient_norm(look: Look) -> Tensor:
-    assert look.gradient_LN is not None
-    return norm(look.gradient_LN)
+    assert look.gradient_LkN is not None
+    return norm(look.gradient_LkN)
 
 
 GRADIENTS = (

@@ -1,6 +1,6 @@
-"""Look: one tensor of all lanes at a point, and Move: across the update that follows.
+"""Look: tensors of all lanes at a point, and Move: across the update that follows.
 
-What several quantities share is computed once. Letters: L lanes, N elements of the tensor.
+What several quantities share is computed once. Letters: L lanes, k tensors of one size, N elements of each.
 """
 
 import functools
@@ -12,7 +12,7 @@ from torch import Tensor
 from lrscope.training.elements import picked
 
 STD_BY_NORM = 2**15
-"""Elements of a lane from which its spread is got from norm and mean, where that loses no digits: a pass
+"""Elements of a tensor from which its spread is got from norm and mean, where that loses no digits: a pass
 less."""
 
 DIGITS_LEFT = 16.0
@@ -30,78 +30,78 @@ def rows(stack: Tensor, elements: Tensor | None = None) -> Tensor:
     return flat_LN.float() if flat_LN.dtype in (torch.float16, torch.bfloat16) else flat_LN
 
 
-def norm(values_LN: Tensor) -> Tensor:
-    """2-norm of each lane's row: [L]."""
-    row_norms: Tensor = torch.linalg.vector_norm(values_LN, dim=1)
+def norm(values_LkN: Tensor) -> Tensor:
+    """2-norm of each row: [L, k]; [L] of [L, N]."""
+    row_norms: Tensor = torch.linalg.vector_norm(values_LkN, dim=-1)
     return row_norms
 
 
-def ends(values_LN: Tensor) -> tuple[Tensor, Tensor]:
-    """The smallest and the largest element of each lane's row: [L] each; NaN where one is."""
-    return values_LN.amin(dim=1), values_LN.amax(dim=1)
+def ends(values_LkN: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest and the largest element of each row: [L, k] each; NaN where one is."""
+    return values_LkN.amin(dim=-1), values_LkN.amax(dim=-1)
 
 
-def _spread(values_LN: Tensor, mean_L: Tensor) -> Tensor:
+def _spread(values_LkN: Tensor, mean_Lk: Tensor) -> Tensor:
     """Two passes: the difference of two squares loses every digit where the mean is large."""
-    return norm(values_LN - mean_L.unsqueeze(1)) / math.sqrt(values_LN.shape[1])
+    return norm(values_LkN - mean_Lk.unsqueeze(-1)) / math.sqrt(values_LkN.shape[-1])
 
 
 class Look:
-    """One tensor of all lanes at w_t.
+    """Tensors of one size, of all lanes, at w_t.
 
     Args:
-        weights_LN: now.
-        way_LN: w_t - w_0.
-        gradient_LN: of the mini-batch; zeros where the tensor gets none; None where it is not measured.
+        weights_LkN: now.
+        way_LkN: w_t - w_0.
+        gradient_LkN: of the mini-batch; zeros where the tensor gets none; None where it is not measured.
     """
 
-    def __init__(self, weights_LN: Tensor, way_LN: Tensor, gradient_LN: Tensor | None) -> None:
-        self.weights_LN = weights_LN
-        self.way_LN = way_LN
-        self.gradient_LN = gradient_LN
+    def __init__(self, weights_LkN: Tensor, way_LkN: Tensor, gradient_LkN: Tensor | None) -> None:
+        self.weights_LkN = weights_LkN
+        self.way_LkN = way_LkN
+        self.gradient_LkN = gradient_LkN
 
     @functools.cached_property
     def norm(self) -> Tensor:
-        """2-norm: [L]."""
-        return norm(self.weights_LN)
+        """2-norm: [L, k]."""
+        return norm(self.weights_LkN)
 
     @functools.cached_property
     def mean(self) -> Tensor:
-        """Mean: [L]."""
-        return self.weights_LN.mean(dim=1)
+        """Mean: [L, k]."""
+        return self.weights_LkN.mean(dim=-1)
 
     @functools.cached_property
     def ends(self) -> tuple[Tensor, Tensor]:
-        """The smallest and the largest element: [L] each; NaN where one is."""
-        return ends(self.weights_LN)
+        """The smallest and the largest element: [L, k] each; NaN where one is."""
+        return ends(self.weights_LkN)
 
     def std(self) -> Tensor:
-        """Standard deviation, divisor N: [L]."""
-        size = self.weights_LN.shape[1]
+        """Standard deviation, divisor N: [L, k]."""
+        size = self.weights_LkN.shape[-1]
         # A look at values on another device would wait for it.
-        if size < STD_BY_NORM or self.weights_LN.device.type != "cpu":
-            return _spread(self.weights_LN, self.mean)
-        square_L = self.norm.double().square() / size
-        variance_L = square_L - self.mean.double().square()
-        found_L = variance_L.sqrt().to(self.weights_LN.dtype)
-        lost_L = ~(square_L <= DIGITS_LEFT * variance_L)
-        if bool(lost_L.any()):
-            found_L[lost_L] = _spread(self.weights_LN[lost_L], self.mean[lost_L])
-        return found_L
+        if size < STD_BY_NORM or self.weights_LkN.device.type != "cpu":
+            return _spread(self.weights_LkN, self.mean)
+        square_Lk = self.norm.double().square() / size
+        variance_Lk = square_Lk - self.mean.double().square()
+        found_Lk = variance_Lk.sqrt().to(self.weights_LkN.dtype)
+        lost_Lk = ~(square_Lk <= DIGITS_LEFT * variance_Lk)
+        if bool(lost_Lk.any()):
+            found_Lk[lost_Lk] = _spread(self.weights_LkN[lost_Lk], self.mean[lost_Lk])
+        return found_Lk
 
 
 class Move:
-    """One tensor of all lanes across an update.
+    """Tensors of one size, of all lanes, across an update.
 
     Args:
-        old_LN: w_t.
-        update_LN: w_{t+1} - w_t.
-        moving_LN: 1 where the gradient is not zero, or would not be but for rounding, and 0 elsewhere.
-        stayed_LN: 1 where that is so and the weight has not moved by a bit, and 0 elsewhere.
+        old_LkN: w_t.
+        update_LkN: w_{t+1} - w_t.
+        moving_LkN: 1 where the gradient is not zero, or would not be but for rounding, and 0 elsewhere.
+        stayed_LkN: 1 where that is so and the weight has not moved by a bit, and 0 elsewhere.
     """
 
-    def __init__(self, old_LN: Tensor, update_LN: Tensor, moving_LN: Tensor, stayed_LN: Tensor) -> None:
-        self.old_LN = old_LN
-        self.update_LN = update_LN
-        self.moving_LN = moving_LN
-        self.stayed_LN = stayed_LN
+    def __init__(self, old_LkN: Tensor, update_LkN: Tensor, moving_LkN: Tensor, stayed_LkN: Tensor) -> None:
+        self.old_LkN = old_LkN
+        self.update_LkN = update_LkN
+        self.moving_LkN = moving_LkN
+        self.stayed_LkN = stayed_LkN

@@ -1,16 +1,37 @@
 """Packing: the elements of all tensors of a lane side by side, so that one operation takes them all.
 
-Most tensors are small, and finding out what to run takes longer than running it. Letters: L lanes, M elements
-of all tensors.
+Most tensors are small, and finding out what to run takes longer than running it. Letters: L lanes, k tensors,
+M elements of all of them, n of each.
 """
 
 import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lrscope.quantities.look import rows
+
+
+class Alike(NamedTuple):
+    """Tensors of one size, side by side.
+
+    Attributes:
+        places: among all tensors, k of them.
+        columns: where they stand.
+        ratio: how many elements each has for every one that is taken.
+    """
+
+    places: list[int]
+    columns: slice
+    ratio: float
+
+    def of(self, packed_LM: Tensor) -> Tensor:
+        """Theirs: a view [L, k, n]."""
+        own_LM = packed_LM[:, self.columns]
+        count = len(self.places)
+        return own_LM.view(len(own_LM), count, own_LM.shape[1] // count)
 
 
 class Packing:
@@ -21,19 +42,27 @@ class Packing:
         elements: name -> flat indices of what is taken of a tensor; of those not named everything.
 
     Attributes:
-        spans: the columns of each tensor, and how many elements it has for each that is taken.
+        groups: all tensors.
+        count: how many there are.
     """
 
     def __init__(self, stacks: Mapping[str, Tensor], elements: Mapping[str, Tensor]) -> None:
         self._elements = elements
         firsts = {name: rows(stack[:1], elements.get(name)) for name, stack in stacks.items()}
-        sizes = {name: row.shape[1] for name, row in firsts.items()}
-        ends = list(itertools.accumulate(sizes.values(), initial=0))
-        self._size = ends[-1]
-        self._spans = {name: slice(*ends[at : at + 2]) for at, name in enumerate(sizes)}
-        self.spans = [
-            (span, stacks[name][0].numel() / max(1, sizes[name])) for name, span in self._spans.items()
-        ]
+        self.count = len(firsts)
+        alike: dict[tuple[int, int], list[str]] = {}
+        for name, row in firsts.items():
+            alike.setdefault((row.shape[1], stacks[name][0].numel()), []).append(name)
+        place = {name: at for at, name in enumerate(firsts)}
+        self.groups: list[Alike] = []
+        self._columns: dict[str, slice] = {}
+        end = 0
+        for (taken, size), names in alike.items():
+            begin, end = end, end + taken * len(names)
+            ratio = size / max(1, taken)
+            self.groups.append(Alike([place[name] for name in names], slice(begin, end), ratio))
+            self._columns |= {n: slice(at, at + taken) for n, at in zip(names, itertools.count(begin, taken))}
+        self._size = end
         # That holds the numbers of every tensor as they are.
         self._dtype = max((row.dtype for row in firsts.values()), key=lambda dtype: dtype.itemsize)
 
@@ -44,10 +73,10 @@ class Packing:
             stacks: name -> [L, ...], or [L, n], only what is taken of them.
         """
         first = next(iter(stacks.values()))
-        make = torch.zeros if len(stacks) < len(self._spans) else torch.empty
+        make = torch.zeros if len(stacks) < self.count else torch.empty
         packed_LM = make(len(first), self._size, dtype=self._dtype, device=first.device)
         for name, stack in stacks.items():
             some = self._elements.get(name)
             whole = some is not None and stack[0].numel() != len(some)
-            packed_LM[:, self._spans[name]] = rows(stack, some if whole else None)
+            packed_LM[:, self._columns[name]] = rows(stack, some if whole else None)
         return packed_LM

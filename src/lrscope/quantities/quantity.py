@@ -1,4 +1,7 @@
-"""Quantity and Change: what is measured of every tensor of all lanes, at a point or across an update."""
+"""Quantity and Change: what is measured of every tensor of all lanes, at a point or across an update.
+
+Letters: L lanes, k tensors of one size.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +18,7 @@ class Quantity:
 
     Attributes:
         name, unit, source: as in `Series`.
-        measure: a tensor of L lanes -> [L].
+        measure: tensors of all lanes -> [L, k].
         length: whether it is a 2-norm, which grows as the root of the number of elements.
     """
 
@@ -37,7 +40,7 @@ class Change:
 
     Attributes:
         name, unit, source: as in `Series`.
-        measure: a tensor of L lanes before and after -> [L]; recorded under the step before.
+        measure: tensors of all lanes before and after -> [L, k]; recorded under the step before.
     """
 
     name: str

@@ -51,9 +51,10 @@ def drawn(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         weights: name -> [...], of one lane.
     """
     generator = torch.Generator().manual_seed(0)
-    sizes = {name: weight.numel() for name, weight in weights.items()}
-    return {
-        name: torch.unique(torch.randint(size, (ELEMENTS,), generator=generator)).to(weights[name].device)
-        for name, size in sizes.items()
-        if size > ELEMENTS
+    large = {name: weight for name, weight in weights.items() if weight.numel() > ELEMENTS}
+    # Those of one size are measured together: the same elements of each.
+    of_size = {
+        size: torch.unique(torch.randint(size, (ELEMENTS,), generator=generator))
+        for size in dict.fromkeys(weight.numel() for weight in large.values())
     }
+    return {name: of_size[weight.numel()].to(weight.device) for name, weight in large.items()}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.look import Look, Move
-from lrscope.quantities.packing import Packing
+from lrscope.quantities.packing import Alike, Packing
 from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.training.step import Measured, Step
 
@@ -145,16 +145,18 @@ class TensorStatistics:
         gradients = [one.gradient[lanes] for one in some if one.gradient is not None]
         gradient = torch.cat(gradients) if gradients else None
         quantities = WEIGHTS if gradient is None else (*WEIGHTS, *GRADIENTS)
-        found = []
-        for span, ratio in self._packing.spans:
-            one = Look(weights[:, span], way[:, span], None if gradient is None else gradient[:, span])
-            values = [quantity.measure(one) for quantity in quantities]
-            if ratio != 1:
-                # What a sample's norm says of that of all.
-                sizes = zip(quantities, values, strict=True)
-                values = [value * math.sqrt(ratio) if one.length else value for one, value in sizes]
-            found += values
-        return torch.stack(found)
+
+        def measure(group: Alike) -> list[Tensor]:
+            own = None if gradient is None else group.of(gradient)
+            look = Look(group.of(weights), group.of(way), own)
+            values = [quantity.measure(look) for quantity in quantities]
+            if group.ratio == 1:
+                return values
+            # What a sample's norm says of that of all.
+            sizes = zip(quantities, values, strict=True)
+            return [value * math.sqrt(group.ratio) if one.length else value for one, value in sizes]
+
+        return self._of_groups(measure)
 
     def _changes(self, some: Sequence[Snapshot], lanes: slice) -> Tensor:
         """Lanes across the updates that followed snapshots, by `CHANGE`: [k * q, P * l]."""
@@ -167,11 +169,23 @@ class TensorStatistics:
         # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
         stayed = torch.eq(new, old, out=torch.empty_like(old)).mul_(moving)
         update = new.sub_(old)
-        found = []
-        for span, _ in self._packing.spans:
-            one = Move(old[:, span], update[:, span], moving[:, span], stayed[:, span])
-            found += [change.measure(one) for change in CHANGES]
-        return torch.stack(found)
+
+        def measure(group: Alike) -> list[Tensor]:
+            move = Move(group.of(old), group.of(update), group.of(moving), group.of(stayed))
+            return [change.measure(move) for change in CHANGES]
+
+        return self._of_groups(measure)
+
+    def _of_groups(self, measure: Callable[[Alike], list[Tensor]]) -> Tensor:
+        """All tensors in their order, [k * q, P * l], of what measures those of one size."""
+        found: list[Tensor] = []
+        places: list[int] = []
+        for group in self._packing.groups:
+            # [k, q, P * l]
+            found.append(torch.stack(measure(group)).permute(2, 0, 1))
+            places += group.places
+        order = torch.tensor(places).argsort()
+        return torch.cat(found)[order.to(found[0].device)].flatten(0, 1)
 
 
 def settled(step: Step) -> float:

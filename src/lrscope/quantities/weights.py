@@ -8,8 +8,8 @@ from lrscope.quantities.quantity import Change, Quantity
 
 
 def _largest_move(look: Look) -> Tensor:
-    low_L, high_L = ends(look.way_LN)
-    return torch.maximum(high_L, -low_L)
+    low_Lk, high_Lk = ends(look.way_LkN)
+    return torch.maximum(high_Lk, -low_Lk)
 
 
 WEIGHTS = (
@@ -22,7 +22,7 @@ WEIGHTS = (
         "distance",
         "",
         "2-norm of the way from the start, w_t - w_0",
-        lambda look: norm(look.way_LN),
+        lambda look: norm(look.way_LkN),
         length=True,
     ),
     Quantity("largest_move", "", "largest element of |w_t - w_0|", _largest_move),
@@ -31,11 +31,11 @@ WEIGHTS = (
 
 def _update_ratio(move: Move) -> Tensor:
     # A tensor that is all zeros has no ratio; 0 / 0 and x / 0 both read as none.
-    return torch.nan_to_num(norm(move.update_LN) / norm(move.old_LN), nan=0.0, posinf=0.0)
+    return torch.nan_to_num(norm(move.update_LkN) / norm(move.old_LkN), nan=0.0, posinf=0.0)
 
 
 def _unchanged_share(move: Move) -> Tensor:
-    return move.stayed_LN.sum(dim=1) / move.moving_LN.sum(dim=1).clamp(min=1)
+    return move.stayed_LkN.sum(dim=-1) / move.moving_LkN.sum(dim=-1).clamp(min=1)
 
 
 CHANGES = (
