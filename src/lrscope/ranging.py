@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lrscope.diagnosis.range_reading import RangeReading
 from lrscope.outlets.range_figure import save_range_figure
+from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.load import load_problem
 from lrscope.problems.problem import Problem
 from lrscope.training.optimizers import describe
@@ -69,4 +70,5 @@ def range_test(
         how=measured.how,
         notes=measured.notes,
         seconds=measured.seconds,
+        constant_loss=constant_loss(problem),
     )

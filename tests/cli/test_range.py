@@ -75,6 +75,55 @@ def test_the_table_has_every_rule_the_cost_and_the_caveats() -> None:
     assert "for an answer with an interval: lrscope find line" in result.stderr
 
 
+NOTHING = """
+import torch
+import lrscope
+
+x, y = torch.randn(400, 8, generator=torch.Generator().manual_seed(0)), torch.arange(400) % 4
+shuffled = lrscope.Problem(
+    "shuffled", lambda: torch.nn.Linear(8, 4), (x, y), loss=torch.nn.CrossEntropyLoss(), epochs=100
+)
+"""
+
+
+def test_where_there_is_no_signal_it_says_so_though_every_rule_has_a_rate(folder: Path) -> None:
+    (folder / "nothing.py").write_text(NOTHING)
+    shown = done("range nothing.py:shuffled").stdout
+    assert shown.splitlines()[1].startswith("no signal: on no seed does the loss ")
+    chinese = done("range nothing.py:shuffled --lang zh --chart none.svg").stdout
+    assert chinese.splitlines()[1].startswith("没有信号")
+    assert "没有信号" in (folder / "none.svg").read_text(encoding="utf-8")
+    document = json.loads(done("range nothing.py:shuffled --json -q").stdout)
+    assert document["rules"][0]["rate"] > 0
+    assert document["no_signal"].startswith("no signal: ")
+    assert json.loads(done("range line --json -q").stdout)["no_signal"] is None
+    assert "no signal" not in done("range line").stdout
+
+
+def ramp_down(top: float, low: float, *, constant: float | None) -> RangeReading:
+    """Two seeds whose loss falls evenly, without noise."""
+    losses = np.linspace(top, low, 100) + np.zeros((2, 1))
+    rates = np.geomspace(1e-7, 10, 100)
+    return RangeReading("name", "SGD", rates, losses, (0, 1), 250, "2 lanes", (), 1.0, constant)
+
+
+@pytest.mark.parametrize(
+    ("top", "low", "constant", "signal"),
+    [
+        (2.31, 2.30, 2.25, False),  # a constant answer comes further
+        (2.6, 2.3, 2.25, False),
+        (2.31, 2.30, None, True),
+        (2.31, 2.20, 2.30, True),
+        (9.0, 6.0, 2.30, True),  # from far above, on the way down
+        (2.0, 2.0, None, False),
+    ],
+)
+def test_a_fall_counts_that_is_no_noise_and_more_than_a_constant_answer_comes_to(
+    top: float, low: float, constant: float | None, signal: bool
+) -> None:
+    assert (ramp_down(top, low, constant=constant).no_signal is None) == signal
+
+
 def test_the_document_is_strict_and_complete() -> None:
     result = done("range line --seeds 2 --json -q")
     assert result.stderr == ""

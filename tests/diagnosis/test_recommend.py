@@ -166,11 +166,74 @@ def constant_beside(values, *, val_size, constant=1.0):
     ],
 )
 def test_a_gain_over_a_constant_answer_must_be_more_than_chance(lowest, val_size, told):
-    advised = advice(*constant_beside([0.999, lowest, 0.995, 1.5], val_size=val_size))
+    curves, plan = constant_beside([0.999, lowest, 0.995, 1.5], val_size=val_size)
+    advised, verdicts = advice(curves, plan), judge(curves, plan)
     assert (advised.rate is not None) == told
+    # The verdicts see it the same way.
+    assert ("good" in [verdict.kind for verdict in verdicts]) == told
     if not told:
+        assert any("did better than a constant answer" in verdict.evidence for verdict in verdicts)
         reason = "no signal: no rate did better than a constant answer by more than chance"
         assert advised.cannot_tell == reason
+
+
+def far_above(training, validation, **others):
+    """Three lanes of a noisy study whose training begins at 50, far above a constant answer's 2.3."""
+    plan = noisy_plan([0.01, 0.1, 1.0], constant_loss=2.3, val_size=50, **others)
+    return [
+        lane(i, rate, falling(end, start=50.0), val=validated(values))
+        for i, (rate, end, values) in enumerate(zip(plan.rates, training, validation, strict=True))
+    ], plan
+
+
+def test_from_far_above_a_constant_answer_the_best_on_the_way_down_is_named_with_a_warning():
+    down = [np.linspace(50, end, 11) for end in (30, 3, 20)]
+    curves, plan = far_above([30.0, 3.0, 20.0], down, constant_val_loss=2.3)
+    assert [verdict.kind for verdict in judge(curves, plan)] == ["cannot_tell"] * 3
+    advised = advice(curves, plan)
+    assert advised.rate == 0.1
+    assert advised.caution == "no rate did better than a constant answer by more than chance"
+    # Next to one that fails, it is said beside that.
+    curves[2] = dataclasses.replace(curves[2], stopped_step=100, loss=curves[2].loss[:100])
+    near = dataclasses.replace(plan, rates=(0.01, 0.1, 0.2))
+    curves = [dataclasses.replace(curve, rate=near.rates[i]) for i, curve in enumerate(curves)]
+    for words in ("constant answer", "the first rate that fails"):
+        assert words in advice(curves, near).caution
+
+
+def test_training_that_rises_beside_a_random_validation_loss_is_no_way_down():
+    # By the validation loss every lane has come down; a constant answer is known of the training data alone.
+    by_chance = [np.linspace(6.0, end, 11) for end in (5.0, 4.0, 5.5)]
+    curves, plan = far_above([60.0, 70.0, 80.0], by_chance)
+    advised = advice(curves, plan)
+    assert advised.rate is None
+    assert "no rate did better than a constant answer" in advised.cannot_tell
+    assert "good" not in [verdict.kind for verdict in judge(curves, plan)]
+
+
+def test_a_lane_that_cannot_be_compared_does_not_say_that_a_constant_answer_is_beaten():
+    plan = plan_for([0.01, 0.1, 1.0], 400, [(10,)], seeds=2, constant_loss=2.3)
+    curves = [
+        lane(i, key.rate, falling(3.0 if key.rate == 0.1 else 30.0, start=50.0), key.seed)
+        for i, key in enumerate(plan.lanes)
+    ]
+    other = next(i for i, curve in enumerate(curves) if (curve.rate, curve.seed) == (0.1, 1))
+    curves[other] = lane(other, 0.1, falling(-90.0, start=-50.0), 1)
+    assert "constant answer" in advice(curves, plan).caution
+
+
+def test_a_rate_that_fails_between_two_good_ones_is_not_what_lies_between_them():
+    broken = ends([0.2, None, 0.19, None], rates=[1e-5, 1e-4, 1e-3, 3e-3])
+    assert advice(*broken).rate == 1e-5
+    # Nor one whose lane was cut short before it failed.
+    curves, plan = ends([1.0, 0.2, 0.2, 0.2, 1.0], rates=[1e-4, 1e-3, 1e-2, 1e-1, 1.0])
+    short = np.full(300, 2.3)
+    short[200:] = 1e9
+    curves[2] = lane(2, 1e-2, short)
+    assert judge(curves, plan)[2].kind == "diverged"
+    advised = advice(curves, plan)
+    assert advised.rate in (1e-3, 1e-1)
+    assert 1e-2 not in advised.near_optimal
 
 
 def test_one_rate():

@@ -50,6 +50,7 @@ def studies(draw):
         seeds=int(rng.integers(1, 4)),
         steps_per_epoch=per_epoch,
         constant_loss=[None, 2.3, 0.5, 0.0][rng.integers(4)],
+        constant_val_loss=[None, 1.0, 0.5][rng.integers(3)],
         val_size=[None, 50][rng.integers(2)],
     )
     alike, wild = draw(st.sampled_from(sorted(SHAPES))), draw(st.sampled_from([0.0, 0.3, 1.0]))
@@ -79,7 +80,7 @@ def _measured(curve, per_epoch, rng):
 
 
 @given(studies())
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 def test_every_study_is_judged_in_whole_words(study):
     curves, plan = study
     found = judge(curves, plan)
@@ -94,7 +95,7 @@ def test_every_study_is_judged_in_whole_words(study):
 
 
 @given(studies())
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 def test_every_recommendation_keeps_its_promises(study):
     curves, plan = study
     found = judge(curves, plan)
@@ -104,18 +105,20 @@ def test_every_recommendation_keeps_its_promises(study):
     assert advised.sentence().endswith(".")
     assert "\n" not in advised.sentence()
     json.dumps(dataclasses.asdict(advised), allow_nan=False)
+    complete = all(curve.steps == STEPS or curve.stopped_step is not None for curve in curves)
+    # Verdicts are on the best checkpoint where a lane overfits, the rate is by the end.
+    alike = complete and not any("overfitting" in one.attributes for one in found)
+    good = [one.rate for one in found if one.kind == "good"]
     if advised.rate is None:
         assert (advised.low, advised.high, advised.margin) == (None, None, None)
+        assert not (alike and good and "constant answer" in advised.cannot_tell)
         return
     assert plan.rates[0] <= advised.low <= advised.rate <= advised.high <= plan.rates[-1]
     failing = {one.rate for one in found if one.kind in ("diverged", "diverging", "collapsed", "failed")}
     assert advised.rate not in failing
     assert not failing & set(advised.near_optimal)
-    complete = all(curve.steps == STEPS or curve.stopped_step is not None for curve in curves)
-    # Verdicts are on the best checkpoint where a lane overfits, the rate is by the end; and the better one of
-    # rates that only reach a constant answer is named, with that caution, though none is good.
-    overfits = any("overfitting" in one.attributes for one in found)
-    if complete and not overfits and "constant answer" not in (advised.caution or ""):
-        assert advised.best_rate in [one.rate for one in found if one.kind == "good"]
+    # The better one of rates that only reach a constant answer is named, with that caution; none is good.
+    if alike and "constant answer" not in (advised.caution or ""):
+        assert advised.best_rate in good
     if advised.first_failing is not None:
         assert advised.margin == advised.first_failing / advised.rate > 1

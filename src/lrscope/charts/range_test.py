@@ -15,7 +15,7 @@ from lrscope.charts.scales import RATE_TICK, Span, span
 from lrscope.charts.terms import RATE_LOG, SEED
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.range_reading import RangeReading
-from lrscope.language import Text, said, say
+from lrscope.language import Text, capitalised, said, say
 from lrscope.rates import format_rate
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -41,11 +41,12 @@ _ROW = 21
 
 
 def frame(reading: RangeReading) -> pl.DataFrame:
-    """Rows of four kinds, columns as `SCHEMA`.
+    """Rows of five kinds, columns as `SCHEMA`.
 
     "raw": a seed's mini-batch loss at a rate; "smoothed": its moving mean; neither beyond where the seed's
     ramp is over, where one row "end" stands (for a lane that broke). "rule": what a rule says for a seed
-    (null: it finds nothing). `low` and `high`, the ends of the ramp, stand in every row.
+    (null: it finds nothing). "no signal": in words that there is nothing to find, where that is so. `low` and
+    `high`, the ends of the ramp, stand in every row.
     """
     means = reading.smoothed()
     rows: list[dict[str, Any]] = []
@@ -74,6 +75,8 @@ def frame(reading: RangeReading) -> pl.DataFrame:
                     "rate": rate,
                 }
             )
+    if reading.no_signal is not None:
+        rows.append({"kind": "no signal", "words": said(capitalised(reading.no_signal))})
     whole = {"low": float(reading.rates[0]), "high": float(reading.rates[-1])}
     return pl.DataFrame([{**row, **whole} for row in rows], schema=SCHEMA)
 
@@ -108,7 +111,9 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         "折线图：{seeds} 个种子的小批次损失，学习率一步步升高；下面是各条公开规则从中读出的学习率。",
         seeds=seeds,
     )
-    return finished(drawing, theme, words._replace(about=about, note=note))
+    silent = frame.filter(pl.col("kind") == "no signal")["words"].to_list()
+    question = say("{words}.", "{words}。", words=silent[0]) if silent else QUESTION
+    return finished(drawing, theme, words._replace(question=question, about=about, note=note))
 
 
 def _losses(frame: pl.DataFrame, x: Span, theme: Theme) -> list[alt.Chart]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lrscope.diagnosis.baseline import baseline
+from lrscope.diagnosis.constant_answer import BesideConstant, beside_constant
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.objective import Objective, choose_objective
@@ -43,7 +44,7 @@ class Comparison:
 
     Attributes:
         steps: how many.
-        rates: every rate that was tested, rising, also where all its lanes stopped.
+        rates: every rate that was tested, rising, also where all its lanes stopped, or are known to fail.
         seeds: the seeds compared.
         objective: what is compared.
         facts: of every lane that can be judged here, by lane.
@@ -53,6 +54,7 @@ class Comparison:
         hindrance: why there is no best rate to compare with: "broken" (none came through on every seed),
             "nothing" (none learned), "constant" (none beats a constant answer), "one_rate"; or None.
         near_zero: the best loss has come down to next to nothing, from where no rate can gain more in loss.
+        beats_constant: the best rate did better than a constant answer, or that is not known.
         thresholds: what the rules compare with.
     """
 
@@ -66,16 +68,8 @@ class Comparison:
     near_optimal: tuple[float, ...]
     hindrance: str | None
     near_zero: bool
+    beats_constant: bool
     thresholds: Thresholds
-
-    @property
-    def beats_constant(self) -> bool:
-        """Whether the best rate's loss is below that of a constant answer, as far as that is known."""
-        if self.best is None:
-            return True
-        row = [one for one in self.facts.values() if one.curve.rate == self.best.rate]
-        constant, reached = _beside_constant(row, self.objective)
-        return constant is None or reached < self.thresholds.no_progress * constant
 
     @property
     def depth(self) -> int:
@@ -190,12 +184,19 @@ def compare(
         if lanes:
             base = baseline(lanes, plan, thresholds)
             facts |= {curve.lane: Facts(curve, base, plan, thresholds) for curve in lanes}
-    rates = tuple(sorted({curve.rate for curve in cut}))
+    rates = tuple(sorted({curve.rate for curve in cut} | set(failing)))
     compared = _came_through(facts.values(), failing)
     there = [one for row in compared for one in row if one is not None]
     objective = choose_objective(there, curves, at_end=at_end, thresholds=thresholds)
     standings, best, near_zero = rank(compared, objective, thresholds)
-    hindrance = _hindrance(facts.values(), compared, best, objective, len(rates), thresholds, at_end)
+    leading = [one for one in there if best is not None and one.curve.rate == best.rate]
+    beside = beside_constant(leading, objective, thresholds) if leading else None
+    hindrance: str | None
+    if best is None:
+        hindrance = "broken" if any(one.learned for one in facts.values()) else "nothing"
+    else:
+        alone = len(rates) == 1
+        hindrance = _hindrance(leading, beside, objective, thresholds, at_end=at_end, alone=alone)
     return Comparison(
         steps=steps,
         rates=rates,
@@ -207,6 +208,7 @@ def compare(
         near_optimal=() if hindrance or best is None else _around(best.rate, rates, standings),
         hindrance=hindrance,
         near_zero=near_zero,
+        beats_constant=beside is None or beside.beaten,
         thresholds=thresholds,
     )
 
@@ -223,47 +225,24 @@ def _came_through(facts: Iterable[Facts], failing: Collection[float]) -> list[li
 
 
 def _hindrance(
-    facts: Iterable[Facts],
-    compared: Sequence[Sequence[Facts | None]],
-    best: Standing | None,
+    leading: Sequence[Facts],
+    beside: BesideConstant | None,
     objective: Objective,
-    tested: int,
     thresholds: Thresholds,
+    *,
     at_end: bool,
+    alone: bool,
 ) -> str | None:
-    """Why the best rate means nothing, None where it does mean something."""
-    if best is None:
-        return "broken" if any(one.learned for one in facts) else "nothing"
-    rows = ([one for one in row if one is not None] for row in compared)
-    row = next(row for row in rows if row[0].curve.rate == best.rate)
-    start = float(np.mean([objective.start(one) for one in row]))
-    value = float(np.mean([objective.value(one) for one in row]))
+    """Why the best rate, whose lanes these are, means nothing; None where it does mean something."""
+    start = float(np.mean([objective.start(one) for one in leading]))
+    value = float(np.mean([objective.value(one) for one in leading]))
     if start - value <= thresholds.least_descent * abs(start):
         return "nothing"
-    constant, reached = _beside_constant(row, objective)
-    # What a rate lowered from far above a constant answer makes it no good one, but better than a worse one.
-    near = constant is not None and (not at_end or start <= thresholds.far_above_constant * constant)
-    share = thresholds.no_progress
-    if at_end and objective.is_validation and row[0].plan.val_size:
-        chance = min(thresholds.chance / row[0].plan.val_size, thresholds.chance_most)
-        share = min(share, 1 - chance)
-    if constant is not None and near and reached >= share * constant:
+    if beside is not None and not beside.beaten and not (at_end and beside.came_from_far(thresholds)):
         return "constant"
-    if tested == 1 and not (min(start, value) >= 0 and value <= thresholds.regret * start):
+    if alone and not (min(start, value) >= 0 and value <= thresholds.regret * start):
         return "one_rate"
     return None
-
-
-def _beside_constant(row: Sequence[Facts], objective: Objective) -> tuple[float | None, float]:
-    """The loss of a constant answer, None where it is not known, and that of a rate's lanes beside it.
-
-    On the validation data where lanes are compared there: targets that cannot be learned can be fitted.
-    """
-    plan = row[0].plan
-    if objective.is_validation and plan.constant_val_loss is not None and plan.constant_val_loss > 0:
-        return plan.constant_val_loss, float(np.mean([objective.value(one) for one in row]))
-    known = plan.constant_loss is not None and plan.constant_loss > 0
-    return plan.constant_loss if known else None, float(np.mean([one.end for one in row]))
 
 
 def _around(best: float, rates: Sequence[float], standings: Sequence[Standing]) -> tuple[float, ...]:

@@ -57,9 +57,10 @@ def choose(
     if safe:
         # The highest off the cliff; where the grid is too fine for that, the one furthest from it.
         rate = max((rate for rate in safe if not at_cliff(rate)), default=safe[0])
-        # Between two rates that both came through there is no need to go down all the way.
+        # Between two neighbours that both came through there is no need to go down all the way.
         between = _snap(math.sqrt(rate * interval[0]), [rate, interval[0]])
-        rate = rate if at_cliff(between) else between
+        neighbours = not any(rate < other < interval[0] for other in comparison.rates)
+        rate = between if neighbours and not at_cliff(between) else rate
         better = Text(
             "{rate} was better, but on {seeds} it is too near to the first rate that fails",
             "{rate} 更好，但只有 {seeds}，它离第一个失败的学习率太近",

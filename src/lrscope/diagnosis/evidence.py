@@ -210,8 +210,9 @@ SENTENCES: dict[str, Text] = {
         "这份研究里没有一个学习率把{objective}降到开始时的 {start} 以下",
     ),
     "cannot_tell.constant": Text(
-        "no rate of this study did better than a constant answer ({constant}); this one ended at {end}",
-        "这份研究里没有一个学习率胜过恒定输出（{constant}）；这一条最后是 {end}",
+        "no rate of this study did better than a constant answer ({constant}) by more than chance; this one"
+        " came to {end}",
+        "这份研究里没有一个学习率胜过恒定输出（{constant}），除非出于偶然；这一条到了 {end}",
     ),
     "cannot_tell.noise": Text(
         "{objective} {value}, {share} ± {error} of what the best rate ({rate}) learned missing: the seeds"

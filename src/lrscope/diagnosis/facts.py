@@ -51,7 +51,7 @@ class Facts:
         if self.baseline.start - self.end >= self.baseline.progress > 0:
             return True
         val = self.curve.val.values
-        return len(val) > 1 and 0 < val[-1] <= self.thresholds.no_progress * val[0]
+        return len(val) > 1 and progress.came_down(val[0], val[-1], self.thresholds)
 
     @functools.cached_property
     def sizes(self) -> Floats:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lrscope.diagnosis.curve import Floats
+from lrscope.diagnosis.thresholds import Thresholds
 
 _LARGEST = 1e280
 
@@ -71,6 +72,11 @@ def regret(loss: float, best: float, start: float) -> float:
     if start <= best:
         return 0.0 if loss <= best else math.inf
     return (loss - best) / (start - best)
+
+
+def came_down(start: float, end: float, thresholds: Thresholds) -> bool:
+    """Whether a positive loss came down by 2% (`no_progress`) or more."""
+    return 0 < end <= thresholds.no_progress * start
 
 
 class Rise(NamedTuple):

@@ -10,10 +10,24 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from lrscope.diagnosis.constant_answer import BesideConstant
+from lrscope.diagnosis.evidence import loss_text
 from lrscope.diagnosis.range_curve import SMOOTHING, end_of, smoothed
 from lrscope.diagnosis.range_rules import Suggestion, centre, read_rules
-from lrscope.language import say
+from lrscope.diagnosis.thresholds import DEFAULT
+from lrscope.language import Text, say
 from lrscope.rates import format_rate
+
+_NOISE = Text(
+    "no signal: on no seed does the loss fall by more than the noise of its batches; the rates that rules "
+    "read off it mean nothing",
+    "没有信号：没有一个种子的损失下降得比批次的噪声多；各规则读出的学习率没有意义",
+)
+_CONSTANT = Text(
+    "no signal: on no seed does the loss come below that of a constant answer, {constant}; the rates that "
+    "rules read off it mean nothing",
+    "没有信号：没有一个种子的损失降到恒定输出的 {constant} 以下；各规则读出的学习率没有意义",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,6 +44,7 @@ class RangeReading:
         how: how the lanes ran, in words.
         notes: sentences for the user.
         seconds: how long it took.
+        constant_loss: the training loss of the best constant answer; None where it is not known.
     """
 
     problem: str
@@ -41,6 +56,7 @@ class RangeReading:
     how: str
     notes: tuple[str, ...]
     seconds: float
+    constant_loss: float | None = None
 
     @functools.cached_property
     def suggestions(self) -> tuple[Suggestion, ...]:
@@ -56,6 +72,25 @@ class RangeReading:
     def centre(self) -> float | None:
         """Where to centre a search; None where no seed's loss falls."""
         return centre(self.rates, self.losses)
+
+    @property
+    def no_signal(self) -> Text | None:
+        """That there is nothing in this ramp to read a rate off, and why; None where there is.
+
+        On no seed does the loss fall by more than its noise; or on none to below a constant answer's, which
+        is as far as a model comes that learns nothing from its inputs, nor down from far above.
+        """
+        if self.centre is None:
+            return _NOISE
+        constant, skip = self.constant_loss, len(self.rates) // 10
+        if constant is None or constant <= 0:
+            return None
+        tops, means = self.losses[:, : skip + 1].mean(axis=1), self.smoothed()[:, skip:]
+        lows = np.where(np.isfinite(means), means, np.inf).min(axis=1)
+        besides = (BesideConstant(constant, *ends, share=1.0) for ends in zip(tops, lows, strict=True))
+        if any(one.beaten or one.came_from_far(DEFAULT) for one in besides):
+            return None
+        return _CONSTANT.format(constant=loss_text(constant))
 
     @property
     def ends(self) -> tuple[int, ...]:

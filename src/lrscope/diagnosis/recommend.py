@@ -19,10 +19,13 @@ from lrscope.diagnosis.refusal import at_edge, cannot_tell
 from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import FAILING, Verdict
-from lrscope.language import Text
+from lrscope.language import SEMICOLON, Text, joined
 from lrscope.plan import Plan
 
-_CONSTANT = Text("no rate did better than a constant answer", "没有一个学习率胜过恒定输出")
+_CONSTANT = Text(
+    "no rate did better than a constant answer by more than chance",
+    "没有一个学习率胜过恒定输出，除非出于偶然",
+)
 _TAKEN_DOWN = Text(
     "{done}, and the best rate falls with them: for the rest it is taken down {times} times",
     "{done}，而最好的学习率随步数下降：为剩下的步数，它除以了 {times}",
@@ -75,16 +78,14 @@ def recommend(
         ahead = experiment.to_tell(comparison, verdicts, failing)
         return dataclasses.replace(plain, cannot_tell=reason, next_experiment=ahead)
     interval = good_interval(comparison, thresholds)
-    rate, caution = choose(interval, first_failing, comparison, thresholds)
-    if caution is None and not comparison.beats_constant:
-        caution = _CONSTANT
+    rate, near_cliff = choose(interval, first_failing, comparison, thresholds)
     low, high = widened(interval, comparison, tried)
     if plan.chosen is not None and comparison.steps < plan.steps:
         # Only a shorter run was paid for.
         rate, low = (for_whole_run(one, comparison.steps, plan.steps, thresholds) for one in (rate, low))
-    confidence, because = _confidence(comparison, plan, caution)
-    if edge is not None:
-        caution, confidence, because = edge, "low", _BEYOND
+    confidence, because = ("low", _BEYOND) if edge is not None else _confidence(comparison, plan, near_cliff)
+    doubts = [None if comparison.beats_constant else _CONSTANT, near_cliff if edge is None else edge]
+    cautions = [doubt for doubt in doubts if doubt is not None]
     told = dataclasses.replace(
         plain,
         rate=rate,
@@ -93,7 +94,7 @@ def recommend(
         margin=None if first_failing is None else first_failing / rate,
         confidence=confidence,
         because=because,
-        caution=caution,
+        caution=joined(cautions, SEMICOLON) if cautions else None,
     )
     leader = comparison.leader or rate
     at_cliff = first_failing is not None and first_failing <= thresholds.cliff * leader
@@ -140,7 +141,7 @@ def _fails(verdict: Verdict, near: Sequence[float]) -> bool:
     return verdict.kind in FAILING or (verdict.kind in ("frozen", "unstable") and above)
 
 
-def _confidence(comparison: Comparison, plan: Plan, caution: str | None) -> tuple[str, str]:
+def _confidence(comparison: Comparison, plan: Plan, near_cliff: str | None) -> tuple[str, str]:
     """How sure, and why."""
     seeds = comparison.depth
     if comparison.steps < plan.steps:
@@ -152,7 +153,9 @@ def _confidence(comparison: Comparison, plan: Plan, caution: str | None) -> tupl
         return "low", why
     if seeds == 1:
         return "low", Text("one seed", "一个种子")
-    if caution is not None:
+    if not comparison.beats_constant:
+        return "low", _CONSTANT
+    if near_cliff is not None:
         return "low", Text("it stands at the cliff", "它在悬崖边上")
     if seeds == 2:
         return "medium", Text("two seeds", "两个种子")

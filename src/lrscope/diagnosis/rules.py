@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from lrscope.diagnosis import probes, symptoms
 from lrscope.diagnosis.comparison import Comparison
+from lrscope.diagnosis.constant_answer import beside_constant
 from lrscope.diagnosis.evidence import Finding, loss_text, rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.progress import regret
@@ -136,9 +137,10 @@ def _cannot_tell(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
         "objective": objective.name,
         "start": loss_text(objective.start(facts)),
         "value": loss_text(objective.value(facts)),
-        "constant": loss_text(facts.plan.constant_loss or 0.0),
-        "end": loss_text(facts.end),
     }
+    beside = beside_constant([facts], objective, facts.thresholds)
+    if beside is not None:
+        shown |= {"constant": loss_text(beside.constant), "end": loss_text(beside.reached)}
     return (Finding(f"cannot_tell.{hindrance}", shown),)
 
 

@@ -11,10 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lrscope.diagnosis.constant_answer import beside_constant
 from lrscope.diagnosis.curve import Floats
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.objective import Objective
 from lrscope.diagnosis.paired import Paired, paired
+from lrscope.diagnosis.progress import came_down
 from lrscope.diagnosis.thresholds import Thresholds
 
 
@@ -114,7 +116,7 @@ def rank(lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thres
         excess_R, tolerance = regrets_R, thresholds.regret
         slack_R = 0.0 if errors_R is None else thresholds.errors * errors_R
     plainly_R = (regrets_R <= thresholds.regret) | (excess_R <= tolerance)
-    beats_R = _beats_constant(lanes_RS, thresholds)
+    beats_R = _beats_constant(lanes_RS, objective, thresholds)
     allowed_R = (regrets_R <= thresholds.regret_most) & (beats_R | ~beats_R[best])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         border_R = np.minimum(excess_R / (tolerance + slack_R), regrets_R / thresholds.regret)
@@ -144,9 +146,13 @@ def _at_best(values_RS: Floats, plain: Paired, best: int) -> Floats:
     return reached_S
 
 
-def _beats_constant(lanes_RS: Sequence[Sequence[Facts | None]], thresholds: Thresholds) -> NDArray[np.bool_]:
-    """Whether a rate beats a constant answer, [R]: a start far above that makes every regret small."""
+def _beats_constant(
+    lanes_RS: Sequence[Sequence[Facts | None]], objective: Objective, thresholds: Thresholds
+) -> NDArray[np.bool_]:
+    """Whether a rate beats a constant answer, [R]: a start far above that makes every regret small.
+
+    Not by more than chance: of two rates just as good that must not let one pass and keep the other back.
+    """
     rows = [[one for one in row if one is not None] for row in lanes_RS]
-    constant = rows[0][0].plan.constant_loss
-    ends_R = np.array([np.mean([one.end for one in row]) for row in rows])
-    return ends_R < (thresholds.no_progress * constant if constant else math.inf)
+    besides = [beside_constant(row, objective, thresholds) for row in rows]
+    return np.array([one is None or came_down(one.constant, one.reached, thresholds) for one in besides])

@@ -10,6 +10,7 @@ losses             for each seed, of each step; null from its first loss that is
 rules              for each: name, takes, source; rates, one a seed, null where it finds nothing; rate, their
                    geometric mean; lowest, highest; decades between them
 centre             where to centre a search; null where no seed's loss falls
+no_signal          that there is nothing to read a rate off, and why; null where there is
 caveats            what to think of it
 """
 
@@ -66,6 +67,7 @@ def range_document(reading: RangeReading) -> Any:
                 for one in reading.suggestions
             ],
             "centre": reading.centre,
+            "no_signal": reading.no_signal,
             "caveats": list(reading.caveats()),
         }
     )
@@ -82,6 +84,8 @@ def show_range(reading: RangeReading, file: TextIO, width: int | None = None) ->
     width = max(NARROWEST, terminal_width() if width is None else width)
     console = Terminal(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
     console.print(Text(_headline(reading)))
+    if reading.no_signal is not None:
+        console.print(Text(one_line(said(reading.no_signal)), style="bold"))
     console.print()
     console.print(_table(reading.suggestions, width))
     console.print()
