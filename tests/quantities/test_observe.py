@@ -243,6 +243,13 @@ def test_tracked_scalars_are_read() -> None:
         ("scale", ()),
         ("0.weight", (2, 0)),
     )
+    for bad, typed in (
+        ("0.weight[3,0]", r"'0.weight\[2,1\]'"),
+        ("1.bias", r"'0.weight\[2,1\]'"),
+        ("scale[0]", "'scale'"),
+    ):
+        with pytest.raises(ProblemError, match=typed):
+            read_tracked([bad], shapes)
     for bad in ("1.weight[0,0]", "0.weight[3,0]", "0.weight[0]", "0.weight[a,b]", "0.weight[0,0", ""):
         with pytest.raises(ProblemError, match="cannot track"):
             read_tracked([bad], shapes)

@@ -35,8 +35,7 @@ def read_tracked(chosen: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -
         if match is None or name not in shapes:
             raise ProblemError(
                 f"cannot track {text!r}: write a tensor's name and an index, as in "
-                f"'{next(iter(shapes))}{list((0,) * len(shapes[next(iter(shapes))]))}'; "
-                f"the tensors are {', '.join(shapes)}"
+                f"'{_last(*next(iter(shapes.items())))}'; the tensors are {', '.join(shapes)}"
             )
         shape = shapes[name]
         parts = [part for part in (match[2] or "").replace(" ", "").split(",") if part]
@@ -46,6 +45,14 @@ def read_tracked(chosen: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -
             raise ProblemError(f"cannot track {text!r}: an index is whole numbers, as in [0,3]") from None
         inside = len(index) == len(shape) and all(-n <= i < n for i, n in zip(index, shape, strict=True))
         if not inside:
-            raise ProblemError(f"cannot track {text!r}: {name} has shape {list(shape)}")
+            raise ProblemError(
+                f"cannot track {text!r}: {name} has shape {list(shape)}; its last element is "
+                f"'{_last(name, shape)}'"
+            )
         tracked.append((name, tuple(i % n for i, n in zip(index, shape, strict=True))))
     return tuple(dict.fromkeys(tracked))
+
+
+def _last(name: str, shape: tuple[int, ...]) -> str:
+    """The last element of a tensor, as it is typed: "0.weight[99,63]", or "scale" of a scalar."""
+    return f"{name}[{','.join(str(size - 1) for size in shape)}]" if shape else name
