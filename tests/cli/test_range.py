@@ -89,9 +89,9 @@ shuffled = lrscope.Problem(
 def test_where_there_is_no_signal_it_says_so_though_every_rule_has_a_rate(folder: Path) -> None:
     (folder / "nothing.py").write_text(NOTHING)
     shown = done("range nothing.py:shuffled").stdout
-    assert shown.splitlines()[1].startswith("no signal: on no seed does the loss ")
+    assert " no signal: on no seed does the loss " in " ".join(shown.split())
     chinese = done("range nothing.py:shuffled --lang zh --chart none.svg").stdout
-    assert chinese.splitlines()[1].startswith("没有信号")
+    assert "没有信号" in chinese
     assert "没有信号" in (folder / "none.svg").read_text(encoding="utf-8")
     document = json.loads(done("range nothing.py:shuffled --json -q").stdout)
     assert document["rules"][0]["rate"] > 0
