@@ -208,7 +208,9 @@ def measure(options: argparse.Namespace) -> list[dict[str, object]]:
                     run(dataclasses.replace(setting, steps=2))
                 spent: dict[str, list[Spent]] = {name: [] for name in contenders}
                 for round_ in range(options.rounds):
-                    for name, run in contenders.items():
+                    # What runs after a long rival finds memory given back, and other things in the cache.
+                    turn = reversed(contenders.items()) if round_ % 2 else contenders.items()
+                    for name, run in turn:
                         spent[name].append(run(setting))
                     print(f"{case}, {lanes} lanes: round {round_ + 1} of {options.rounds}", file=sys.stderr)
                 row = {"case": case, "lanes": lanes, "steps": steps, "threads": threads, "spent": spent}
