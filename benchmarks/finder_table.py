@@ -32,7 +32,7 @@ def print_all(answers: dict[str, list[Answer]], truths: dict[str, Truth], names:
     }
     scores = {finder: score(rows, truths) for finder, rows in telling.items() if rows}
     if scores:
-        _print_table(scores)
+        print_table(scores)
         _print_signs(telling, truths)
         _print_tasks(telling, truths, names)
     _print_silent({finder: [a for a in rows if not TASKS[a.task].signal] for finder, rows in answers.items()})
@@ -62,7 +62,7 @@ COLUMNS = (
 )
 
 
-def _print_table(scores: dict[str, Score]) -> None:
+def print_table(scores: dict[str, Score]) -> None:
     print(f"{'':16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS))
     for finder, one in scores.items():
         cells = (

@@ -28,7 +28,7 @@ from lrscope.training.random_state import undisturbed
 from lrscope.training.run import Run
 
 SEEDS_AT_MOST = 6
-"""Starts and batch orders that a search may come to need."""
+"""Starts and batch orders of the largest search."""
 
 SEED_STRIDE = 100
 """Between the seeds of one search: two searches with seeds below it share none."""
@@ -123,7 +123,7 @@ def search(
         check_objective(objective, tuple(problem.metrics), validated=problem.val is not None)
     if path is not None:
         check_target(path, overwrite=overwrite)
-    seeds = [seed + SEED_STRIDE * number for number in range(max(2, min(SEEDS_AT_MOST, int(budget / 2))))]
+    seeds = [seed + SEED_STRIDE * number for number in range(seeds_for(budget))]
     with undisturbed(problem.train, problem.val) as threads:
         run = prepare(
             problem, (1e-3,), seeds, schedule=schedule, device=device, curvature=False, threads=threads
@@ -133,7 +133,7 @@ def search(
             recorder.note("how", _without_number(run.how))  # how many is not known yet
             recorder.note("reference", reference)
             recorder.note("search", {"budget": budget, "seed": seed})
-            lab = _Lab(problem, run, plan, recorder, device, progress)
+            lab = CourseLab(problem, run, plan, recorder, device, progress)
             hunt = Search(lab, float(budget), seeds)
             lab.validate_at = hunt.rungs
             began = time.monotonic()
@@ -146,6 +146,11 @@ def search(
         return Study(recorder.study_file())
 
 
+def seeds_for(budget: float) -> int:
+    """How many starts and batch orders a search of this budget may come to need."""
+    return max(2, min(SEEDS_AT_MOST, int(budget / 2)))
+
+
 def _without_number(how: str) -> str:
     """How lanes run, without how many there are, in every language."""
     if not isinstance(how, Text):
@@ -153,7 +158,7 @@ def _without_number(how: str) -> str:
     return Text(how.en.partition(" ")[2], how.zh.partition(" ")[2].removeprefix("条"))
 
 
-class _Lab:
+class CourseLab:
     """Trains the lanes that a search asks for, course by course, and records them."""
 
     def __init__(

@@ -294,13 +294,14 @@ def test_an_interrupted_study_is_answered_with_little_confidence():
 
 
 def test_a_search_that_paid_for_a_third_of_the_run_takes_its_rate_down():
-    """By 3^0.4, and the lower end of the interval with it; a sweep that stopped there says what it saw."""
+    """By 3^0.4, and the lower end of its interval by 3, the most there is; a sweep that stopped there says
+    what it saw."""
     curves, plan = ends([1.0, 0.5, 0.2, 0.5, 1.0], seeds=2, scatter=1e-3)
     cut = [curve.until(plan.steps // 3) for curve in curves]
     seen = advice(cut, plan)
     searched = advice(cut, dataclasses.replace(plan, chosen=tuple((one.rate, one.seed) for one in cut)))
-    times = (plan.steps / (plan.steps // 3)) ** 0.4
-    assert searched.rate == pytest.approx(seen.rate / times)
+    times = plan.steps / (plan.steps // 3)
+    assert searched.rate == pytest.approx(seen.rate / times**0.4)
     assert searched.low == pytest.approx(seen.low / times)
     assert searched.high == seen.high
     assert searched.because.endswith("for the rest it is taken down 1.6 times")

@@ -91,9 +91,16 @@ def _snap(centre: float, rates: Sequence[float]) -> float:
     return rounded if rates[0] <= rounded <= rates[-1] else centre
 
 
-def for_whole_run(rate: float, steps: int, of: int, thresholds: Thresholds) -> float:
-    """A rate that was best after some steps, taken down to what is best after all of them."""
-    return float(rate * (steps / of) ** thresholds.drift)
+def for_whole_run(rate: float, steps: int, of: int, drift: float) -> float:
+    """A rate that was best after some steps, taken down to what is best after all of them.
+
+    Args:
+        rate: what was best.
+        steps, of: after how many, of how many.
+        drift: the best rate goes with the steps to the power of minus this: `drift` of the thresholds, at
+            most `drift_most`, at least 0.
+    """
+    return float(rate * (steps / of) ** drift)
 
 
 def widened(interval: Sequence[float], comparison: Comparison, tried: Sequence[float]) -> tuple[float, float]:

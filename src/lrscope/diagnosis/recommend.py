@@ -81,8 +81,10 @@ def recommend(
     rate, near_cliff = choose(interval, first_failing, comparison, thresholds)
     low, high = widened(interval, comparison, tried)
     if plan.chosen is not None and comparison.steps < plan.steps:
-        # Only a shorter run was paid for.
-        rate, low = (for_whole_run(one, comparison.steps, plan.steps, thresholds) for one in (rate, low))
+        # Only a shorter run was paid for: how far the best rate falls in the rest of it is not known, so the
+        # interval holds what it is if it does not fall at all, and if it falls by the most.
+        rate = for_whole_run(rate, comparison.steps, plan.steps, thresholds.drift)
+        low = for_whole_run(low, comparison.steps, plan.steps, thresholds.drift_most)
     confidence, because = ("low", _BEYOND) if edge is not None else _confidence(comparison, plan, near_cliff)
     doubts = [None if comparison.beats_constant else _CONSTANT, near_cliff if edge is None else edge]
     cautions = [doubt for doubt in doubts if doubt is not None]
@@ -148,7 +150,7 @@ def _confidence(comparison: Comparison, plan: Plan, near_cliff: str | None) -> t
         done = Text("only {done} of {steps} steps are done", "{steps} 步里只做了 {done} 步")
         why = done.format(done=comparison.steps, steps=plan.steps)
         if plan.chosen is not None:
-            times = 1 / for_whole_run(1.0, comparison.steps, plan.steps, comparison.thresholds)
+            times = 1 / for_whole_run(1.0, comparison.steps, plan.steps, comparison.thresholds.drift)
             why = _TAKEN_DOWN.format(done=why, times=times_text(times))
         return "low", why
     if seeds == 1:

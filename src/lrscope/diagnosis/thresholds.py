@@ -271,6 +271,10 @@ class Thresholds:
     (J. Bjorck et al., arXiv 2409.19913), more by the validation loss of lanes that overfit (below). A
     judgement between the two."""
 
+    drift_most: float = 1.0
+    """... and at most so: rate times steps is then what stays, as where lanes that overfit want less training
+    and not a smaller rate."""
+
     horizon_slope: float = 0.25
     """A fall of ln rate over ln steps by less is within 0.15 decades over the factor of 4 looked at."""
 
