@@ -53,6 +53,8 @@ def test_displacement_from_zero_weights_is_infinite_and_unknown_without_norms():
 def test_spread_names_the_tensor_that_grew_most():
     curve = with_tensors(weight_norm=[[2.0, 1.0], [2.0, 1.0], [4.0, 7.0]])
     assert stability.spread(curve, np.array([4.0, 1.0])) == (7.0, 1)
+    with_empty = with_tensors(weight_norm=[[0.0, *row] for row in curve.tensors["weight_norm"].values])
+    assert stability.spread(with_empty, np.array([0.0, 4.0, 1.0])) == (7.0, 2)
 
 
 def test_spread_of_a_bias_from_zero_is_relative_to_the_network():

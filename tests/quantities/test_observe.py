@@ -263,6 +263,34 @@ def test_default_tracking_is_bounded() -> None:
     assert few[0] == ("layer0.weight", (0, 0))
 
 
+class WithNothing(nn.Module):
+    """Has a parameter without elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        self.nothing = nn.Parameter(torch.zeros(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)  # type: ignore[no-any-return]
+
+
+def test_an_empty_parameter_has_neither_ends_nor_counts() -> None:
+    subject = dataclasses.replace(problem(), model=lambda: WithNothing().double())
+    with undisturbed():
+        records = recorded_of(prepare(subject, RATES, 1))
+    values = {record.quantity: record.values for record in records if isinstance(record, Record)}
+    place = 0  # before those of the layer
+    for name in ("weight_mean", "weight_std", "weight_min", "weight_max", "largest_move"):
+        assert np.isnan(values[name][..., place]).all()
+        assert np.isfinite(values[name][..., 1:]).all()
+    assert (values["weight_norm"][..., place] == 0).all()
+    for record in records:
+        if isinstance(record, HistogramRecord):
+            assert (record.counts[place] == 0).all()
+            assert (record.nonfinite[place] == 0).all()
+
+
 def test_a_scalar_parameter_is_recorded_like_any_other() -> None:
     class Slope(nn.Module):
         def __init__(self) -> None:

@@ -114,6 +114,60 @@ def test_a_lane_that_makes_the_loss_raise_is_retired_alone() -> None:
     assert any("rate 1e+38 stopped at step" in note for note in run.notes)
 
 
+class Bounded(nn.Module):
+    """Raises at anything large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h: Tensor = self.layer(x)
+        if not bool((h.abs() < 1e6).all()):
+            raise ValueError("too large")
+        return h
+
+
+def test_a_lane_that_makes_validation_raise_leaves_the_others_theirs() -> None:
+    # One step an epoch: validation comes upon the large weights before training does.
+    subject = problem(model=Bounded, val=data(), batch_size=40)
+    beside = run_through(subject, (1e-3, 1e-2, 1e20))
+    healthy = run_through(subject, (1e-3, 1e-2, 1e-2))
+    assert len(beside) == len(healthy)
+    for ours, theirs in zip(beside, healthy, strict=True):
+        assert torch.equal(ours.validation["val_loss"][:2], theirs.validation["val_loss"][:2])
+    assert torch.isnan(beside[1].validation["val_loss"][2])
+
+
+def refusing(output: Tensor, target: Tensor) -> float:
+    """A metric that raises at what is not finite, as those of scikit-learn do."""
+    if not bool(torch.isfinite(output).all()):
+        raise ValueError("Input contains NaN")
+    return float((output.argmax(1) == target).double().mean())
+
+
+def test_a_metric_may_raise_at_every_lane_that_is_not_finite() -> None:
+    subject = problem(
+        val=data(), metrics={"accuracy": refusing}, loss=lambda o, t: (o - t[:, None]).pow(4).mean()
+    )
+    steps = run_through(subject, (1e25, 1e26))
+    assert torch.isfinite(steps[0].validation["accuracy"]).all()
+    assert torch.isnan(steps[5].validation["accuracy"]).all()
+
+
+def test_validation_that_raises_for_no_lanes_fault_ends_the_run() -> None:
+    calls = {"n": 0}
+
+    def metric(output: Tensor, target: Tensor) -> float:
+        calls["n"] += 1
+        if calls["n"] > 3:
+            raise RuntimeError("the disk with the labels is gone")
+        return 0.0
+
+    with undisturbed(), pytest.raises(TrainingError, match="validation raised RuntimeError: the disk with"):
+        list(prepare(problem(val=data(), metrics={"m": metric}), (1e-3, 1e-2), 1).steps())
+
+
 def test_an_error_that_is_no_lanes_fault_ends_the_run() -> None:
     calls = {"n": 0}
 

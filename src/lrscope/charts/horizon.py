@@ -139,6 +139,8 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     x_axis = {
         "values": steps.tolist(),
         "labelExpr": STEP_TICK,
+        "labelOverlap": "greedy",
+        "labelSeparation": 4,
         "title": say("length of the run, optimiser steps (log)", "训练长度，步数（对数）"),
     }
     x = alt.X("steps:Q", scale=across.scale, axis=x_axis)

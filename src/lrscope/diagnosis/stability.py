@@ -84,11 +84,12 @@ def spread(curve: Curve, sizes_k: Floats) -> Spread | None:
     end = _last_row(norms)
     if end is None or not np.isfinite(norms.values[0]).all():
         return None
-    start = norms.values[0] / np.sqrt(sizes_k)
+    roots_k = np.sqrt(np.maximum(sizes_k, 1))  # a tensor may be empty
+    start = norms.values[0] / roots_k
     whole = float(np.linalg.norm(norms.values[0])) / math.sqrt(sizes_k.sum())
     if whole == 0:
         return None
-    ratios = end / np.sqrt(sizes_k) / np.where(start > 0, start, whole)
+    ratios = end / roots_k / np.where(start > 0, start, whole)
     return Spread(float(ratios.max()), int(ratios.argmax()))
 
 

@@ -15,7 +15,7 @@ function fit(spec, room) {
     const width = Math.floor(room / spec.columns - margin);
     for (const panel of spec.concat) panel.width = Math.max(140, Math.min(480, width));
   } else {
-    spec.width = Math.max(220, Math.min(900, room - MARGIN + 15));
+    spec.width = Math.max(200, Math.min(900, room - MARGIN + 15));
   }
 }
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lrscope.quantities.look import rows
+from lrscope.quantities.look import ends, rows
 from lrscope.record import HistogramRecord
 from lrscope.training.step import Step
 
@@ -65,14 +65,15 @@ def _ends(step: Step, elements: Mapping[str, Tensor]) -> Tensor:
     """
     found = []
     for name, weights in step.weights.items():
-        values_LN = rows(weights, elements.get(name))
-        ends_2L = torch.stack([values_LN.amin(dim=1), values_LN.amax(dim=1)])
+        ends_2L = torch.stack(ends(rows(weights, elements.get(name))))
         found.append(torch.cat([ends_2L, torch.zeros_like(ends_2L[:1])]))
     # One copy to the host for all tensors.
     ends_k3L = torch.stack(found).double().cpu()
     for (name, weights), ends_3L in zip(step.weights.items(), ends_k3L, strict=True):
         wild_L = ~torch.isfinite(ends_3L).all(dim=0)
-        if wild_L.any():
+        if wild_L.any() and not weights[0].numel():
+            ends_3L[0], ends_3L[1] = torch.inf, -torch.inf
+        elif wild_L.any():
             some_LN = rows(weights, elements.get(name))[wild_L.to(weights.device)]
             known = torch.isfinite(some_LN)
             ends_3L[0, wild_L] = torch.where(known, some_LN, torch.inf).amin(dim=1).double().cpu()

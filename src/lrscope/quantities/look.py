@@ -37,7 +37,10 @@ def norm(values_LkN: Tensor) -> Tensor:
 
 
 def ends(values_LkN: Tensor) -> tuple[Tensor, Tensor]:
-    """The smallest and the largest element of each row: [L, k] each; NaN where one is."""
+    """The smallest and the largest element of each row, [L, k] each; NaN where one is or none is there."""
+    if not values_LkN.shape[-1]:
+        none_Lk = values_LkN.new_full(values_LkN.shape[:-1], math.nan)
+        return none_Lk, none_Lk
     return values_LkN.amin(dim=-1), values_LkN.amax(dim=-1)
 
 

@@ -1,13 +1,15 @@
 """Validation: loss and metrics of every lane over the validation data, averaged over examples."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
+from lrscope.errors import TrainingError
 from lrscope.problems.problem import Problem
 from lrscope.training.batches import examples
 from lrscope.training.lanes import Lanes
@@ -18,7 +20,8 @@ class Validation:
     """Evaluates all lanes in eval mode, without gradients.
 
     The forward passes of the lanes are one call where the model allows it; losses and metrics are then the
-    user's own functions on each lane's own output, so they may use `.item()`, NumPy or anything else.
+    user's own functions on each lane's own output, so they may use `.item()`, NumPy or anything else. Some of
+    them raise at what a lane that ran away computes: its values are NaN then, and no other lane's change.
 
     Args:
         problem: names the loss, the step and the metrics.
@@ -50,7 +53,11 @@ class Validation:
         return [self._of_lane[key.lane] for key in self._lanes.keys]
 
     def __call__(self) -> dict[str, Tensor]:
-        """name -> float64 [L], on the host: "val_loss" and each metric."""
+        """name -> float64 [L], on the host: "val_loss" and each metric.
+
+        Raises:
+            TrainingError: model, loss or a metric raised for no single lane's fault.
+        """
         sums: dict[str, Tensor] = {}
         count = 0
         with torch.no_grad(), evaluating([lane.module for lane in self._lanes.lanes]):
@@ -63,6 +70,46 @@ class Validation:
         return {name: total_L / count for name, total_L in sums.items()}
 
     def _batch(self, batch: Any) -> dict[str, list[float]]:
+        try:
+            return self._of_all(batch)
+        except Exception as error:
+            return self._one_by_one(batch, error)
+
+    def _one_by_one(self, batch: Any, error: Exception) -> dict[str, list[float]]:
+        """Each lane's values, NaN for those that raise.
+
+        Raises:
+            TrainingError: all do, and none of them at an output that is not finite.
+        """
+        names = ("val_loss", *(() if self._by_step else self._metrics))
+        values: dict[str, list[float]] = {name: [] for name in names}
+        excused = False
+        for index in range(len(self._lanes)):
+            output = None
+            own = dict.fromkeys(names, math.nan)
+            try:
+                if not self._by_step:
+                    output = self._lanes.lanes[index].module(pair(batch)[0])
+                own = self._of_one(index, batch, output)
+            except Exception:
+                excused |= output is not None and not _finite(output)
+            else:
+                excused = True
+            for name in names:
+                values[name].append(own[name])
+        if not excused:
+            raise TrainingError(f"validation raised {type(error).__name__}: {error}") from error
+        return values
+
+    def _of_one(self, index: int, batch: Any, output: Any) -> dict[str, float]:
+        objective = self._objectives[index]
+        if self._by_step:
+            return {"val_loss": float(objective(batch))}
+        target = pair(batch)[1]
+        metrics = {name: float(metric(output, target)) for name, metric in self._metrics.items()}
+        return {"val_loss": float(objective.loss_of(output, target)), **metrics}
+
+    def _of_all(self, batch: Any) -> dict[str, list[float]]:
         if self._by_step:
             if self._together:
                 return {"val_loss": self._call(None, batch).tolist()}
@@ -96,6 +143,10 @@ class Validation:
         return torch.func.vmap(
             lambda tensors: functional_call(module, tensors, (batch,)), in_dims=(0,), randomness="same"
         )(stacked)
+
+
+def _finite(output: Any) -> bool:
+    return all(bool(torch.isfinite(leaf).all()) for leaf in tree_leaves(output) if isinstance(leaf, Tensor))
 
 
 def _floats(values: Sequence[Any]) -> list[float]:
