@@ -180,5 +180,9 @@ class Budget:
         done = f"tensor statistics at {self.measured:,} of {steps + 1:,} points, "
         done += f"histograms at {self.counted:,} of {epochs + 1:,} epochs"
         if self.measured < min(DETAILS[0].points, steps + 1) or self.counted < min(200, epochs + 1):
-            done += f", to keep recording within {100 * self._share:g}% of the time"
+            share = f"{100 * self._share:g}% of the time"
+            if self.spent > self._share * self.trained and self._detail == DETAILS[-1]:
+                done += f", the fewest there are, though recording was to take {share}"
+            else:
+                done += f", to keep recording within {share}"
         return f"{done} ({took})" if took else done

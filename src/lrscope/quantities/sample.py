@@ -17,6 +17,9 @@ ELEMENTS = 2**14
 """Of a tensor that has more, about so many are drawn: a norm is then known to 0.6% where elements are
 normally distributed: sqrt((kurtosis - 1) / (4 n))."""
 
+MANY = 64
+"""Times as many elements, from which the sample is drawn without shuffling all."""
+
 PASSES_OF_A_POINT = 20
 PASSES_OF_HISTOGRAMS = 30
 """What measuring all elements takes, in passes over the weights, each as long as their norm takes."""
@@ -54,7 +57,14 @@ def drawn(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     large = {name: weight for name, weight in weights.items() if weight.numel() > ELEMENTS}
     # Those of one size are measured together: the same elements of each.
     of_size = {
-        size: torch.unique(torch.randint(size, (ELEMENTS,), generator=generator))
-        for size in dict.fromkeys(weight.numel() for weight in large.values())
+        size: _some_of(size, generator) for size in dict.fromkeys(weight.numel() for weight in large.values())
     }
     return {name: of_size[weight.numel()].to(weight.device) for name, weight in large.items()}
+
+
+def _some_of(size: int, generator: torch.Generator) -> Tensor:
+    """int64 [n]: about `ELEMENTS` rising indices below a size."""
+    if size <= MANY * ELEMENTS:
+        return torch.randperm(size, generator=generator)[:ELEMENTS].sort().values
+    # Hardly any is drawn twice, and to shuffle all would take more memory than the tensor.
+    return torch.unique(torch.randint(size, (ELEMENTS,), generator=generator))
