@@ -65,6 +65,7 @@ def drawn(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _some_of(size: int, generator: torch.Generator) -> Tensor:
     """int64 [n]: about `ELEMENTS` rising indices below a size."""
     if size <= MANY * ELEMENTS:
-        return torch.randperm(size, generator=generator)[:ELEMENTS].sort().values
+        shuffled: Tensor = torch.randperm(size, generator=generator)
+        return shuffled[:ELEMENTS].sort()[0]
     # Hardly any is drawn twice, and to shuffle all would take more memory than the tensor.
     return torch.unique(torch.randint(size, (ELEMENTS,), generator=generator))
