@@ -1,7 +1,7 @@
 """The search replayed: tasks trained once at every rate on ten seeds, then searched as often as one likes.
 
-    python benchmarks/replay.py record FOLDER [--tasks a,b]     # a study a task; an hour or two of one core
-    python benchmarks/replay.py search FOLDER [--budgets 2,4,8,16] [--draws 10]     # seconds a budget
+    python benchmarks/replay.py record FOLDER [--tasks a,b]     # a study a task; ten minutes of one core
+    python benchmarks/replay.py search FOLDER [--budgets 2,4,8,16] [--draws 5]     # some 10 s a budget
 
 FOLDER is outside the repository. A replayed search asks for lanes as a real one does and gets the recorded
 ones, cut where it stops them; its seeds are drawn from the ten, and the truth is that of the others. Around
@@ -236,7 +236,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--tasks", help="some of the develop half, by name")
     parser.add_argument("--budgets", default=",".join(f"{one:g}" for one in BUDGETS))
-    parser.add_argument("--draws", type=int, default=10, help="searches a task")
+    parser.add_argument(
+        "--draws", type=int, default=5, help="searches a task; there are five first pairs of seeds"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     tasks = {task.name: task for task in HALVES["develop"] if task.signal}
