@@ -65,7 +65,7 @@ def drawn(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _some_of(size: int, generator: torch.Generator) -> Tensor:
     """int64 [n]: about `ELEMENTS` rising indices below a size."""
     if size <= MANY * ELEMENTS:
-        some: Tensor = torch.randperm(size, generator=generator)[:ELEMENTS].sort().values
-        return some
+        return torch.randperm(size, generator=generator)[:ELEMENTS].sort().values
     # Hardly any is drawn twice, and to shuffle all would take more memory than the tensor.
-    return torch.unique(torch.randint(size, (ELEMENTS,), generator=generator))
+    few: Tensor = torch.unique(torch.randint(size, (ELEMENTS,), generator=generator))
+    return few
