@@ -213,7 +213,7 @@ class CourseLab:
             keys = [LaneKey(first + number, rate, seed) for number, (rate, seed) in enumerate(new)]
             self._extend(keys)
             observer = Observer(self.plan, start=self._run.start, lane_seconds=self._run.lane_seconds)
-            course = self._run.course(keys, self.validate_at, observer.looks, observer.measure)
+            course = self._run.course(keys, self.validate_at, observer.looks, observer.measures)
             self._courses.append((course, observer))
             self._advance(course, observer, until)
 

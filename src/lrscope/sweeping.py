@@ -112,7 +112,7 @@ def sweep(
             what is fastest, tried for a moment before training.
         record_budget: of the time that training takes, the share that recording may take: it sets how often
             tensors and histograms are measured, 25 to 125 times and 6 to 200 times over a run. Where the
-            fewest are too many, 16,384 elements of each larger tensor are measured. 0 keeps losses,
+            fewest are too many, about 8,192 elements of each larger tensor are measured. 0 keeps losses,
             validation and trajectories only, float("inf") measures all as often as can be. Curvature and
             probes come on top.
         progress: called a few times a second.
@@ -163,7 +163,7 @@ def sweep(
             recorder.commit()
             began = time.monotonic()
             observer = Observer(plan, record_budget, run.start, run.lane_seconds)
-            steps = run.steps(observer.looks, observer.measure)
+            steps = run.steps(observer.looks, observer.measures)
             try:
                 for record in _reported(observer.records(steps), run, progress):
                     recorder.write(record)

@@ -125,7 +125,7 @@ def records_of(share: float) -> list[Record | HistogramRecord]:
         run = prepare(problem(), (1e-3, 1e-2), 1)
         run.plan = dataclasses.replace(run.plan, tracked=(("0.bias", (0,)),))
         observer = Observer(run.plan, share)
-        return list(observer.records(run.steps(observer.looks, observer.measure)))
+        return list(observer.records(run.steps(observer.looks, observer.measures)))
 
 
 @pytest.mark.parametrize("share", [0.0, 1e-9, 0.05, math.inf])

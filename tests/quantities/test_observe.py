@@ -41,7 +41,7 @@ def problem() -> Problem:
 
 def recorded_of(run: Run) -> list[Record | HistogramRecord]:
     observer = Observer(run.plan)
-    return list(observer.records(run.steps(observer.looks, observer.measure)))
+    return list(observer.records(run.steps(observer.looks, observer.measures)))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def recorded() -> tuple[
         observer = Observer(plan)
 
         def spied() -> object:
-            for step in run.steps(lambda t: observer.looks(t).within(t + 1), observer.measure):
+            for step in run.steps(lambda t: observer.looks(t).within(t + 1), observer.measures):
                 weights.append({name: tensor.clone() for name, tensor in step.weights.items()})
                 yield step
 

@@ -11,7 +11,7 @@ from torch import nn
 import lrscope
 from lrscope.problems.problem import Problem
 from lrscope.quantities import observe
-from lrscope.quantities.sample import ELEMENTS, affordable, drawn
+from lrscope.quantities.sample import ELEMENTS, affordable, spread
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 
@@ -33,26 +33,19 @@ def wide(width: int = 600) -> Problem:
 
 
 def test_large_tensors_are_sampled_and_small_ones_are_not() -> None:
-    chosen = drawn(WIDE)
-    assert set(chosen) == {"large"}
-    elements = chosen["large"]
-    assert len(elements) == ELEMENTS
-    assert (elements.diff() > 0).all(), "none twice"
-    assert elements[0] >= 0
-    assert elements[-1] < WIDE["large"].numel()
-    assert torch.equal(elements, drawn(WIDE)["large"])
+    assert spread(WIDE).keys() == {"large"}
 
 
-def test_of_a_very_large_tensor_about_as_many_are_drawn_without_shuffling_it() -> None:
-    elements = drawn({"huge": torch.empty(100 * ELEMENTS)})["huge"]
-    assert 0.99 * ELEMENTS < len(elements) <= ELEMENTS
-    assert (elements.diff() > 0).all(), "none twice"
-
-
-def test_a_sample_leaves_the_random_state_alone() -> None:
-    state = torch.get_rng_state()
-    drawn(WIDE)
-    assert torch.equal(state, torch.get_rng_state())
+@pytest.mark.parametrize("shape", [(1000, 784), (512, 512), (64, 3, 7, 7, 11), (30_030, 9), (2**14 + 1,)])
+def test_every_row_and_column_gets_its_part(shape: tuple[int, ...]) -> None:
+    """As nearly as their number allows."""
+    size = math.prod(shape)
+    stride = spread({"": torch.empty(shape)}).get("", 1)
+    assert ELEMENTS / 3 < size / stride < 3 * ELEMENTS
+    places = np.unravel_index(np.arange(0, size, stride), shape)
+    for place, side in zip(places, shape, strict=True):
+        counts = np.bincount(place, minlength=side)
+        assert counts.max() - counts.min() <= 1 + 0.1 * counts.max()
 
 
 def test_all_is_measured_where_that_is_cheap_or_asked_for() -> None:
@@ -69,17 +62,18 @@ def test_the_samples_values_are_near_those_of_all(monkeypatch: pytest.MonkeyPatc
     def of(study: lrscope.Study) -> list[np.ndarray]:
         return [study.tensors(name)["value"].to_numpy() for name in lengths]
 
-    with lrscope.sweep(wide(), (1e-3, 1e-2), record_budget=math.inf) as study:
+    with lrscope.sweep(wide(1_100), (1e-3, 1e-2), record_budget=math.inf) as study:
         whole = of(study)
-        assert "drawn once" not in study.note("recording")
+        assert "evenly spread" not in study.note("recording")
         counts = study.histograms().filter(tensor="0.weight")["counts"][0]
-        assert sum(counts) == 600 * 50
+        assert sum(counts) == 1_100 * 50
     monkeypatch.setattr(observe, "affordable", lambda *_: False)
-    with lrscope.sweep(wide(), (1e-3, 1e-2), record_budget=math.inf) as study:
+    with lrscope.sweep(wide(1_100), (1e-3, 1e-2), record_budget=math.inf) as study:
         some = of(study)
-        assert "of tensors of more than 16,384 elements about 16,384, drawn once" in study.note("recording")
+        assert "of tensors of more than 8,192 elements about 8,192, evenly spread" in study.note("recording")
         counts = study.histograms().filter(tensor="0.weight")["counts"][0]
-        assert sum(counts) == ELEMENTS
+        stride = spread({"": torch.empty(1_100 * 50)}).get("", 1)
+        assert sum(counts) == -(-1_100 * 50 // stride)
     for one, other in zip(some, whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=0.05)
         assert not np.array_equal(one, other)
@@ -91,5 +85,5 @@ def test_a_run_that_is_too_short_for_its_tensors_is_sampled_by_itself() -> None:
         plan = dataclasses.replace(run.plan, tracked=())
         for seconds, is_sampled in ((1e-9, True), (1e3, False)):
             observer = observe.Observer(plan, 0.05, run.start, seconds)
-            assert list(observer.records(run.steps(observer.looks, observer.measure)))
-            assert ("drawn once" in observer.account()) is is_sampled
+            assert list(observer.records(run.steps(observer.looks, observer.measures)))
+            assert ("evenly spread" in observer.account()) is is_sampled

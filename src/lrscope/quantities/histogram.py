@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lrscope.plan import LaneKey
 from lrscope.quantities.look import ends, rows
 from lrscope.record import HistogramRecord
 from lrscope.training.step import Step
@@ -34,8 +35,8 @@ NEAR = 1e-3
 Ends = NDArray[np.float64]
 
 
-def histograms(step: Step, epoch: int, elements: Mapping[str, Tensor] | None = None) -> HistogramRecord:
-    """Count every tensor of every lane; with name -> flat indices [n], only these of those named.
+def histograms(step: Step, epoch: int, strides: Mapping[str, int] | None = None) -> HistogramRecord:
+    """Count every tensor of every lane; with name -> s, only every s-th element of those named.
 
     Whoever trains a lane counts it, once all have agreed on edges.
 
@@ -44,7 +45,7 @@ def histograms(step: Step, epoch: int, elements: Mapping[str, Tensor] | None = N
     near zero, coarse far out, so that neither lane is flattened. Every edge is exact in the weights' dtype,
     and a bin holds edge[i] <= w < edge[i + 1], the last one also its upper edge, as in `numpy.histogram`.
     """
-    some = dict(elements or {})
+    some = dict(strides or {})
     ends_k3L = torch.cat(step.asked(_ends, some), dim=2).numpy()
     dtypes = [rows(weights[:1]).dtype for weights in step.weights.values()]
     spacings = [
@@ -59,22 +60,22 @@ def histograms(step: Step, epoch: int, elements: Mapping[str, Tensor] | None = N
     return HistogramRecord(epoch, lanes, edges, tuple(counts_kLb[..., :-1]), tuple(counts_kLb[..., -1]))
 
 
-def _ends(step: Step, elements: Mapping[str, Tensor]) -> Tensor:
+def _ends(_: Sequence[LaneKey], stacks: Mapping[str, Tensor], strides: Mapping[str, int]) -> Tensor:
     """Of each tensor and lane the smallest and the largest finite element, the wrong way round where there is
     none, and whether another is not finite: float64 [k, 3, L].
     """
     found = []
-    for name, weights in step.weights.items():
-        ends_2L = torch.stack(ends(rows(weights, elements.get(name))))
+    for name, weights in stacks.items():
+        ends_2L = torch.stack(ends(rows(weights, strides.get(name)).contiguous()))
         found.append(torch.cat([ends_2L, torch.zeros_like(ends_2L[:1])]))
     # One copy to the host for all tensors.
     ends_k3L = torch.stack(found).double().cpu()
-    for (name, weights), ends_3L in zip(step.weights.items(), ends_k3L, strict=True):
+    for (name, weights), ends_3L in zip(stacks.items(), ends_k3L, strict=True):
         wild_L = ~torch.isfinite(ends_3L).all(dim=0)
         if wild_L.any() and not weights[0].numel():
             ends_3L[0], ends_3L[1] = torch.inf, -torch.inf
         elif wild_L.any():
-            some_LN = rows(weights, elements.get(name))[wild_L.to(weights.device)]
+            some_LN = rows(weights, strides.get(name))[wild_L.to(weights.device)]
             known = torch.isfinite(some_LN)
             ends_3L[0, wild_L] = torch.where(known, some_LN, torch.inf).amin(dim=1).double().cpu()
             ends_3L[1, wild_L] = torch.where(known, some_LN, -torch.inf).amax(dim=1).double().cpu()
@@ -83,16 +84,18 @@ def _ends(step: Step, elements: Mapping[str, Tensor]) -> Tensor:
 
 
 def _counts(
-    step: Step, agreed: tuple[Mapping[str, Tensor], Sequence["Spacing"], Sequence[frozenset[int]]]
+    keys: Sequence[LaneKey],
+    stacks: Mapping[str, Tensor],
+    agreed: tuple[Mapping[str, int], Sequence["Spacing"], Sequence[frozenset[int]]],
 ) -> Tensor:
     """Of each tensor and lane how many elements are in each bin, and how many are not finite: int64
-    [k, L, BINS + 1], given the elements that are counted, edges, and the lanes with others than finite ones.
+    [k, L, BINS + 1], given which elements are counted, edges, and the lanes with others than finite ones.
     """
-    elements, spacings, wild = agreed
+    strides, spacings, wild = agreed
     counted = []
-    for (name, weights), spacing, lanes in zip(step.weights.items(), spacings, wild, strict=True):
-        finite_L = np.array([key.lane not in lanes for key in step.keys])
-        counted.append(_count(rows(weights, elements.get(name)), spacing, finite_L))
+    for (name, weights), spacing, lanes in zip(stacks.items(), spacings, wild, strict=True):
+        finite_L = np.array([key.lane not in lanes for key in keys])
+        counted.append(_count(rows(weights, strides.get(name)).contiguous(), spacing, finite_L))
     return torch.stack(counted).cpu()
 
 

@@ -19,14 +19,14 @@ DIGITS_LEFT = 16.0
 """It loses none worth speaking of while the mean square is at most so many times the variance."""
 
 
-def rows(stack: Tensor, elements: Tensor | None = None) -> Tensor:
+def rows(stack: Tensor, stride: int | None = None) -> Tensor:
     """A row a lane, [L, N], in float32 at least; also of scalar parameters, whose stack is [L].
 
     Args:
         stack: [L, ...].
-        elements: flat indices [n] of those that are wanted, in a copy [L, n]; None for all.
+        stride: where only every so many elements are wanted, [L, n].
     """
-    flat_LN = picked(stack.detach(), elements).reshape(len(stack), -1)
+    flat_LN = picked(stack.detach(), stride).reshape(len(stack), -1)
     return flat_LN.float() if flat_LN.dtype in (torch.float16, torch.bfloat16) else flat_LN
 
 

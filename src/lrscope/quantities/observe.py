@@ -16,7 +16,6 @@ the fewest would not, because tensors are large and the run is short, a sample o
 """
 
 import bisect
-import functools
 import math
 import time
 from collections import Counter
@@ -34,7 +33,7 @@ from lrscope.quantities.budget import RECORD_BUDGET, REVIEW_EVERY, Budget, point
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
 from lrscope.quantities.probe import BEND, BRANCH, COSINE, Asked, answers, branch
-from lrscope.quantities.sample import ELEMENTS, affordable, drawn
+from lrscope.quantities.sample import ELEMENTS, affordable, spread
 from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
 from lrscope.quantities.tensor_statistics import POINT, TensorStatistics
 from lrscope.quantities.trajectory import TRAJECTORY
@@ -90,7 +89,7 @@ class Observer:
         lane_seconds: about how long a step of one takes: decide whether all elements can be measured.
 
     Attributes:
-        measure: makes what measures lanes at points.
+        measures: what measures lanes at points; None for nothing.
         budget: what recording took so far, and what it measures.
         last: the step observed last; its weights are those after training once training is over.
     """
@@ -103,12 +102,12 @@ class Observer:
         lane_seconds: float = math.inf,
     ) -> None:
         self._plan = plan
-        self._elements: dict[str, Tensor] = {}
+        self._strides: dict[str, int] = {}
         if share and start is not None:
             seconds = share * lane_seconds * plan.steps
             if not affordable(start, plan.steps, plan.epochs, seconds):
-                self._elements = drawn(start)
-        self.measure = functools.partial(TensorStatistics, elements=self._elements) if share else None
+                self._strides = spread(start)
+        self.measures = TensorStatistics(self._strides) if share else None
         self.budget = Budget(plan, share)
         self._rate_points = points(plan.steps) if plan.schedule is not None else ()
         wanted = plan.curvature_examples is not None
@@ -174,8 +173,8 @@ class Observer:
     def account(self) -> str:
         """What was measured, in words."""
         sampled = ""
-        if self._elements:
-            sampled = f"; of tensors of more than {ELEMENTS:,} elements about {ELEMENTS:,}, drawn once"
+        if self._strides:
+            sampled = f"; of tensors of more than {ELEMENTS:,} elements about {ELEMENTS:,}, evenly spread"
         return self.budget.account() + sampled
 
     def _begin(self, step: Step) -> None:
@@ -213,10 +212,10 @@ class Observer:
     def _histogram(self, step: Step) -> HistogramRecord | None:
         """The histograms, where they are due."""
         epoch, rest = divmod(step.index, self._plan.steps_per_epoch)
-        if rest or self.measure is None or not self.budget.histogram_due(epoch):
+        if rest or self.measures is None or not self.budget.histogram_due(epoch):
             return None
         began = self._settled()
-        counted = histograms(step, epoch, self._elements)
+        counted = histograms(step, epoch, self._strides)
         self.budget.histogram(self._settled() - began)
         return counted
 

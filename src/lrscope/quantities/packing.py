@@ -39,16 +39,16 @@ class Packing:
 
     Args:
         stacks: name -> [L, ...].
-        elements: name -> flat indices of what is taken of a tensor; of those not named everything.
+        strides: name -> s, of tensors of which every s-th element is taken; of those not named all are.
 
     Attributes:
         groups: all tensors.
         count: how many there are.
     """
 
-    def __init__(self, stacks: Mapping[str, Tensor], elements: Mapping[str, Tensor]) -> None:
-        self._elements = elements
-        firsts = {name: rows(stack[:1], elements.get(name)) for name, stack in stacks.items()}
+    def __init__(self, stacks: Mapping[str, Tensor], strides: Mapping[str, int]) -> None:
+        self._strides = strides
+        firsts = {name: rows(stack[:1], strides.get(name)) for name, stack in stacks.items()}
         self.count = len(firsts)
         alike: dict[tuple[int, int], list[str]] = {}
         for name, row in firsts.items():
@@ -76,7 +76,7 @@ class Packing:
         make = torch.zeros if len(stacks) < self.count else torch.empty
         packed_LM = make(len(first), self._size, dtype=self._dtype, device=first.device)
         for name, stack in stacks.items():
-            some = self._elements.get(name)
-            whole = some is not None and stack[0].numel() != len(some)
-            packed_LM[:, self._columns[name]] = rows(stack, some if whole else None)
+            columns = self._columns[name]
+            whole = stack[0].numel() != columns.stop - columns.start
+            packed_LM[:, columns] = rows(stack, self._strides[name] if whole else None)
         return packed_LM

@@ -1,8 +1,6 @@
-"""Sample: the elements of large tensors that are measured, where measuring all would take too long.
+"""Sample: the elements of large tensors that are measured, where measuring all would take too long."""
 
-Letters: n elements of the sample.
-"""
-
+import itertools
 import math
 import time
 from collections.abc import Mapping
@@ -13,12 +11,9 @@ from torch import Tensor
 from lrscope.quantities.budget import DETAILS
 from lrscope.quantities.look import norm, rows
 
-ELEMENTS = 2**14
-"""Of a tensor that has more, about so many are drawn: a norm is then known to 0.6% where elements are
+ELEMENTS = 2**13
+"""Of a tensor that has more, about so many are measured: a norm is then known to 0.6% where elements are
 normally distributed: sqrt((kurtosis - 1) / (4 n))."""
-
-MANY = 64
-"""Times as many elements, from which the sample is drawn without shuffling all."""
 
 PASSES_OF_A_POINT = 20
 PASSES_OF_HISTOGRAMS = 30
@@ -47,25 +42,24 @@ def affordable(weights: Mapping[str, Tensor], steps: int, epochs: int, seconds: 
     return took * (PASSES_OF_A_POINT * points + PASSES_OF_HISTOGRAMS * counted) <= seconds
 
 
-def drawn(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """name -> int64 [n], rising flat indices, of the tensors with more than `ELEMENTS`; always the same.
+def spread(weights: Mapping[str, Tensor]) -> dict[str, int]:
+    """name -> s, of the tensors with more than `ELEMENTS`: every s-th is measured, about as many in all.
+
+    No side of a tensor is divided by what divides s, so that no column is measured more than others; what is
+    near in memory is fetched far sooner than as many elements at random.
 
     Args:
         weights: name -> [...], of one lane.
     """
-    generator = torch.Generator().manual_seed(0)
-    large = {name: weight for name, weight in weights.items() if weight.numel() > ELEMENTS}
-    # Those of one size are measured together: the same elements of each.
-    of_size = {
-        size: _some_of(size, generator) for size in dict.fromkeys(weight.numel() for weight in large.values())
-    }
-    return {name: of_size[weight.numel()].to(weight.device) for name, weight in large.items()}
+    strides = {name: _stride(weight.numel()) for name, weight in weights.items()}
+    return {name: stride for name, stride in strides.items() if stride > 1}
 
 
-def _some_of(size: int, generator: torch.Generator) -> Tensor:
-    """int64 [n]: about `ELEMENTS` rising indices below a size."""
-    if size <= MANY * ELEMENTS:
-        return torch.randperm(size, generator=generator)[:ELEMENTS].sort().values
-    # Hardly any is drawn twice, and to shuffle all would take more memory than the tensor.
-    few: Tensor = torch.unique(torch.randint(size, (ELEMENTS,), generator=generator))
-    return few
+def _stride(size: int) -> int:
+    """Of the two numbers about size / `ELEMENTS` that have no divisor in common with the size the nearer."""
+    wanted = size // ELEMENTS
+    if not wanted:
+        return 1
+    fewer = next(stride for stride in range(wanted, 0, -1) if math.gcd(stride, size) == 1)
+    more = next(stride for stride in itertools.count(wanted + 1) if math.gcd(stride, size) == 1)
+    return fewer if wanted**2 < fewer * more else more

@@ -1,13 +1,13 @@
 """Tensor statistics: what is measured of every tensor of some lanes at a point, and of the update after it.
 
-Letters: L lanes, l of them at a time, M elements of all tensors that are measured, k tensors, q quantities,
-P points.
+Letters: L lanes of a snapshot, M elements of all tensors that are measured, R rows, one a lane and snapshot,
+k tensors, q quantities.
 """
 
-import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch import Tensor
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.look import Look, Move
 from lrscope.quantities.packing import Alike, Packing
+from lrscope.quantities.snapshot import Snapshot, Snapshots
 from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.training.step import Measured, Step
 
@@ -27,122 +28,73 @@ POINT = tuple(quantity.name for quantity in (*WEIGHTS, *GRADIENTS))
 LAST_POINT = tuple(quantity.name for quantity in WEIGHTS)
 CHANGE = tuple(change.name for change in CHANGES)
 
-
-@dataclasses.dataclass
-class Snapshot:
-    """A point as it was, until it is measured.
-
-    Attributes:
-        step: updates done.
-        weights: [L, M].
-        gradient: [L, M], zeros where there is none; None after the last update.
-        rounded: [L, M], 1 where a gradient reads 0 because weight + nudge rounds to the weight, and 0
-            elsewhere; None where gradients are exact.
-        after: [L, M], the weights after the update that followed, once it has.
-        seconds: that it took.
-        measured: whether it was, but for the update.
-    """
-
-    step: int
-    weights: Tensor
-    gradient: Tensor | None
-    rounded: Tensor | None
-    after: Tensor | None = None
-    seconds: float = 0.0
-    measured: bool = False
+Rows: TypeAlias = Sequence[tuple[Snapshot, slice]]
+"""Some lanes of some snapshots."""
 
 
 class TensorStatistics:
-    """Measures lanes at whose start it was made: a `Measure`.
-
-    Between two steps that take all of the cache a few operations cost many times what they cost in a row: so
-    points are only copied then, and measured together.
+    """Measures lanes wherever they are trained: `Measures`.
 
     Args:
-        start: the first step.
-        elements: name -> flat indices of what is measured of a tensor; of those not named everything.
+        strides: name -> s, of tensors of which every s-th element is measured; of those not named all are.
     """
 
-    def __init__(self, start: Step, elements: Mapping[str, Tensor]) -> None:
-        self._elements = elements
-        self._keys = start.keys
-        self._packing = Packing(start.weights, elements)
-        self._start_LM = self._packing.packed(start.weights)
-        self._held: list[Snapshot] = []
-        self._found: list[Measured] = []
+    def __init__(self, strides: Mapping[str, int]) -> None:
+        self._strides = strides
+        self._packing: Packing | None = None
 
-    def __call__(self, step: Step, *, due: bool) -> None:
-        """Keep the end of the update that followed the point before, and the point itself where it is due."""
-        began = settled(step)
-        self._narrow(step)
-        at = self._held[-1] if self._held else None
-        if at is not None and at.gradient is not None and at.after is None:
-            at.after = self._packing.packed(step.weights)
-        if due:
-            at = Snapshot(step.index, self._packing.packed(step.weights), None, None)
-            self._held.append(at)
-            if step.losses is not None:
-                at.gradient = self._packing.packed(step.gradients(self._elements))
-                rounded = step.rounded()
-                at.rounded = self._packing.packed(rounded) if rounded else None
-        if at is not None:
-            at.seconds += settled(step) - began
-        if len(self._held) * self._start_LM.numel() > PIECE_ELEMENTS:
-            self._measure()
+    def keeper(self, start: Step) -> Snapshots:
+        """Of lanes that are at their start."""
+        made = Snapshots(start, self._strides)
+        self._packing = made.packing
+        return made
 
-    def taken(self) -> list[Measured]:
-        """What was found since this was asked before."""
-        self._measure()
-        found, self._found = self._found, []
-        return found
+    def full(self, keeper: Snapshots) -> bool:
+        """Whether so much is held that it has to be measured."""
+        return keeper.elements > PIECE_ELEMENTS
 
-    def _narrow(self, step: Step) -> None:
-        """Forget the lanes that have left."""
-        if step.keys == self._keys:
-            return
-        stay = torch.tensor([self._keys.index(key) for key in step.keys], device=self._start_LM.device)
-        self._keys = step.keys
-        self._start_LM = self._start_LM[stay]
-        for one in self._held:
-            one.weights = one.weights[stay]
-            one.gradient = None if one.gradient is None else one.gradient[stay]
-            one.rounded = None if one.rounded is None else one.rounded[stay]
+    def measured(self, taken: Sequence[Sequence[Snapshot]]) -> list[list[Measured]]:
+        """What those have kept who train lanes side by side: all together.
 
-    def _measure(self) -> None:
-        """Measure what is held; of that stays a point whose update is still to come."""
-        new = [one for one in self._held if not one.measured]
-        self._together([one for one in new if one.gradient is not None], POINT, self._points)
-        self._together([one for one in new if one.gradient is None], LAST_POINT, self._points)
-        for one in new:
+        Args:
+            taken: of each, what its keeper gave.
+
+        Returns:
+            What was found of each.
+        """
+        found: list[list[Measured]] = [[] for _ in taken]
+        kept = [(one, own) for some, own in zip(taken, found, strict=True) for one in some]
+        new = [(one, own) for one, own in kept if not one.measured]
+        self._together([at for at in new if at[0].gradient is not None], POINT, self._points)
+        self._together([at for at in new if at[0].gradient is None], LAST_POINT, self._points)
+        for one, _ in new:
             one.measured = True
-        self._together([one for one in self._held if one.after is not None], CHANGE, self._changes)
-        self._held = [one for one in self._held if one.gradient is not None and one.after is None]
+        self._together([at for at in kept if at[0].after is not None], CHANGE, self._changes)
+        return found
 
     def _together(
         self,
-        some: Sequence[Snapshot],
+        kept: Sequence[tuple[Snapshot, list[Measured]]],
         names: tuple[str, ...],
-        measure: Callable[[Sequence[Snapshot], slice], Tensor],
+        measure: Callable[[Rows], Tensor],
     ) -> None:
-        """Measure snapshots, a few lanes at a time."""
-        if not some:
+        """Measure snapshots; what is found of each is added to the list beside it."""
+        if not kept:
             return
         began = time.perf_counter()
-        lanes, size = self._start_LM.shape
-        at_once = max(1, PIECE_ELEMENTS // max(1, size * len(some)))
-        pieces = [measure(some, slice(begin, begin + at_once)) for begin in range(0, lanes, at_once)]
-        # [k * q, P, l], of P snapshots, each.
-        values = torch.cat([piece.reshape(len(piece), len(some), -1) for piece in pieces], dim=2)
-        took = (time.perf_counter() - began) / len(some)
-        for one, own in zip(some, values.unbind(1), strict=True):
-            self._found.append(Measured(one.step, names, own, one.seconds + took))
+        values_nR = torch.cat([measure(rows) for rows in _pieces([one for one, _ in kept])], dim=1)
+        took = (time.perf_counter() - began) / len(kept)
+        end = 0
+        for one, found in kept:
+            begin, end = end, end + len(one.weights)
+            found.append(Measured(one.step, names, values_nR[:, begin:end], one.seconds + took))
             one.seconds = 0.0
 
-    def _points(self, some: Sequence[Snapshot], lanes: slice) -> Tensor:
-        """Lanes of snapshots by `POINT`, or where there are no gradients by `LAST_POINT`: [k * q, P * l]."""
-        weights = torch.cat([one.weights[lanes] for one in some])
-        way = weights - self._start_LM[lanes].repeat(len(some), 1)
-        gradients = [one.gradient[lanes] for one in some if one.gradient is not None]
+    def _points(self, rows: Rows) -> Tensor:
+        """By `POINT`, or where there are no gradients by `LAST_POINT`: [k * q, R]."""
+        weights = torch.cat([one.weights[lanes] for one, lanes in rows])
+        way = weights - torch.cat([one.start[lanes] for one, lanes in rows])
+        gradients = [one.gradient[lanes] for one, lanes in rows if one.gradient is not None]
         gradient = torch.cat(gradients) if gradients else None
         quantities = WEIGHTS if gradient is None else (*WEIGHTS, *GRADIENTS)
 
@@ -158,12 +110,13 @@ class TensorStatistics:
 
         return self._of_groups(measure)
 
-    def _changes(self, some: Sequence[Snapshot], lanes: slice) -> Tensor:
-        """Lanes across the updates that followed snapshots, by `CHANGE`: [k * q, P * l]."""
-        old = torch.cat([one.weights[lanes] for one in some])
-        new = torch.cat([one.after[lanes] for one in some if one.after is not None])
-        moving = torch.cat([one.gradient[lanes] for one in some if one.gradient is not None]).ne_(0)
-        rounded = [one.rounded[lanes] for one in some if one.rounded is not None]
+    def _changes(self, rows: Rows) -> Tensor:
+        """Across the updates that followed, by `CHANGE`: [k * q, R]."""
+        old = torch.cat([one.weights[lanes] for one, lanes in rows])
+        new = torch.cat([one.after[lanes] for one, lanes in rows if one.after is not None])
+        gradients = [one.gradient[lanes] for one, lanes in rows if one.gradient is not None]
+        moving = torch.cat(gradients).ne_(0)
+        rounded = [one.rounded[lanes] for one, lanes in rows if one.rounded is not None]
         if rounded:
             moving.logical_or_(torch.cat(rounded))
         # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
@@ -177,20 +130,32 @@ class TensorStatistics:
         return self._of_groups(measure)
 
     def _of_groups(self, measure: Callable[[Alike], list[Tensor]]) -> Tensor:
-        """All tensors in their order, [k * q, P * l], of what measures those of one size."""
+        """All tensors in their order, [k * q, R], of what measures those of one size."""
+        assert self._packing is not None  # something was kept
         found: list[Tensor] = []
         places: list[int] = []
         for group in self._packing.groups:
-            # [k, q, P * l]
+            # [k, q, R]
             found.append(torch.stack(measure(group)).permute(2, 0, 1))
             places += group.places
         order = torch.tensor(places).argsort()
         return torch.cat(found)[order.to(found[0].device)].flatten(0, 1)
 
 
-def settled(step: Step) -> float:
-    """The time, once the device has done what it was told."""
-    device = next(iter(step.weights.values())).device
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+def _pieces(snapshots: Sequence[Snapshot]) -> Iterator[Rows]:
+    """All of their lanes, in order, in pieces of about `PIECE_ELEMENTS`, of a lane at least."""
+    at_once = max(1, PIECE_ELEMENTS // max(1, snapshots[0].weights.shape[1]))
+    piece: list[tuple[Snapshot, slice]] = []
+    room = at_once
+    for one in snapshots:
+        begin = 0
+        while begin < len(one.weights):
+            end = min(begin + room, len(one.weights))
+            piece.append((one, slice(begin, end)))
+            room -= end - begin
+            begin = end
+            if not room:
+                yield piece
+                piece, room = [], at_once
+    if piece:
+        yield piece

@@ -6,11 +6,16 @@ Letters: L lanes, n elements.
 from torch import Tensor
 
 
-def picked(stack: Tensor, elements: Tensor | None) -> Tensor:
-    """[L, n]: the elements with these flat indices, of every lane; the stack itself where all are wanted.
+def picked(stack: Tensor, stride: int | None) -> Tensor:
+    """[L, n]: every so many elements of every lane, a view; the stack itself where all are wanted.
 
     Args:
         stack: [L, ...].
-        elements: int64 [n].
+        stride: from one element to the next.
     """
-    return stack if elements is None else stack.reshape(len(stack), -1).index_select(1, elements)
+    return stack if stride is None else stack.reshape(len(stack), -1)[:, ::stride]
+
+
+def picked_count(size: int, stride: int) -> int:
+    """Of how many every so many are."""
+    return -(-size // stride)

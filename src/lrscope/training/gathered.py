@@ -4,8 +4,8 @@ Letters: L lanes.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -15,19 +15,43 @@ from lrscope.training.looks import Looks
 from lrscope.training.step import Measured, Step, Stretch
 
 
-class Measure(Protocol):
-    """Measures the tensors of some lanes, wherever they are trained; made at their first step."""
+class Keeper(Protocol):
+    """Keeps what is to be measured of some lanes, where they are trained."""
 
     def __call__(self, step: Step, *, due: bool) -> None:
         """See what follows a point that was due, at the step after it; and a point that is due."""
         ...
 
-    def taken(self) -> Sequence[Measured]:
-        """What was found since this was asked before."""
+    def taken(self) -> Sequence[Any]:
+        """What was kept since this was asked before."""
         ...
 
 
-MakeMeasure: TypeAlias = Callable[[Step], Measure]
+class Measures(Protocol):
+    """Measures lanes at points, wherever they are trained."""
+
+    def keeper(self, start: Step) -> Any:
+        """A `Keeper` of lanes that are at their start."""
+        ...
+
+    def full(self, keeper: Any) -> bool:
+        """Whether so much is kept that it has to be measured."""
+        ...
+
+    def measured(self, taken: Sequence[Sequence[Any]]) -> list[list[Measured]]:
+        """What was found of lanes side by side, given what the keeper of each gave."""
+        ...
+
+
+def measured(stretches: Sequence[Stretch], measures: Measures | None) -> list[Stretch]:
+    """The same stretches of lanes side by side, with what was kept of them measured."""
+    if measures is None:
+        return list(stretches)
+    found = measures.measured([stretch.kept for stretch in stretches])
+    return [
+        stretch._replace(kept=(), measured=sorted((*stretch.measured, *own), key=lambda one: one[:2]))
+        for stretch, own in zip(stretches, found, strict=True)
+    ]
 
 
 class Gathered:
@@ -36,12 +60,14 @@ class Gathered:
     Args:
         lanes: what is trained.
         looks: the first step and the last are looked at anyway.
-        make: makes what measures the lanes at points; None where nothing does.
+        measures: what measures the lanes at points; None where nothing does. By it is measured here only what
+            there is no room to keep.
     """
 
-    def __init__(self, lanes: Lanes, looks: Looks, make: MakeMeasure | None) -> None:
-        self._lanes, self._looks, self._make = lanes, looks, make
-        self._measure: Measure | None = None
+    def __init__(self, lanes: Lanes, looks: Looks, measures: Measures | None) -> None:
+        self._lanes, self._looks, self._measures = lanes, looks, measures
+        self._keeper: Keeper | None = None
+        self._found: list[Measured] = []
         self._losses: list[Tensor] = []
         self._tracked: list[Tensor] = []
         self._rates: list[tuple[int, list[float]]] = []
@@ -65,10 +91,12 @@ class Gathered:
     def at(self, step: Step) -> Iterator[Step]:
         """Measure what is due at a stop; give the step, with all that was gathered, where it is looked at."""
         due = step.index in self._ahead.points
-        if self._make is not None:
-            if self._measure is None:
-                self._measure = self._make(step)
-            self._measure(step, due=due)
+        if self._measures is not None:
+            if self._keeper is None:
+                self._keeper = self._measures.keeper(step)
+            self._keeper(step, due=due)
+            if self._measures.full(self._keeper):
+                self._found += self._measures.measured([self._keeper.taken()])[0]
         if step.losses is not None and step.index in self._ahead.rates:
             self._rates.append((step.index, step.rates()))
         if step.losses is None or self.look(step.index):
@@ -84,7 +112,7 @@ class Gathered:
         losses_nL = torch.stack(self._losses).detach() if self._losses else torch.empty(0, count)
         tracked_mkL = torch.stack(self._tracked).reshape(len(self._tracked), -1, count)
         first = index + 1 - len(tracked_mkL)
-        measured = () if self._measure is None else tuple(self._measure.taken())
-        stretch = Stretch(first, losses_nL, tracked_mkL, measured, tuple(self._rates))
-        self._losses, self._tracked, self._rates = [], [], []
+        kept = () if self._keeper is None else self._keeper.taken()
+        stretch = Stretch(first, losses_nL, tracked_mkL, self._found, tuple(self._rates), kept)
+        self._losses, self._tracked, self._rates, self._found = [], [], [], []
         return stretch

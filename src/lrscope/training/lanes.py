@@ -228,15 +228,15 @@ class Lanes:
             for tensor in (*self.weights.values(), *self.buffers.values()):
                 tensor[lane].copy_(tensor[healthy])
 
-    def gradients(self, elements: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    def gradients(self, strides: Mapping[str, int] | None = None) -> dict[str, Tensor]:
         """The gradients of this step, stacked: name -> [L, ...]; zeros for a lane that has none.
 
         Borrowed: clipping changes them in place.
 
         Args:
-            elements: name -> flat indices [n] of some tensors, of which only these are given: [L, n].
+            strides: name -> s, of tensors of which only every s-th element is given: [L, n].
         """
-        some = elements or {}
+        some = strides or {}
 
         def stacked(name: str, params: Sequence[nn.Parameter]) -> Tensor:
             if self._stacked is not None:

@@ -192,10 +192,8 @@ def descend(
     yield from gathered.at(last)
 
 
-def _picked(
-    gradients: Mapping[str, Tensor], elements: Mapping[str, Tensor] | None = None
-) -> dict[str, Tensor]:
-    some = elements or {}
+def _picked(gradients: Mapping[str, Tensor], strides: Mapping[str, int] | None = None) -> dict[str, Tensor]:
+    some = strides or {}
     return {name: picked(gradient, some.get(name)) for name, gradient in gradients.items()}
 
 

@@ -22,7 +22,7 @@ from lrscope.training.course import Course
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
 from lrscope.training.dry_run import Findings
 from lrscope.training.evaluate import Validation
-from lrscope.training.gathered import Gathered, MakeMeasure
+from lrscope.training.gathered import Gathered, Measures, measured
 from lrscope.training.lanes import Lanes
 from lrscope.training.layout import (
     SHARE,
@@ -83,14 +83,14 @@ class Run:
     alone: bool = False
     _written: Written = dataclasses.field(default_factory=Written)
 
-    def steps(self, looks: Looks = each, measure: MakeMeasure | None = None) -> Iterator[Step]:
+    def steps(self, looks: Looks = each, measures: Measures | None = None) -> Iterator[Step]:
         """Train all lanes. The random state, grad mode and the like are the caller's to guard.
 
         Args:
             looks: given a step that was looked at, what lies ahead; by default a look at every step.
-            measure: makes what measures lanes at points, once for each share of the lanes.
+            measures: what measures lanes at points, wherever they are trained.
         """
-        course = self.course(self.plan.lanes, looks=looks, measure=measure)
+        course = self.course(self.plan.lanes, looks=looks, measures=measures)
         try:
             yield from course.steps()
         finally:
@@ -101,14 +101,14 @@ class Run:
         keys: Sequence[LaneKey],
         validate_at: Collection[int] = (),
         looks: Looks = each,
-        measure: MakeMeasure | None = None,
+        measures: Measures | None = None,
     ) -> Course:
         """Some lanes, of seeds of the plan, on their way from their starts.
 
         Args:
             keys: the lanes; those of a seed stand together.
             validate_at: steps at which they are validated, beside the ends of epochs.
-            looks, measure: as in `steps`; those that are validated are looked at anyway.
+            looks, measures: as in `steps`; those that are validated are looked at anyway.
         """
         torch.set_num_threads(self._threads)
         problem = self._problem
@@ -119,20 +119,26 @@ class Run:
                 self._starts, some, problem.optimizer, problem.schedule, untrained, self.plan.tracked, memory
             )
 
-        train = functools.partial(self._train, frozenset(validate_at), measure)
+        train = functools.partial(self._train, frozenset(validate_at), measures)
         periods = [CHECK_EVERY] if self._validation is None else [CHECK_EVERY, self.plan.steps_per_epoch]
         lookout = Lookout(periods, validate_at)
         shares = divided(len(keys), self.processes, self._per_block if self.alone else None)
         if shares != [[slice(0, len(keys))]]:
-            team = Team(keys, shares, self._starts[keys[0].seed], make, train, self.notes)
+            team = Team(keys, shares, self._starts[keys[0].seed], make, train, measures, self.notes)
             return Course(team, lambda wanted: team.steps(lookout.with_(wanted)), looks)
         lanes = make(keys)
-        return Course(lanes, lambda wanted: train(lanes, lookout.with_(wanted)), looks)
+
+        def measuring(wanted: Looks) -> Generator[Step]:
+            for step in train(lanes, lookout.with_(wanted)):
+                (stretch,) = measured([step.stretch], measures)
+                yield dataclasses.replace(step, stretch=stretch)
+
+        return Course(lanes, measuring, looks)
 
     def _train(
-        self, validate_at: Collection[int], measure: MakeMeasure | None, lanes: Lanes, looks: Looks
+        self, validate_at: Collection[int], measures: Measures | None, lanes: Lanes, looks: Looks
     ) -> Generator[Step]:
-        gathered = Gathered(lanes, looks, measure)
+        gathered = Gathered(lanes, looks, measures)
         problem, plan, findings = self._problem, self.plan, self._findings
         seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
         streams = {seed: self._streams[seed].copy() for seed in seeds}

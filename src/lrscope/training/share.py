@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lrscope.plan import LaneKey
+from lrscope.training.gathered import Measures, measured
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Ahead, Looks
 from lrscope.training.step import Question, Step, Stretch
@@ -103,13 +104,13 @@ class Share:
         """The step to be looked at, where there is one."""
         return self._step
 
-    def write_gradients(self, elements: Mapping[str, Tensor]) -> tuple[str, ...]:
+    def write_gradients(self, strides: Mapping[str, int]) -> tuple[str, ...]:
         """Write those of the step into the first rows and columns of the stacks; of which tensors.
 
         Args:
-            elements: as of `Step.gradients`.
+            strides: as of `Step.gradients`.
         """
-        found = {} if self._step is None else self._step.gradients(elements)
+        found = {} if self._step is None else self._step.gradients(strides)
         for name, gradient in found.items():
             own_ln = gradient.reshape(len(gradient), -1)
             flat(self._gradients[name])[: len(own_ln), : own_ln.shape[1]] = own_ln
@@ -120,27 +121,43 @@ class Shares:
     """The shares of a process, by number.
 
     Each is trained up to the step that is looked at before the next one is: its weights stay in the cache.
+    What can wait until then is done of all of them at once.
+
+    Args:
+        shares: lanes that follow each other.
+        weights: stacks of the weights of all of them.
+        measures: what they keep of points on the way.
     """
 
-    def __init__(self, shares: Mapping[int, Share]) -> None:
+    def __init__(self, shares: Mapping[int, Share], weights: Stacks, measures: Measures | None) -> None:
         self._shares = dict(shares)
+        self._weights, self._measures = weights, measures
 
     def go(self, order: Go) -> dict[int, Arrived]:
         """Train; those that came to a step."""
         arrived = {
             number: self._shares[number].go(order) for number in order.shares if number in self._shares
         }
-        return {number: one for number, one in arrived.items() if one is not None}
+        there = {number: one for number, one in arrived.items() if one is not None}
+        stretches = measured([one.stretch for one in there.values()], self._measures)
+        pairs = zip(there.items(), stretches, strict=True)
+        return {number: one._replace(stretch=stretch) for (number, one), stretch in pairs}
 
-    def write_gradients(self, elements: Mapping[str, Tensor]) -> tuple[str, ...]:
+    def write_gradients(self, strides: Mapping[str, int]) -> tuple[str, ...]:
         """As of each share at a step; of which tensors."""
         names: tuple[str, ...] = ()
         for share in self._shares.values():
             if share.step is not None:
-                names = share.write_gradients(elements)
+                names = share.write_gradients(strides)
         return names
 
-    def answers(self, question: Question, argument: Any) -> dict[int, Any]:
-        """What each share at a step answers."""
-        steps = {number: share.step for number, share in self._shares.items()}
-        return {number: question(step, argument) for number, step in steps.items() if step is not None}
+    def answer(self, question: Question, argument: Any) -> list[Any]:
+        """What is to be said of the lanes at a step, in a list; an empty one where there are none."""
+        steps = [share.step for share in self._shares.values() if share.step is not None]
+        if not steps:
+            return []
+        keys = tuple(key for step in steps for key in step.keys)
+        weights = self._weights
+        if len(keys) < len(next(iter(weights.values()))):
+            weights = {name: torch.cat([step.weights[name] for step in steps]) for name in weights}
+        return [question(keys, weights, argument)]

@@ -36,6 +36,7 @@ class Stretch(NamedTuple):
         tracked: [m, k, L], the k scalars of the weights that are tracked.
         measured: at points.
         rates: (step, [L]), of the updates that followed, where they are noted.
+        kept: of points that are not measured yet; nobody but who trains the lanes sees such.
     """
 
     first: int
@@ -43,12 +44,13 @@ class Stretch(NamedTuple):
     tracked: Tensor
     measured: Sequence[Measured] = ()
     rates: Sequence[tuple[int, Sequence[float]]] = ()
+    kept: Sequence[Any] = ()
 
 
 NOTHING = Stretch(0, torch.empty(0, 0), torch.empty(0, 0, 0))
 
-Question: TypeAlias = Callable[["Step", Any], Any]
-"""A function of a module, given a Step and an argument: what is asked where lanes are trained."""
+Question: TypeAlias = Callable[[Sequence[LaneKey], Mapping[str, Tensor], Any], Any]
+"""A function of a module, given lanes, weights and an argument: what is asked where lanes are trained."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Step:
         losses: [L], the mini-batch losses at w_t; None for the last point, w_T, after which nothing follows.
         weights: name -> [L, ...], every parameter in the order of `named_parameters`.
         gradients: gives name -> [L, ...] for the trained parameters, of `losses`, before clipping; not to be
-            called where losses is None. Called with name -> flat indices [n], it gives [L, n] of those named.
+            called where losses is None. Called with name -> s, it gives every s-th element of those named:
+            [L, n].
         validation: at the end of an epoch and before training: name -> [L] float64, `val_loss` and the
             metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
         curvature: gives the top of each lane's Hessian at w_t; None where it is not wanted.
@@ -74,8 +77,8 @@ class Step:
             same random numbers; None where they are not wanted. Nothing of training is moved by it.
         branch: of the last point, gives the losses [n, L] of going on a little at a fifth of the rate; None
             where that is not wanted. Weights and buffers are put back.
-        shares: given a question and its argument, what each share of the lanes answers, in their order; None
-            where they are not shared out.
+        processes: given a question and its argument, what each process that trains some of the lanes answers,
+            in their order; None where one trains all.
         stretch: what was found out since the last Step that was looked at.
     """
 
@@ -90,9 +93,11 @@ class Step:
     rounded: Callable[[], dict[str, Tensor]] = dict
     again: Callable[[], dict[str, Tensor]] | None = None
     branch: Callable[[], Tensor] | None = None
-    shares: Callable[[Question, Any], list[Any]] | None = None
+    processes: Callable[[Question, Any], list[Any]] | None = None
     stretch: Stretch = NOTHING
 
     def asked(self, question: Question, argument: Any) -> list[Any]:
         """What those answer who train the lanes: one, or several with lanes that follow each other."""
-        return [question(self, argument)] if self.shares is None else self.shares(question, argument)
+        if self.processes is not None:
+            return self.processes(question, argument)
+        return [question(self.keys, self.weights, argument)]

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lrscope.plan import LaneKey
+from lrscope.training.elements import picked_count
+from lrscope.training.gathered import Measures
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Looks
 from lrscope.training.share import Arrived, Go, Share, Shares, Stacks, Train, flat, shared_stacks
@@ -47,6 +49,7 @@ class Team:
         start: a module, for the shapes of its parameters.
         lanes: makes the lanes of a share, given its keys and where its weights are to be.
         train: trains them.
+        measures: what they keep of points on the way.
         notes: what is said meanwhile; the workers' sentences are added.
 
     Attributes:
@@ -60,11 +63,12 @@ class Team:
         start: nn.Module,
         lanes: Callable[[Sequence[LaneKey], Stacks], Lanes],
         train: Train,
+        measures: Measures | None,
         notes: list[str],
     ) -> None:
         self.keys = tuple(keys)
         self._start = start
-        self._lanes, self._train, self._notes = lanes, train, notes
+        self._lanes, self._train, self._measures, self._notes = lanes, train, measures, notes
         self._rows = [share for process in rows for share in process]
         ends = list(itertools.accumulate(len(process) for process in rows))
         self._numbers = [range(end - len(process), end) for end, process in zip(ends, rows, strict=True)]
@@ -90,7 +94,8 @@ class Team:
                 lanes = self._lanes(of_share[number], {name: stack[rows] for name, stack in weights.items()})
                 own = {name: stack[rows] for name, stack in gradients.items()}
                 made[number] = Share(lanes, self._train, own, self._notes)
-            return Shares(made)
+            all_rows = slice(self._rows[numbers[0]].start, self._rows[numbers[-1]].stop)
+            return Shares(made, {name: stack[all_rows] for name, stack in weights.items()}, self._measures)
 
         workers: list[Worker] = []
         try:
@@ -119,23 +124,21 @@ class Team:
             there = self._at_work(workers, going)
 
             def measured(
-                elements: Mapping[str, Tensor] | None = None,
+                strides: Mapping[str, int] | None = None,
                 going: Mapping[int, tuple[LaneKey, ...]] = going,
                 there: Sequence[Worker] = there,
             ) -> Stacks:
-                some = dict(elements or {})
+                some = dict(strides or {})
                 names = _everyone(own, there, "write_gradients", some)[-1]
-                cut = {name: flat(gradients[name])[:, : len(some[name])] for name in names if name in some}
+                cut = {
+                    name: flat(gradients[name])[:, : picked_count(gradients[name][0].numel(), some[name])]
+                    for name in names
+                    if name in some
+                }
                 return {name: self._joined(cut.get(name, gradients[name]), going) for name in names}
 
-            def answers(
-                question: Question,
-                argument: Any,
-                going: Collection[int] = going,
-                there: Sequence[Worker] = there,
-            ) -> list[Any]:
-                found = _merged(_everyone(own, there, "answers", question, argument))
-                return [found[number] for number in going]
+            def answers(question: Question, argument: Any, there: Sequence[Worker] = there) -> list[Any]:
+                return list(itertools.chain(*_everyone(own, there, "answer", question, argument)))
 
             seen = {name: self._joined(stack, going) for name, stack in weights.items()}
             step = _step(list(parts.values()), seen, measured, answers, len(there) + 1)
@@ -197,7 +200,7 @@ def _step(
         gradients,
         {name: torch.cat([part.validation[name] for part in parts]) for name in first.validation},
         lambda: [rate for part in parts for rate in part.rates],
-        shares=answers,
+        processes=answers,
         stretch=_side_by_side([part.stretch for part in parts], processes),
     )
 

@@ -1,0 +1,111 @@
+"""Snapshot: the elements of some lanes' tensors as they were at a point, kept until they are measured.
+
+Between two steps that take all of the cache a few operations cost many times what they cost in a row. So
+points are only copied where lanes are trained, and measured together, of several points and all lanes of a
+process. Letters: L lanes, M elements of all tensors that are measured.
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from lrscope.quantities.packing import Packing
+from lrscope.training.step import Step
+
+
+@dataclasses.dataclass
+class Snapshot:
+    """A point as it was.
+
+    Attributes:
+        step: updates done.
+        start: [L, M], the weights before training.
+        weights: [L, M].
+        gradient: [L, M], zeros where there is none; None after the last update.
+        rounded: [L, M], 1 where a gradient reads 0 because weight + nudge rounds to the weight, and 0
+            elsewhere; None where gradients are exact.
+        after: [L, M], the weights after the update that followed, once it has.
+        seconds: that it took.
+        measured: whether it was, but for the update.
+    """
+
+    step: int
+    start: Tensor
+    weights: Tensor
+    gradient: Tensor | None = None
+    rounded: Tensor | None = None
+    after: Tensor | None = None
+    seconds: float = 0.0
+    measured: bool = False
+
+
+class Snapshots:
+    """Those of lanes at whose start it was made: a `Keeper`.
+
+    Args:
+        start: the first step.
+        strides: name -> s, of tensors of which every s-th element is measured; of those not named all are.
+
+    Attributes:
+        packing: where each tensor's elements stand.
+    """
+
+    def __init__(self, start: Step, strides: Mapping[str, int]) -> None:
+        self._strides = strides
+        self._keys = start.keys
+        self.packing = Packing(start.weights, strides)
+        self._start_LM = self.packing.packed(start.weights)
+        self._held: list[Snapshot] = []
+
+    def __call__(self, step: Step, *, due: bool) -> None:
+        """Keep the end of the update that followed the point before, and the point itself where it is due."""
+        began = settled(step)
+        self._narrow(step)
+        at = self._held[-1] if self._held else None
+        if at is not None and at.gradient is not None and at.after is None:
+            at.after = self.packing.packed(step.weights)
+        if due:
+            at = Snapshot(step.index, self._start_LM, self.packing.packed(step.weights))
+            self._held.append(at)
+            if step.losses is not None:
+                at.gradient = self.packing.packed(step.gradients(self._strides))
+                rounded = step.rounded()
+                at.rounded = self.packing.packed(rounded) if rounded else None
+        if at is not None:
+            at.seconds += settled(step) - began
+
+    @property
+    def elements(self) -> int:
+        """Held of weights, about."""
+        return len(self._held) * self._start_LM.numel()
+
+    def taken(self) -> list[Snapshot]:
+        """All that is held; of that stays here, to be given once more, a point whose update is to come."""
+        taken, self._held = self._held, self._held[-1:]
+        if self._held and (self._held[0].gradient is None or self._held[0].after is not None):
+            self._held = []
+        return taken
+
+    def _narrow(self, step: Step) -> None:
+        """Forget the lanes that have left."""
+        if step.keys == self._keys:
+            return
+        stay = torch.tensor([self._keys.index(key) for key in step.keys], device=self._start_LM.device)
+        self._keys = step.keys
+        self._start_LM = self._start_LM[stay]
+        for one in self._held:
+            one.start = self._start_LM
+            one.weights = one.weights[stay]
+            one.gradient = None if one.gradient is None else one.gradient[stay]
+            one.rounded = None if one.rounded is None else one.rounded[stay]
+
+
+def settled(step: Step) -> float:
+    """The time, once the device has done what it was told."""
+    device = next(iter(step.weights.values())).device
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
