@@ -227,7 +227,7 @@ def measure(net: Net, seeds: int) -> list[Case]:
         for step in run.steps():
             if step.index not in measured or step.curvature is None:
                 continue
-            curvature = step.curvature()
+            curvature = step.curvature.top()
             if step.index not in looked_at:
                 continue
             for lane, one in enumerate(made[-seeds:]):

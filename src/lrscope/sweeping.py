@@ -173,7 +173,8 @@ def sweep(
                     _, paths = recorder.study_file().array(TRAJECTORY.name)
                     there = [key.lane for key in observer.last.keys]
                     ends = observer.last.weights
-                    recorder.note("landscape", landscape(run.losses_of, ends, chosen, paths[:, there]))
+                    paths, examples = paths[:, there], plan.curvature_examples
+                    recorder.note("landscape", landscape(run.losses_of, ends, chosen, paths, examples))
             finally:
                 recorder.note("notes", run.notes)
                 recorder.note("recording", observer.account())

@@ -56,7 +56,7 @@ DETAILS = tuple(
 )
 """From the most to the fewest; the verdicts read at least 80 points where the budget has room for them."""
 
-REVIEW_EVERY = 32
+REVIEW_EVERY = 256
 """Steps between two reviews of what can be afforded."""
 
 FEW = 9

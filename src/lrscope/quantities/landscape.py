@@ -15,7 +15,10 @@ CELLS = 49
 """Places along each axis."""
 
 PLACES_AT_ONCE = 256
-"""Weights stacked in one call: what bounds the memory."""
+"""Weights stacked in one call, at least."""
+
+ELEMENTS_AT_ONCE = 2**17
+"""Of them, and more of a model that has few, where few examples are asked."""
 
 ROOM = 0.25
 """How far the plane reaches beyond the paths, in parts of their extent."""
@@ -24,7 +27,11 @@ Losses = Callable[[Mapping[str, Tensor]], Tensor]
 
 
 def landscape(
-    losses_of: Losses, ends: Mapping[str, Tensor], tracked: Tracked, paths: NDArray[np.float64]
+    losses_of: Losses,
+    ends: Mapping[str, Tensor],
+    tracked: Tracked,
+    paths: NDArray[np.float64],
+    examples: int,
 ) -> dict[str, Any] | None:
     """The loss at 49 x 49 places of the plane of the first two tracked scalars.
 
@@ -36,6 +43,7 @@ def landscape(
         ends: name -> [L, ...], the weights after training.
         tracked: at least two scalars.
         paths: float64 [n, L, tracked], NaN where a lane has no point.
+        examples: over which losses are averaged.
 
     Returns:
         JSON: "scalars" (their names), "x" and "y" (places, rising), "loss" ([y][x], null where not finite).
@@ -51,7 +59,9 @@ def landscape(
     axes = [_axis(paths[:, calm, k]) for k in (0, 1)]
     template = {name: tensor[best].detach() for name, tensor in ends.items()}
     grid = [(float(x), float(y)) for y in axes[1] for x in axes[0]]
-    pieces = [grid[first : first + PLACES_AT_ONCE] for first in range(0, len(grid), PLACES_AT_ONCE)]
+    elements = examples * sum(tensor.numel() for tensor in template.values())
+    at_once = max(PLACES_AT_ONCE, ELEMENTS_AT_ONCE // elements)
+    pieces = [grid[first : first + at_once] for first in range(0, len(grid), at_once)]
     found = [losses_of(_moved(template, tracked[:2], piece)).double().cpu() for piece in pieces]
     losses = torch.cat(found).reshape(CELLS, CELLS).numpy()
     return {

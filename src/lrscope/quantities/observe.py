@@ -39,11 +39,12 @@ from lrscope.quantities.tensor_statistics import POINT, TensorStatistics
 from lrscope.quantities.trajectory import TRAJECTORY
 from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.record import HistogramRecord, Record, Series
+from lrscope.training.curvature import Hessian, Place
 from lrscope.training.looks import Ahead
 from lrscope.training.repeat import repeat_points
 from lrscope.training.step import Step, Stretch
 
-CHUNK_STEPS = 512
+CHUNK_STEPS = 2**15
 """Steps whose values wait on the device, at most."""
 
 CHUNK_SECONDS = 1.0
@@ -116,6 +117,8 @@ class Observer:
         self._pending: dict[str, list[tuple[int, Tensor]]] = {}
         self._pending_tensors: dict[tuple[str, ...], list[tuple[int, Tensor]]] = {}
         self._stretches: list[Stretch] = []
+        self._hessian: Hessian | None = None
+        self._places: list[tuple[int, Place]] = []
         self._asked: Asked | None = None
         self._point_seconds: dict[int, float] = {}
         # Of what was asked for beside the budget, and of waiting for the device.
@@ -201,13 +204,25 @@ class Observer:
             self._keep("learning_rate", at, torch.tensor(rates, dtype=torch.float64))
         if t in self._sharpness_points or self._plan.probes:
             began = self._settled()
-            for name, value in sharpness(step).items() if t in self._sharpness_points else ():
-                self._keep(name, t, value)
+            if step.curvature is not None and t in self._sharpness_points:
+                self._hessian = step.curvature
+                self._places.append((t, step.curvature.kept()))
+                if step.curvature.enough([place for _, place in self._places]):
+                    self._bends()
             self._probe(step)
             self._aside_seconds += self._settled() - began
         for name, value in step.validation.items():
             self._keep(name, t, value)
         return whole
+
+    def _bends(self) -> None:
+        """Measure the curvature at the points kept for that."""
+        places, self._places = self._places, []
+        if places and self._hessian is not None:
+            found = self._hessian.tops([place for _, place in places])
+            for (t, _), one in zip(places, found, strict=True):
+                for name, value in sharpness(one).items():
+                    self._keep(name, t, value)
 
     def _histogram(self, step: Step) -> HistogramRecord | None:
         """The histograms, where they are due."""
@@ -250,6 +265,9 @@ class Observer:
 
     def _flush(self) -> Iterator[Record]:
         """Copy what is pending to the host, one copy a quantity."""
+        began = time.perf_counter()
+        self._bends()
+        self._aside_seconds += time.perf_counter() - began
         pending, self._pending = self._pending, {}
         tensors, self._pending_tensors = self._pending_tensors, {}
         lanes = np.array([key.lane for key in self._keys], dtype=np.int32)

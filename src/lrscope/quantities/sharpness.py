@@ -6,8 +6,8 @@ from torch import Tensor
 
 from lrscope.plan import Plan
 from lrscope.record import Series
+from lrscope.training.curvature import Curvature
 from lrscope.training.lanczos import Top
-from lrscope.training.step import Step
 
 _PRODUCTS = "Hessian-vector products that it took, each made for all lanes at once"
 
@@ -54,11 +54,8 @@ def sharpness_series(plan: Plan) -> tuple[Series, ...]:
     return (*SHARPNESS, *PRECONDITIONED) if plan.optimizer in DIVIDING else SHARPNESS
 
 
-def sharpness(step: Step) -> dict[str, Tensor]:
-    """name -> float64 [L]; empty where curvature is not wanted."""
-    if step.curvature is None:
-        return {}
-    found = step.curvature()
+def sharpness(found: Curvature) -> dict[str, Tensor]:
+    """name -> float64 [L]."""
     kept = dict(zip((one.name for one in SHARPNESS), _values(found.plain), strict=True))
     if found.preconditioned is not None:
         kept |= zip((one.name for one in PRECONDITIONED), _values(found.preconditioned), strict=True)

@@ -1,27 +1,38 @@
 """Curvature: the largest eigenvalue of every lane's Hessian, by Lanczos over Hessian-vector products.
 
-All lanes go through one vectorised product an iteration. Letters: L lanes, N trained parameters.
+All lanes go through one vectorised product an iteration, of a tiny model those of many points. Letters:
+L lanes, R rows, one a lane and point, N trained parameters.
 """
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_leaves
 
+from lrscope.plan import LaneKey
 from lrscope.training.lanczos import ITERATIONS_AT_MOST, Top, lanczos
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
-from lrscope.training.preconditioner import preconditioner
+from lrscope.training.preconditioner import Preconditioner, preconditioner
+
+Product: TypeAlias = Callable[[Tensor], Tensor]
+"""[R, N] -> [R, N], the matrix of every row times its vector."""
 
 EXAMPLES_AT_MOST = 2_048
 """Examples the loss is averaged over. The fewer, the sharper it bends: with 128 about 1.2 times, with 512
 about 1.03 times as much as with all."""
+
+TOGETHER = 2**17
+"""Lanes times parameters times examples up to which points wait for others, to be measured with them."""
 
 FRESH = 0.3
 """Of the start of a measurement, beside the eigenvector found last: so much of a new direction, lest the old
@@ -42,8 +53,25 @@ class Curvature(NamedTuple):
     preconditioned: Top | None
 
 
+class Place(NamedTuple):
+    """Lanes at a point, in copies.
+
+    Attributes:
+        keys: the lanes.
+        trained, constants: name -> [L, ...], zeros for a lane that is not finite.
+        finite: bool [L], which are.
+        divided: what their optimizers divide gradients by; None as of `preconditioner`.
+    """
+
+    keys: tuple[LaneKey, ...]
+    trained: dict[str, Tensor]
+    constants: dict[str, Tensor]
+    finite: Tensor
+    divided: Preconditioner | None
+
+
 class Hessian:
-    """The Hessian of the training loss at the lanes' present weights, on a fixed set of examples.
+    """The Hessian of the training loss at the lanes' weights, on a fixed set of examples.
 
     In eval mode: no dropout, BatchNorm with its running statistics.
 
@@ -88,11 +116,8 @@ class Hessian:
             name: part.reshape(shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
         }
 
-    def top(self, iterations: int = ITERATIONS_AT_MOST) -> Curvature:
-        """The largest (most positive) eigenvalue of every lane.
-
-        The first time from one random start for all lanes; then from the eigenvector found last.
-        """
+    def kept(self) -> Place:
+        """The lanes as they are now, to be measured later."""
         lanes = self._lanes
         everything = [
             tensor.reshape(len(lanes), -1) for tensor in (*lanes.weights.values(), *lanes.buffers.values())
@@ -101,37 +126,67 @@ class Hessian:
         trained = {name: _masked(lanes.weights[name], finite_L) for name in lanes.trained}
         fixed = {name: tensor for name, tensor in lanes.weights.items() if name not in trained}
         constants = {name: _masked(tensor, finite_L) for name, tensor in {**fixed, **lanes.buffers}.items()}
+        return Place(lanes.keys, trained, constants, finite_L, preconditioner(lanes))
 
-        def plain(v_LN: Tensor) -> Tensor:
-            image_LN: Tensor = self._product(trained, constants, v_LN)
-            return image_LN
+    def enough(self, places: Sequence[Place]) -> bool:
+        """Whether so many lanes are kept that they are better measured now."""
+        (examples, *_) = [leaf for leaf in tree_leaves(self._examples) if isinstance(leaf, Tensor)]
+        rows = sum(len(place.keys) for place in places)
+        return rows * self.size * len(examples) > TOGETHER
 
-        found = self._top("plain", plain, finite_L, iterations)
-        divided = preconditioner(lanes)
-        if divided is None:
-            return Curvature(found, None)
-        root_LN, decay_LN = divided
-        known_L = finite_L & torch.isfinite(root_LN).all(dim=1)
-        root_LN = _masked(root_LN, known_L)
-        added_LN = decay_LN * root_LN.square()
+    def top(self, iterations: int = ITERATIONS_AT_MOST) -> Curvature:
+        """The largest (most positive) eigenvalue of every lane, as it is now."""
+        return self.tops([self.kept()], iterations)[0]
 
-        def preconditioned(v_LN: Tensor) -> Tensor:
-            return root_LN * plain(root_LN * v_LN) + added_LN * v_LN
+    def tops(self, places: Sequence[Place], iterations: int = ITERATIONS_AT_MOST) -> list[Curvature]:
+        """Those of lanes as they were, all together.
 
-        return Curvature(found, self._top("preconditioned", preconditioned, known_L, iterations))
+        The first time from one random start for all lanes; then from the eigenvector found last.
+        """
+        plain = self._tops("plain", places, iterations)
+        divided = [place for place in places if place.divided is not None]
+        others = iter(self._tops("preconditioned", divided, iterations) if divided else ())
+        return [
+            Curvature(found, None if place.divided is None else next(others))
+            for place, found in zip(places, plain, strict=True)
+        ]
 
-    def _top(self, name: str, product: Callable[[Tensor], Tensor], known_L: Tensor, iterations: int) -> Top:
-        """The top of one kind of matrix, hidden where a lane has none."""
-        some = self._lanes.weights[self._lanes.trained[0]]
-        fresh_N = self._fresh_N.to(some)
+    def _tops(self, kind: str, places: Sequence[Place], iterations: int) -> list[Top]:
+        """The top of one kind of matrix at each place, hidden where a lane has none."""
+        trained = _joined([place.trained for place in places])
+        constants = _joined([place.constants for place in places])
+        known_R = torch.cat([place.finite for place in places])
+
+        product: Product = functools.partial(self._product, trained, constants)
+        if kind == "preconditioned":
+            divided = [place.divided for place in places if place.divided is not None]
+            root_RN, decay_RN = (torch.cat([one[at] for one in divided]) for at in (0, 1))
+            known_R = known_R & torch.isfinite(root_RN).all(dim=1)
+            product = _divided(product, _masked(root_RN, known_R), decay_RN)
         # By lane: some may have left since.
-        names = [(name, key.lane) for key in self._lanes.keys]
+        names = [(kind, key.lane) for place in places for key in place.keys]
+        fresh_N = self._fresh_N.to(next(iter(trained.values())))
         starts = [self._found[one] + FRESH * fresh_N if one in self._found else fresh_N for one in names]
         with _twice_differentiable():
             found = lanczos(product, functional.normalize(torch.stack(starts)), iterations)
         self._found.update(zip(names, found.vector.unbind(), strict=True))
-        hidden_L = torch.where(known_L, 0.0, torch.nan)
-        return found._replace(value=found.value + hidden_L, residual=found.residual + hidden_L)
+        hidden_R = torch.where(known_R, 0.0, torch.nan)
+        found = found._replace(value=found.value + hidden_R, residual=found.residual + hidden_R)
+        ends = list(itertools.accumulate(len(place.keys) for place in places))
+        return [
+            Top(found.value[begin:end], found.residual[begin:end], found.vector[begin:end], found.products)
+            for begin, end in zip([0, *ends], ends, strict=False)
+        ]
+
+
+def _divided(product: Product, root_RN: Tensor, decay_RN: Tensor) -> Product:
+    """With the preconditioner's root on both sides, and the weight decay added to the gradient."""
+    added_RN = decay_RN * root_RN.square()
+    return lambda v_RN: root_RN * product(root_RN * v_RN) + added_RN * v_RN
+
+
+def _joined(stacks: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([own[name] for own in stacks]) for name in stacks[0]}
 
 
 def _masked(tensor: Tensor, finite_L: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class Gathered:
         self._keeper: Keeper | None = None
         self._found: list[Measured] = []
         self._losses: list[Tensor] = []
-        self._tracked: list[Tensor] = []
+        self._tracked: list[Sequence[Any]] = []
         self._rates: list[tuple[int, list[float]]] = []
         self._ahead = looks(-1).within(0)
         self._stop = 0
@@ -110,7 +110,7 @@ class Gathered:
         """All of it, up to the step of this index; from here on other is gathered."""
         count = len(self._lanes)
         losses_nL = torch.stack(self._losses).detach() if self._losses else torch.empty(0, count)
-        tracked_mkL = torch.stack(self._tracked).reshape(len(self._tracked), -1, count)
+        tracked_mkL = self._lanes.together(self._tracked)
         first = index + 1 - len(tracked_mkL)
         kept = () if self._keeper is None else self._keeper.taken()
         stretch = Stretch(first, losses_nL, tracked_mkL, self._found, tuple(self._rates), kept)

@@ -6,8 +6,11 @@ Letters: L lanes, S seeds.
 import copy
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -92,20 +95,33 @@ class Lanes:
         self._optimizers = self._lane_optimizers()
         self._tracked_views = self._views()
 
-    def _views(self) -> list[Tensor]:
-        """Views [L] of the tracked scalars, which follow the weights."""
-        return [
+    def _views(self) -> list[Any]:
+        """Views [L] of the tracked scalars, which follow the weights; NumPy's where it knows their dtype."""
+        views = [
             functools.reduce(lambda view, i: view.select(1, i), index, self.weights[name].detach())
             for name, index in self._tracked
         ]
+        known = all(view.device.type == "cpu" and view.dtype != torch.bfloat16 for view in views)
+        return [view.numpy() for view in views] if known and len({v.dtype for v in views}) == 1 else views
 
-    def tracked(self) -> Tensor:
-        """The tracked scalars as they are now, a copy: [k * L], all lanes of each."""
-        if not self._tracked_views:
-            return torch.empty(0)
-        # With one there is nothing to join, which would be a copy.
+    def tracked(self) -> Sequence[Any]:
+        """The tracked scalars as they are now, copies, for `together`."""
         views = self._tracked_views
-        return torch.cat(views) if len(views) > 1 else views[0].clone()
+        if views and isinstance(views[0], Tensor):
+            return [torch.cat(views)]
+        # A third of the time of the fastest operation on arrays, at every step.
+        return [view.tobytes() for view in views]
+
+    def together(self, tracked: Sequence[Sequence[Any]]) -> Tensor:
+        """The tracked scalars of n steps, [n, k, L]."""
+        copies = list(itertools.chain(*tracked))
+        if not copies:
+            joined = torch.empty(0)
+        elif isinstance(copies[0], Tensor):
+            joined = torch.stack(copies)
+        else:
+            joined = torch.from_numpy(np.frombuffer(bytearray().join(copies), self._tracked_views[0].dtype))
+        return joined.reshape(len(tracked), len(self._tracked), len(self))
 
     def _lane_optimizers(self) -> LaneOptimizers:
         return LaneOptimizers(

@@ -19,7 +19,7 @@ from torch.utils.data import TensorDataset
 from lrscope.errors import ProblemError
 from lrscope.language import Text
 from lrscope.problems.problem import Problem
-from lrscope.training.curvature import Curvature
+from lrscope.training.curvature import Hessian
 from lrscope.training.elements import picked
 from lrscope.training.finite_differences import FORWARD, Difference, derivatives_of, moved
 from lrscope.training.gathered import Gathered
@@ -28,7 +28,7 @@ from lrscope.training.objective import Objective, pair
 from lrscope.training.optimizers import describe
 from lrscope.training.scratch_network import Array, Network, forward_loss, from_torch
 from lrscope.training.step import Step
-from lrscope.training.train import CHECK_EVERY
+from lrscope.training.train import check_every
 
 CENTRAL_NUDGES = {torch.float32: 1e-3, torch.float64: 3e-6}
 """Of central differences. In float32 rounding takes up to 6e-5 of it at a weight of 1: a smaller one would be
@@ -138,10 +138,11 @@ def descend(
     batches: Iterable[Sequence[Any]],
     scratch: Scratch,
     *,
+    steps: int,
     validate: Callable[[], dict[str, Tensor]],
     validate_at: Callable[[int], bool],
     gathered: Gathered,
-    curvature: Callable[[], Curvature] | None = None,
+    curvature: Hessian | None = None,
 ) -> Iterator[Step]:
     """Train all lanes by gradient descent with measured derivatives; the points are those of `train`.
 
@@ -151,7 +152,7 @@ def descend(
         lanes: their weights are moved; their optimizers are not asked.
         batches: of each step, one a seed or one for all.
         scratch: the network, and how derivatives are measured.
-        validate, validate_at, gathered, curvature: as in `train`.
+        steps, validate, validate_at, gathered, curvature: as in `train`.
     """
     parameters = [tensor.numpy() for tensor in lanes.weights.values()]
     rates = [key.rate for key in lanes.keys]
@@ -161,7 +162,7 @@ def descend(
         masks = (torch.from_numpy(below == above) for below, above in ends)
         return dict(zip(lanes.weights, masks, strict=True))
 
-    index = 0
+    index, every = 0, check_every(steps)
     for step_batches in batches:
         seen = gathered.look(index)
         validation = validate() if seen and validate_at(index) else {}
@@ -182,7 +183,7 @@ def descend(
                 rounded,
             )
             yield from gathered.at(step)
-        if seen and index % CHECK_EVERY == 0 and not np.isfinite(losses).any():
+        if seen and index % every == 0 and not np.isfinite(losses).any():
             return
         for array, updated in zip(parameters, moved(parameters, derivatives, rates), strict=True):
             array[...] = updated

@@ -47,7 +47,7 @@ from lrscope.training.separate import Separate
 from lrscope.training.step import Step
 from lrscope.training.team import Team, divided
 from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
-from lrscope.training.train import CHECK_EVERY, Gradients, Surviving, train
+from lrscope.training.train import Gradients, Surviving, check_every, train
 
 
 @dataclasses.dataclass
@@ -120,7 +120,9 @@ class Run:
             )
 
         train = functools.partial(self._train, frozenset(validate_at), measures)
-        periods = [CHECK_EVERY] if self._validation is None else [CHECK_EVERY, self.plan.steps_per_epoch]
+        periods = [check_every(self.plan.steps)]
+        if self._validation is not None:
+            periods.append(self.plan.steps_per_epoch)
         lookout = Lookout(periods, validate_at)
         shares = divided(len(keys), self.processes, self._per_block if self.alone else None)
         if shares != [[slice(0, len(keys))]]:
@@ -185,16 +187,16 @@ class Run:
             clip = None if plan.clip_norm is None else functools.partial(gradients.clip, plan.clip_norm)
             return branched(lanes, gradients, clip, source, further)
 
-        top = None if hessian is None else hessian.top
         if self._scratch is not None:
             yield from descend(
                 lanes,
                 batches,
                 self._scratch,
+                steps=plan.steps,
                 validate=validate,
                 validate_at=due,
                 gathered=gathered,
-                curvature=top,
+                curvature=hessian,
             )
             return
         yield from train(
@@ -206,7 +208,7 @@ class Run:
             validate=validate,
             validate_at=due,
             gathered=gathered,
-            curvature=top,
+            curvature=hessian,
             repeat=Repeat(together, lanes, streams, repeat_points(plan.steps)) if plan.probes else None,
             branch=branch if further else None,
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lrscope.plan import LaneKey
-from lrscope.training.curvature import Curvature
+from lrscope.training.curvature import Hessian
 
 
 class Measured(NamedTuple):
@@ -69,7 +69,8 @@ class Step:
             [L, n].
         validation: at the end of an epoch and before training: name -> [L] float64, `val_loss` and the
             metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
-        curvature: gives the top of each lane's Hessian at w_t; None where it is not wanted.
+        curvature: measures the top of each lane's Hessian at w_t, or keeps what it takes to do so later; None
+            where it is not wanted.
         rates: gives the learning rate of each lane for the update that follows.
         rounded: gives name -> bool [L, ...], where a measured derivative reads 0 because weight + nudge
             rounds to the weight; nothing where gradients are exact.
@@ -89,7 +90,7 @@ class Step:
     gradients: Callable[..., dict[str, Tensor]]
     validation: Mapping[str, Tensor]
     rates: Callable[[], list[float]]
-    curvature: Callable[[], Curvature] | None = None
+    curvature: Hessian | None = None
     rounded: Callable[[], dict[str, Tensor]] = dict
     again: Callable[[], dict[str, Tensor]] | None = None
     branch: Callable[[], Tensor] | None = None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lrscope.errors import TrainingError
-from lrscope.training.curvature import Curvature
+from lrscope.training.curvature import Hessian
 from lrscope.training.gathered import Gathered
 from lrscope.training.lanes import Lanes
 from lrscope.training.repeat import Repeat
@@ -17,11 +17,18 @@ from lrscope.training.separate import Separate
 from lrscope.training.step import Step
 
 CHECK_EVERY = 64
-"""Steps between two looks at whether any lane is still finite: a look waits for the device."""
+"""Steps between two looks at whether any lane is still finite, at least: a look waits for the device."""
 
+CHECKS = 128
+"""Looks of a long run: what is not finite any more computes on for less than a hundredth of it."""
 
 RENEWAL_SECONDS = 1.0
 """What it may cost to go on with fewer lanes: their step is captured anew."""
+
+
+def check_every(steps: int) -> int:
+    """Steps between two looks at whether any lane is still finite, in a run of so many."""
+    return max(CHECK_EVERY, steps // CHECKS)
 
 
 class Gradients(Protocol):
@@ -46,7 +53,7 @@ def train(
     validate: Callable[[], dict[str, Tensor]],
     validate_at: Callable[[int], bool],
     gathered: Gathered,
-    curvature: Callable[[], Curvature] | None = None,
+    curvature: Hessian | None = None,
     repeat: Repeat | None = None,
     branch: Callable[[Gradients], Tensor] | None = None,
 ) -> Iterator[Step]:
@@ -67,12 +74,12 @@ def train(
         validate: name -> [L].
         validate_at: whether to validate at a step that is looked at; at the last it is done anyway.
         gathered: says which steps are looked at; only there lanes leave.
-        curvature: gives the top of each lane's Hessian.
+        curvature: measures the top of each lane's Hessian.
         repeat: asks batches again after their update.
         branch: goes on at a fifth of the rate once training is over.
     """
     index = 0
-    looked = 0.0
+    looked, every = 0.0, check_every(steps)
     gradients = ways()
     for batch in batches:
         seen = gathered.look(index)
@@ -97,12 +104,12 @@ def train(
                 again=again,
             )
             yield from gathered.at(step)
-        if seen and index % CHECK_EVERY == 0:
+        if seen and index % every == 0:
             finite = torch.isfinite(losses_L).tolist()
             if not any(finite):
                 return
             now = time.perf_counter()
-            if index and _worth_leaving(finite, (now - looked) * (steps - index) / CHECK_EVERY):
+            if index and _worth_leaving(finite, (now - looked) * (steps - index) / every):
                 lanes.leave([key.lane for key, lives in zip(lanes.keys, finite, strict=True) if not lives])
             looked = now
         if clip_norm is not None:
