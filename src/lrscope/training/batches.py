@@ -22,7 +22,7 @@ VALIDATION_ELEMENTS = 2**20
 """Input elements, lanes counted, of one validation batch: what bounds its memory (4 MiB of float32)."""
 
 
-TAKEN_BYTES = 2**22
+TAKEN_BYTES = 2**19
 """Of the examples that are taken from the data at a time, for the batches of several steps: a copy that stays
 in the cache."""
 

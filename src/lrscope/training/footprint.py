@@ -161,7 +161,8 @@ def _kept(objective: Objective, batch: Any) -> list[int]:
     def keep(tensor: Tensor) -> Tensor:
         if _place(tensor) not in known:
             found[_place(tensor)] = tensor.untyped_storage().nbytes()
-        return tensor
+        # A tensor that knows how it came about, kept by that very operation, would never be given back.
+        return tensor.detach()
 
     held = []
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, _itself):
