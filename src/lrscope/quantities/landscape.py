@@ -41,7 +41,7 @@ def landscape(
         JSON: "scalars" (their names), "x" and "y" (places, rising), "loss" ([y][x], null where not finite).
         None where no lane stayed finite.
     """
-    final_L = losses_of(ends).double().cpu()
+    final_L = _known(losses_of, ends)
     finite = torch.isfinite(final_L)
     if not bool(finite.any()):
         return None
@@ -52,7 +52,7 @@ def landscape(
     template = {name: tensor[best].detach() for name, tensor in ends.items()}
     grid = [(float(x), float(y)) for y in axes[1] for x in axes[0]]
     pieces = [grid[first : first + PLACES_AT_ONCE] for first in range(0, len(grid), PLACES_AT_ONCE)]
-    found = [losses_of(_moved(template, tracked[:2], piece)).double().cpu() for piece in pieces]
+    found = [_known(losses_of, _moved(template, tracked[:2], piece)) for piece in pieces]
     losses = torch.cat(found).reshape(CELLS, CELLS).numpy()
     return {
         "scalars": [name + str(list(index)) for name, index in tracked[:2]],
@@ -60,6 +60,20 @@ def landscape(
         "y": axes[1].tolist(),
         "loss": [[float(v) if np.isfinite(v) else None for v in row] for row in losses],
     }
+
+
+def _known(losses_of: Losses, weights: Mapping[str, Tensor]) -> Tensor:
+    """The losses [G] of stacked weights, NaN where the model or loss raises, as some do far out."""
+    try:
+        return losses_of(weights).double().cpu()
+    except Exception:
+        count = len(next(iter(weights.values())))
+        if count == 1:
+            return torch.full((1,), torch.nan, dtype=torch.float64)
+        halves = (slice(None, count // 2), slice(count // 2, None))
+        return torch.cat(
+            [_known(losses_of, {name: tensor[half] for name, tensor in weights.items()}) for half in halves]
+        )
 
 
 def _stays(path_n2: NDArray[np.float64]) -> bool:
