@@ -61,6 +61,7 @@ def workers() -> list[psutil.Process]:
 
 def copied(step: Step) -> dict[str, object]:
     return {
+        "index": step.index,
         "keys": step.keys,
         "losses": None if step.losses is None else step.losses.clone(),
         "weights": {name: tensor.clone() for name, tensor in step.weights.items()},
@@ -136,6 +137,34 @@ def test_one_process_says_of_the_other_what_went_wrong() -> None:
     wrong[later] = 7
     with pytest.raises(TrainingError, match="step 2 raised RuntimeError: index 7 is out of bounds"):
         list(shared(problem(train=(X, wrong), val=None)).steps())
+    assert workers() == []
+
+
+def bounded(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    if not bool((output.abs() < 100).all()):
+        raise ValueError("too large")
+    return nn.functional.cross_entropy(output, target) + output.square().mean()
+
+
+@pytest.mark.parametrize("val", [True, False])
+def test_a_share_whose_lanes_all_raise_ends_alone(val: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"loss": bounded, "optimizer": torch.optim.SGD, **({} if val else {"val": None})}
+    run = prepare(problem(**changes), (1e-3, 1e-2, 30.0, 40.0), 1)
+    run.processes = 2
+    steps = [copied(step) for step in run.steps(every(1_000))]
+    assert [key.lane for key in steps[-1]["keys"]] == [0, 1]
+    losses = {step["index"]: step["losses"] for step in steps if step["losses"] is not None}
+    assert all(bool(torch.isfinite(losses_L[:2]).all()) for losses_L in losses.values())
+    assert torch.isnan(losses[64][2:]).all()
+    assert sum("stopped at step" in note for note in run.notes) == 2
+    assert workers() == []
+
+
+def test_shares_whose_lanes_all_raise_end_the_run() -> None:
+    run = prepare(problem(loss=bounded, optimizer=torch.optim.SGD, val=None), (30.0, 40.0), 1)
+    run.processes = 2
+    with pytest.raises(TrainingError, match="raised ValueError: too large"):
+        list(run.steps(every(1_000)))
     assert workers() == []
 
 

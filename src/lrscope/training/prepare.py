@@ -16,13 +16,13 @@ from lrscope.training.batches import Batches, of_tensors, validation_batches
 from lrscope.training.curvature import EXAMPLES_AT_MOST
 from lrscope.training.dry_run import dry_run
 from lrscope.training.footprint import copied, footprint
-from lrscope.training.lanes import starting_modules
 from lrscope.training.layout import largest, words
 from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import from_scratch
 from lrscope.training.optimizers import describe, schedule_by_name
 from lrscope.training.run import Run
+from lrscope.training.starts import starting_modules
 from lrscope.training.worker import possible
 
 CURVATURE_FOR_FREE = 200

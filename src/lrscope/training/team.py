@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lrscope.errors import TrainingError
 from lrscope.plan import LaneKey
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Looks
@@ -51,6 +52,7 @@ class Team:
 
     Attributes:
         keys: the lanes that are still there.
+        failure: why no lane of any share can go on, as of `Lanes`.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Team:
         ends = list(itertools.accumulate(len(process) for process in rows))
         self._numbers = [range(end - len(process), end) for end, process in zip(ends, rows, strict=True)]
         self._leaving: frozenset[int] = frozenset()
+        self.failure: TrainingError | None = None
 
     def leave(self, lanes: Collection[int]) -> None:
         """Say which lanes, by id, are to train no further, as of `Lanes`."""
@@ -115,6 +118,9 @@ class Team:
                 return
             for part in parts.values():
                 self._notes += [note for note in part.notes if note not in self._notes]
+            # A share whose lanes all raised ends as one that is not finite any more, where another goes on.
+            failures = [part.failure for part in parts.values()]
+            self.failure = None if None in failures else failures[0]
             going = {number: part.keys for number, part in parts.items()}
             there = self._at_work(workers, going)
 
