@@ -1,5 +1,6 @@
 """Shares of the lanes, trained side by side by processes: what is seen, who leaves, and how they end."""
 
+import errno
 import functools
 import multiprocessing
 import os
@@ -186,6 +187,32 @@ def test_a_worker_that_is_killed_is_told() -> None:
     worker.kill()
     with pytest.raises(TrainingError, match="exit code -9"):
         list(steps)
+    assert workers() == []
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_lanes_are_trained_in_one_process_where_there_can_be_no_other(
+    started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, fork = [None] * started, os.fork
+
+    def full() -> int:
+        if not left:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        left.pop()
+        return fork()
+
+    alone = [copied(step) for step in prepare(problem(), RATES, 1, lanes_per_block=1).steps()]
+    monkeypatch.setattr(os, "fork", full)
+    run = shared(problem(), 3)
+    run._per_block = 1
+    steps = [copied(step) for step in run.steps()]
+    assert len(steps) == len(alone)
+    assert all(equal(one[name], other[name]) for one, other in zip(alone, steps, strict=True) for name in one)
+    list(run.steps())
+    assert [note for note in run.notes if "process" in note] == [
+        "no process could be added (Resource temporarily unavailable): all lanes are trained in this one"
+    ]
     assert workers() == []
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lrscope.errors import TrainingError
+from lrscope.language import Text
 from lrscope.plan import LaneKey
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Looks
@@ -97,12 +98,27 @@ class Team:
 
         workers: list[Worker] = []
         try:
-            for numbers in self._numbers[1:]:
-                workers.append(Worker(functools.partial(shares, numbers), workers))
+            try:
+                for numbers in self._numbers[1:]:
+                    workers.append(Worker(functools.partial(shares, numbers), workers))
+            except OSError as error:
+                self._alone(workers, error)
             yield from self._together(shares(self._numbers[0]), workers, weights, gradients, looks)
         finally:
             for worker in workers:
                 worker.end()
+
+    def _alone(self, workers: list[Worker], error: OSError) -> None:
+        """Train all shares in this process, since there can be no other."""
+        while workers:
+            workers.pop().end()
+        self._numbers = [range(len(self._rows))]
+        note = Text(
+            "no process could be added ({why}): all lanes are trained in this one",
+            "不能再开进程（{why}）：所有训练线都在这一个进程里训练",
+        ).format(why=error.strerror or str(error))
+        if note not in self._notes:
+            self._notes.append(note)
 
     def _together(
         self, own: Shares, workers: Sequence[Worker], weights: Stacks, gradients: Stacks, looks: Looks
