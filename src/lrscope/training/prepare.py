@@ -196,9 +196,17 @@ def _check_per_block(lanes: int | None, obstacle: str) -> None:
 def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
+    except RuntimeError as error:
+        # torch's own words list every device it has ever heard of.
+        raise UsageError(
+            f"--device {name}: wanted is a device of torch; type --device cpu, cuda, cuda:0 or mps"
+        ) from error
+    try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        if isinstance(error, NotImplementedError | ImportError):
+            reason = "torch cannot use it here"
         raise UsageError(f"--device {name}: {reason}; type --device cpu") from error
     return device
 
