@@ -48,7 +48,18 @@ def closure_optimizer(params: object, lr: float) -> torch.optim.Optimizer:
     ("changes", "words"),
     [
         ({"model": lambda: nn.Linear(4, 2)}, [r"\(5, 3\)", "do not fit", "mat1 and mat2"]),
-        ({"model": lambda: nn.Linear(3, 1)}, ["do not fit", "IndexError|out of bounds"]),
+        (
+            {"model": lambda: nn.Linear(3, 1)},
+            [
+                "do not fit",
+                "IndexError|out of bounds",
+                r"output is \(5, 1\) float32, the target \(5,\) int64$",
+            ],
+        ),
+        (
+            {"loss": nn.L1Loss(), "train": (X, X[:, :2].repeat(1, 2))},
+            ["do not fit", r"output is \(5, 2\) float32, the target \(5, 4\) float32$"],
+        ),
         ({"val": (X[:, :2], Y)}, ["val data do not fit", r"\(20, 2\)"]),
         ({"train": (X,)}, ["pairs", "step="]),
         ({"loss": nn.CrossEntropyLoss(reduction="none")}, ["scalar", r"\(5,\)"]),
