@@ -16,6 +16,7 @@ import lrscope
 from lrscope.errors import UsageError
 from lrscope.finding import Way, search
 from lrscope.plan import LaneKey
+from lrscope.rates import format_rate
 from lrscope.record import Record
 
 
@@ -72,6 +73,13 @@ def test_lanes_are_cut_short_and_counted(study: lrscope.Study) -> None:
     spent = (lanes["steps"].sum() + plan.scouted) / plan.steps
     assert study.recommendation().spent == pytest.approx(spent)
     assert 4 < spent <= 8.2
+
+
+def test_progress_writes_rates_as_tables_do() -> None:
+    told: list[str] = []
+    study = search(wine(epochs=20), 2.0, progress=lambda words, _: told.append(words))
+    rates = {rate for words in told for rate in words.partition(" to step ")[0].split(", ")}
+    assert rates == {format_rate(rate) for rate in study.plan.rates}
 
 
 def test_steps_are_the_updates_done(study: lrscope.Study) -> None:

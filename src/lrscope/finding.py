@@ -20,6 +20,7 @@ from lrscope.plan import LaneKey, Plan
 from lrscope.problems.load import load_problem
 from lrscope.problems.problem import Problem
 from lrscope.quantities.observe import Observer, series
+from lrscope.rates import format_rate
 from lrscope.record import HistogramRecord, Record
 from lrscope.store.recorder import Recorder
 from lrscope.store.target import check_target
@@ -133,7 +134,7 @@ def search(
             problem, (1e-3,), seeds, schedule=schedule, device=device, curvature=False, threads=threads
         )
         plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective=objective)
-        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
+        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about(run)) as recorder:
             recorder.note("how", _without_number(run.how))  # how many is not known yet
             recorder.note("reference", reference)
             recorder.note("search", {"budget": budget, "seed": seed})
@@ -264,7 +265,7 @@ class CourseLab:
 
     def _advance(self, way: Way, keys: Sequence[LaneKey], until: int) -> None:
         if self._progress is not None:
-            rates = ", ".join(f"{key.rate:.3g}" for key in keys)
+            rates = ", ".join(format_rate(key.rate) for key in keys)
             spent = self.plan.scouted + sum(curve.steps for curve in self.curves)
             self._progress(f"{rates} to step {until:,}", spent / self.plan.steps)
         for record in way.records(keys, until):

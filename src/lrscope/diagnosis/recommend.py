@@ -10,7 +10,7 @@ from lrscope.diagnosis import experiment
 from lrscope.diagnosis.comparison import Comparison, compare, decades, horizons
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.estimate import choose, for_whole_run, good_interval, widened
-from lrscope.diagnosis.evidence import times_text
+from lrscope.diagnosis.evidence import steps_text, times_text
 from lrscope.diagnosis.horizon import horizon
 from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION, Objective
 from lrscope.diagnosis.paired import paired
@@ -148,7 +148,7 @@ def _confidence(comparison: Comparison, plan: Plan, near_cliff: str | None) -> t
     seeds = comparison.depth
     if comparison.steps < plan.steps:
         done = Text("only {done} of {steps} steps are done", "{steps} 步里只做了 {done} 步")
-        why = done.format(done=comparison.steps, steps=plan.steps)
+        why = done.format(done=steps_text(comparison.steps), steps=steps_text(plan.steps))
         if plan.chosen is not None:
             times = 1 / for_whole_run(1.0, comparison.steps, plan.steps, comparison.thresholds.drift)
             why = _TAKEN_DOWN.format(done=why, times=times_text(times))

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lrscope.errors import RatesError, TrainingError, UsageError
 from lrscope.problems.problem import Problem
+from lrscope.rates import format_rate
 from lrscope.training.batches import Batches
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
@@ -138,7 +139,7 @@ def ramp(
     ended = int(np.isfinite(losses).any(axis=0).sum())
     stopped = [note.partition(": ")[2] for note in run.notes[known:] if " stopped at step " in note]
     if ended < len(rates) and (raised is not None or stopped):
-        notes.append(f"the ramp ended at rate {rates[ended]:.3g}: {raised or stopped[-1]}")
+        notes.append(f"the ramp ended at rate {format_rate(rates[ended])}: {raised or stopped[-1]}")
     return Ramp(
         rates=rates,
         losses=losses,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lrscope.errors import TrainingError
+from lrscope.rates import format_rate
 from lrscope.training.curvature import Curvature
 from lrscope.training.gathered import Gathered
 from lrscope.training.lanes import Lanes
@@ -216,5 +217,5 @@ class Surviving:
             rate = lanes.keys[index].rate
             first_line = str(own).splitlines()[0] if str(own) else ""
             self.notes.append(
-                f"rate {rate:g} stopped at step {self._calls}: {type(own).__name__}: {first_line}"
+                f"rate {format_rate(rate)} stopped at step {self._calls}: {type(own).__name__}: {first_line}"
             )
