@@ -163,9 +163,8 @@ class Surviving:
 
     def clip(self, max_norm: float) -> None:
         """Clip the gradient of every lane by itself."""
-        if not self._lanes.healthy:
-            return
-        self._gradients.clip(max_norm)
+        if len(self._lanes.retired) < len(self._lanes):
+            self._gradients.clip(max_norm)
 
     def __call__(self, batches: Sequence[Any]) -> Tensor:
         """Set the gradients of all lanes and return their losses [L].
@@ -186,7 +185,7 @@ class Surviving:
 
     def _of_healthy(self, batches: Sequence[Any]) -> Tensor:
         lanes = self._lanes
-        if not lanes.healthy:
+        if len(lanes.retired) == len(lanes):
             return self._losses.new_full((len(lanes),), math.nan)
         with lanes.lent():
             losses_L = self._gradients(batches)
