@@ -73,7 +73,7 @@ def record(
     with undisturbed(problem.train, problem.val) as threads:
         run = prepare(problem, (1e-3,), seeds, curvature=False, threads=threads)
         plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective="val-loss")
-        with Recorder(path, plan, series(plan), overwrite=True, about=about()) as recorder:
+        with Recorder(path, plan, series(plan), overwrite=True, about=about(run)) as recorder:
             lab = CourseLab(problem, run, plan, recorder, "cpu", None)
             lab.validate_at = sorted({rung for one in budgets for rung in Search(lab, one, seeds).rungs})
             middle = HALF * round(place_of(best) / HALF)  # a search begins at half decades

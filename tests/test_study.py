@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 import lrscope
+from lrscope import sweeping
 from lrscope.errors import StudyError
 from lrscope.outlets.document import document, strict
 from lrscope.outlets.terminal import show
@@ -300,3 +301,20 @@ def test_strict_json_has_null_for_what_is_not_finite() -> None:
         "2": {"b": None},
     }
     assert strict([True, None, "x", 1.5, 3]) == [True, None, "x", 1.5, 3]
+
+
+def test_it_keeps_how_many_threads_a_process_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = sweeping.prepare
+
+    def threaded(*arguments: Any, **options: Any) -> Any:
+        run = made(*arguments, **options)
+        run.threads, run.processes = 2, 2
+        return run
+
+    monkeypatch.setattr(sweeping, "prepare", threaded)
+    with lrscope.sweep("line", "0.01,0.1", epochs=30) as study:
+        assert study.about["threads"] == 2
+        study.report(tmp_path / "line.html")
+    assert "threads of a process: 2" in (tmp_path / "line.html").read_text(encoding="utf-8")

@@ -3,8 +3,11 @@
 import dataclasses
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.objective import TRAIN_LOSS, check_objective
@@ -17,6 +20,8 @@ from lrscope.plan import LaneKey, Plan
 from lrscope.problems.load import load_problem
 from lrscope.problems.problem import Problem
 from lrscope.quantities.observe import Observer, series
+from lrscope.rates import format_rate
+from lrscope.record import HistogramRecord, Record
 from lrscope.store.recorder import Recorder
 from lrscope.store.target import check_target
 from lrscope.study import Study
@@ -129,7 +134,7 @@ def search(
             problem, (1e-3,), seeds, schedule=schedule, device=device, curvature=False, threads=threads
         )
         plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective=objective)
-        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
+        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about(run)) as recorder:
             recorder.note("how", _without_number(run.how))  # how many is not known yet
             recorder.note("reference", reference)
             recorder.note("search", {"budget": budget, "seed": seed})
@@ -158,6 +163,42 @@ def _without_number(how: str) -> str:
     return Text(how.en.partition(" ")[2], how.zh.partition(" ")[2].removeprefix("条"))
 
 
+@dataclasses.dataclass
+class Way:
+    """A course and what is recorded of it.
+
+    Attributes:
+        held: the losses at the weights at which it pauses: they belong to the update that follows, which a
+            lane that goes no further has not done.
+    """
+
+    course: Course
+    observer: Observer
+    held: Record | None = None
+
+    def records(self, keys: Sequence[LaneKey], until: int) -> Iterator[Record | HistogramRecord]:
+        """Train these lanes to so many updates, and give the records of what was done by then."""
+        stay = [key.lane for key in keys]
+        earlier, self.held = self.held, None
+        for record in self.observer.records(self.course.steps(until)):
+            if earlier is not None:
+                yield _of_lanes(earlier, np.isin(earlier.lanes, stay))
+                earlier = None
+            if isinstance(record, Record) and record.quantity == "loss" and record.steps[-1] == until:
+                yield record._replace(steps=record.steps[:-1], values=record.values[:-1])
+                last = record._replace(steps=record.steps[-1:], values=record.values[-1:])
+                finite = np.isfinite(last.values[0])
+                # A loss that is not finite ends a lane, whether it goes on or not.
+                yield _of_lanes(last, ~finite)
+                self.held = _of_lanes(last, finite)
+            else:
+                yield record
+
+
+def _of_lanes(record: Record, mask: NDArray[np.bool_]) -> Record:
+    return record._replace(lanes=record.lanes[mask], values=record.values[:, mask])
+
+
 class CourseLab:
     """Trains the lanes that a search asks for, course by course, and records them."""
 
@@ -174,12 +215,12 @@ class CourseLab:
         self.validate_at: Sequence[int] = ()
         self._problem, self._device = problem, device
         self._run, self._recorder, self._progress = run, recorder, progress
-        self._courses: list[tuple[Course, Observer]] = []
+        self._ways: list[Way] = []
 
     @property
     def open(self) -> frozenset[tuple[float, int]]:
         """Lanes, (rate, seed), that may go on from where they are."""
-        return frozenset((key.rate, key.seed) for course, _ in self._courses for key in course.keys)
+        return frozenset((key.rate, key.seed) for way in self._ways for key in way.course.keys)
 
     @property
     def curves(self) -> tuple[Curve, ...]:
@@ -201,12 +242,12 @@ class CourseLab:
     def train(self, lanes: Sequence[tuple[float, int]], until: int) -> None:
         """Bring lanes to so many updates."""
         wanted = set(lanes)
-        for course, observer in self._courses:
-            stay = {key for key in course.keys if (key.rate, key.seed) in wanted}
+        for way in self._ways:
+            stay = {key for key in way.course.keys if (key.rate, key.seed) in wanted}
             wanted -= {(key.rate, key.seed) for key in stay}
-            if stay and course.done < until:
-                course.leave([key.lane for key in course.keys if key not in stay])
-                self._advance(course, observer, until)
+            if stay and way.course.done < until:
+                way.course.leave([key.lane for key in way.course.keys if key not in stay])
+                self._advance(way, [key for key in way.course.keys if key in stay], until)
         new = sorted(wanted, key=lambda lane: (lane[1], lane[0]))
         if new:
             first = len(self.plan.lanes)
@@ -214,20 +255,20 @@ class CourseLab:
             self._extend(keys)
             observer = Observer(self.plan, start=self._run.start, lane_seconds=self._run.lane_seconds)
             course = self._run.course(keys, self.validate_at, observer.looks, observer.measures)
-            self._courses.append((course, observer))
-            self._advance(course, observer, until)
+            self._ways.append(Way(course, observer))
+            self._advance(self._ways[-1], keys, until)
 
     def end(self) -> None:
         """Nothing is trained any more."""
-        for course, _ in self._courses:
-            course.end()
+        for way in self._ways:
+            way.course.end()
 
-    def _advance(self, course: Course, observer: Observer, until: int) -> None:
+    def _advance(self, way: Way, keys: Sequence[LaneKey], until: int) -> None:
         if self._progress is not None:
-            rates = ", ".join(f"{key.rate:.3g}" for key in course.keys)
+            rates = ", ".join(format_rate(key.rate) for key in keys)
             spent = self.plan.scouted + sum(curve.steps for curve in self.curves)
             self._progress(f"{rates} to step {until:,}", spent / self.plan.steps)
-        for record in observer.records(course.steps(until)):
+        for record in way.records(keys, until):
             self._recorder.write(record)
 
     def _extend(self, keys: Sequence[LaneKey]) -> None:

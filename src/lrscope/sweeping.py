@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from lrscope.errors import UsageError
 from lrscope.plan import Plan
@@ -155,7 +154,7 @@ def sweep(
             else read_tracked(track, shapes)
         )
         run.plan = plan = dataclasses.replace(plan, tracked=chosen)
-        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about()) as recorder:
+        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about(run)) as recorder:
             recorder.note("how", run.how)
             recorder.note("notes", run.notes)
             recorder.note("memory", run.memory)
@@ -249,11 +248,11 @@ def _epochs(trajectory: Record, plan: Plan) -> Iterator[Epoch]:
             yield Epoch(epoch, scalar, tuple(of_lanes.tolist()))
 
 
-def about() -> dict[str, Any]:
-    """Versions and machine, as a study keeps them."""
+def about(run: Run) -> dict[str, Any]:
+    """Versions and machine, as a study keeps them; threads are those of each process that trains."""
     packages = ("lrscope", "torch", "numpy")
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "threads": torch.get_num_threads(),
+        "threads": run.threads,
         "machine": platform.machine(),
     }

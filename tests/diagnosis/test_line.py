@@ -52,7 +52,7 @@ def test_the_classic_three_rates():
     assert fast.attributes == ("ringing",)
     assert "10 times as many steps as the fastest lane (0.1)" in slow.evidence
     assert 10 < broken.step < 40
-    assert f"step {broken.step} of 1000" in broken.evidence
+    assert f"step {broken.step} of 1,000" in broken.evidence
 
 
 @pytest.mark.parametrize(("rate", "rings"), [(0.05, False), (0.09, True), (0.1, True)])

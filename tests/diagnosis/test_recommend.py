@@ -371,6 +371,26 @@ def test_where_lanes_overfit_the_end_counts_and_early_stopping_is_told_beside_it
     assert (advised.best_rate, advised.early_stopped_rate, advised.final_rate) == (1e-4, 1e-3, 1e-4)
 
 
+@pytest.mark.parametrize(("lowest", "called"), [(1.5, "too_slow"), (1.01, "good")])
+def test_why_the_recommended_rate_is_not_called_good_is_said(lowest, called):
+    rates = [1e-5, 1e-4, 1e-3, 1e-2]
+    plan = noisy_plan(rates, val_size=2000)
+    shapes = (
+        np.linspace(2.3, 2.1, 11),
+        np.linspace(2.3, lowest, 11),
+        np.concatenate([np.linspace(2.3, 1.0, 5), np.linspace(1.0, 2.0, 6)]),
+        np.concatenate([np.linspace(2.3, 1.3, 5), np.linspace(1.3, 2.2, 6)]),
+    )
+    curves = [lane(i, rate, falling(0.1), val=validated(shapes[i])) for i, rate in enumerate(rates)]
+    assert judge(curves, plan)[1].kind == called
+    advised = advice(curves, plan)
+    assert advised.rate == pytest.approx(1e-4, rel=0.5)
+    said = (
+        "Verdicts compare lanes at their best epoch, the recommendation at their end: so 1e-4 is called too"
+    )
+    assert (said in advised.sentence()) is (called == "too_slow")
+
+
 def test_the_best_of_early_stopping_is_said_where_it_is_another_rate():
     advised = dataclasses.replace(
         advice(*ends([1.0, 0.5, 0.2, 0.5, None])), objective="final validation loss"

@@ -271,6 +271,17 @@ def test_overfitting_is_said_beside_the_verdict_and_lanes_are_compared_at_their_
     assert "best validation loss" in found[0].evidence
 
 
+def test_a_validation_loss_that_ended_far_above_its_best_is_told_in_times():
+    slow = [2.3, 2.2, 2.1, 2.0, 1.9, 1.85, 1.8, 1.75, 1.72, 1.7, 1.68]
+    fast = [2.3, 1.6, 1.5, 1.5, 1.6, 1.8, 20.0, 220.0, 500.0, 800.0, 877.5]
+    plan = noisy_plan([1e-4, 1e-3], val_size=1000)
+    curves = [
+        lane(0, 1e-4, falling(1.2, pace=2), val=validated(slow)),
+        lane(1, 1e-3, falling(0.0), val=validated(fast)),
+    ]
+    assert "best at step 80 (1.5) and ended at 585 times that, 877.5" in judge(curves, plan)[1].evidence
+
+
 def test_a_validation_loss_that_wobbles_is_no_overfitting():
     rng = np.random.default_rng(0)
     val = 0.5 + 0.4 * np.exp(-np.arange(11)) + 0.04 * rng.normal(size=11)
@@ -293,6 +304,11 @@ def test_a_validation_loss_that_rises_with_the_training_loss_is_no_overfitting()
 
 
 # invalid, and studies with little in them
+
+
+@pytest.mark.parametrize(("steps", "said"), [(1, "1 step is too few"), (3, "3 steps are too few")])
+def test_a_lane_that_is_too_short_says_how_short(steps, said):
+    assert judge([lane(0, 0.1, falling(1.0)[:steps])], noisy_plan([0.1]))[0].evidence.startswith(said)
 
 
 def test_lanes_that_do_not_start_alike_are_not_compared():

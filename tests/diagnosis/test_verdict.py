@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 import lrscope.diagnosis
-from lrscope.diagnosis.evidence import SENTENCES, Finding, loss_text, rate_text, share_text, times_text
+from lrscope.diagnosis.evidence import (
+    SENTENCES,
+    Finding,
+    loss_text,
+    part_text,
+    rate_text,
+    share_text,
+    steps_text,
+    times_text,
+)
 from lrscope.diagnosis.rules import RULES
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import ATTRIBUTES, FAILING, KINDS, kind
@@ -83,6 +92,11 @@ def test_every_sentence_is_said_somewhere_and_every_one_said_is_there():
         (share_text, 0.004, "0.4%"),
         (share_text, 0.0, "0%"),
         (share_text, 2e-9, "2e-7%"),
+        (share_text, 12.34, "1,234%"),
+        (part_text, 0.971, "97% of"),
+        (part_text, 584.92, "585 times"),
+        (steps_text, 40, "40"),
+        (steps_text, 8819, "8,819"),
         (share_text, -0.01, "-1%"),
         (rate_text, 0.0032, "3.2e-3"),
         (rate_text, 0.1, "0.1"),

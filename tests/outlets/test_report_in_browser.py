@@ -123,6 +123,17 @@ def test_the_theme_follows_the_system_and_the_button(browser: Any, file: Path) -
     page.tab.close()
 
 
+def test_paper_is_light_whatever_the_theme_was_when_the_plots_were_drawn(browser: Any, file: Path) -> None:
+    filters = "[...document.querySelectorAll('.plot canvas')].map((one) => getComputedStyle(one).filter)"
+    for scheme, expected in (("dark", "invert(1) hue-rotate(180deg)"), ("light", "none")):
+        page = Opened(browser, file, color_scheme=scheme)
+        page.tab.emulate_media(color_scheme=scheme, media="print")
+        # As a browser has it while it prints: the page is light, and the plots are what they were.
+        page.tab.evaluate("document.documentElement.dataset.theme = 'light'")
+        assert set(page.tab.evaluate(filters)) == {expected}
+        page.tab.close()
+
+
 def test_hostile_names_do_nothing_and_nothing_is_wider_than_a_narrow_screen(
     browser: Any, tmp_path: Path, page_of: Callable[[str], str]
 ) -> None:

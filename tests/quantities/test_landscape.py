@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 import lrscope
+from lrscope.quantities.landscape import landscape
 
 
 def test_the_whole_surface_of_the_line_is_exact() -> None:
@@ -21,3 +24,16 @@ def test_the_whole_surface_of_the_line_is_exact() -> None:
 def test_there_is_no_plane_where_no_lane_is_finite() -> None:
     with lrscope.sweep("line", "10,20", epochs=200) as study:
         assert study.note("landscape") is None
+
+
+def test_the_plane_has_no_loss_where_the_model_raises() -> None:
+    def bounded(weights: dict[str, Tensor]) -> Tensor:
+        if bool((weights["w"][:, 0] > 1).any()):
+            raise ValueError("too large")
+        return weights["w"].sum(dim=1)
+
+    ends, paths = torch.tensor([[0.5, 0.0], [3.0, 0.0]]), np.array([[[0.0, 0.0]] * 2, [[2.0, 1.0]] * 2])
+    found = landscape(bounded, {"w": ends}, (("w", (0,)), ("w", (1,))), paths, 1)
+    assert found is not None
+    for row in found["loss"]:
+        assert [value is None for value in row] == [x > 1 for x in found["x"]]

@@ -1,8 +1,10 @@
 """Lanes that are not finite any more leave, and the others go on as they would have."""
 
+import dataclasses
 import functools
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
@@ -161,3 +163,94 @@ def test_denormal_numbers_read_zero_inside_and_as_before_afterwards(before: bool
         assert denormals_read_zero() is before
     finally:
         torch.set_flush_denormal(False)
+
+
+class Narrow(nn.Module):
+    """Binary cross-entropy raises at its output once the weights have grown, though all are finite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 1)
+
+    def forward(self, X: Tensor) -> Tensor:
+        output: Tensor = 0.5 + 0.1 * self.layer(X).squeeze(1)
+        return output
+
+
+def narrow(*, separate: bool = False) -> lrscope.Problem:
+    """One step an epoch."""
+    X = torch.randn(32, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+
+    def branching(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        output = model(batch[0])
+        return nn.functional.binary_cross_entropy(output, torch.ones_like(output)) + 0 * float(output[0])
+
+    return lrscope.Problem(
+        name="narrow",
+        model=lambda: Narrow().double(),
+        train=(X, torch.ones(32, dtype=torch.float64)),
+        val=(X, torch.ones(32, dtype=torch.float64)),
+        loss=None if separate else nn.functional.binary_cross_entropy,
+        step=branching if separate else None,
+        optimizer=torch.optim.SGD,
+        batch_size=32,
+        epochs=12,
+    )
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_what_is_recorded_of_a_lane_that_raises_is_its_own(separate: bool) -> None:
+    rates = (1e-4, 1e-3, 2.0)
+    subject = narrow(separate=separate)
+    torch.manual_seed(0)
+    alone = subject.model()
+    X, y = subject.train
+    way = [torch.cat([p.detach().flatten() for p in alone.parameters()])]
+    while bool((alone(X) <= 1).all()):
+        alone.zero_grad()
+        nn.functional.binary_cross_entropy(alone(X), y).backward()
+        with torch.no_grad():
+            for parameter in alone.parameters():
+                parameter -= rates[2] * parameter.grad
+        way.append(torch.cat([p.detach().flatten() for p in alone.parameters()]))
+    stop = len(way) - 1
+    assert stop > 2
+    options = {"curvature": not separate, "probes": not separate}
+    with lrscope.sweep(subject, rates, record_budget=float("inf"), **options) as study:
+        assert study.lanes["stopped_step"].to_list() == [None, None, stop]
+
+        def of(frame: pl.DataFrame, tensor: str = "layer.weight") -> pl.DataFrame:
+            own = frame.filter(pl.col("lane") == 2)
+            return own.filter(pl.col("tensor") == tensor) if "tensor" in own.columns else own
+
+        norms = of(study.tensors("weight_norm"))["value"].to_list()
+        assert norms == pytest.approx([float(w[:-1].norm()) for w in way])
+        paths = of(study.trajectories())["value"].to_list()
+        assert paths == pytest.approx([float(w[0]) for w in way])
+        for name in ("gradient_norm", "update_ratio"):
+            values = of(study.tensors(name))["value"].to_list()
+            assert None not in values[:-1], name
+            assert values[-1] is None, name
+        assert of(study.tensors("unchanged_share"))["value"].to_list() == [0.0] * len(way)
+        counted = of(study.histograms())
+        assert counted["epoch"].to_list() == list(range(stop + 1))
+        last, ends = counted.row(-1, named=True), way[-1][:-1]
+        assert (last["edges"][0], last["edges"][-1]) == pytest.approx((float(ends.min()), float(ends.max())))
+        assert sum(last["counts"]) == len(ends)
+        if not separate:
+            assert of(study.scalars("sharpness"))["value"].to_list()[-1] is None
+        assert study.scalars("val_loss").filter(pl.col("lane") < 2)["value"].is_not_null().all()
+        assert study.verdicts()["verdict"].to_list()[2] == "diverged"
+
+
+def test_lanes_that_all_raise_once_their_weights_are_not_finite_are_data() -> None:
+    def refusing(output: Tensor, target: Tensor) -> Tensor:
+        if not torch.isfinite(output).all():
+            raise ValueError("not finite")
+        return ((output - target.unsqueeze(1)) ** 2).mean()
+
+    subject = dataclasses.replace(problem(), loss=refusing, model=lambda: nn.Linear(6, 3).double())
+    with lrscope.sweep(subject, (1e40, 1e60)) as study:
+        assert study.lanes["state"].to_list() == ["stopped", "stopped"]
+        assert set(study.verdicts()["verdict"]) == {"diverged"}
+        assert any("stopped at step" in note for note in study.note("notes"))

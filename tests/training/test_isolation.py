@@ -111,7 +111,7 @@ def test_a_lane_that_makes_the_loss_raise_is_retired_alone() -> None:
     assert not torch.isfinite(losses[stopped:, 2]).any()
     expected = torch.stack([step.losses for step in healthy if step.losses is not None])
     assert torch.equal(losses[:, :2], expected[:, :2])
-    assert any("rate 1e+38 stopped at step" in note for note in run.notes)
+    assert any("rate 1e38 stopped at step" in note for note in run.notes)
 
 
 class Bounded(nn.Module):

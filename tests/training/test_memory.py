@@ -108,7 +108,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, free: float, seeds: int = 1) -> str
 def test_a_smaller_plan_is_offered_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refused(monkeypatch, 2000 * MIB)
     assert message.startswith("16 lanes of 'known' need about ")
-    assert "1.95 GiB are free; 6 rates fit at once: type --rates 1e-05:0.000464:6" in message
+    assert "1.95 GiB are free; 6 rates fit at once: type --rates 1e-5:4.64e-4:6" in message
     kept = refuse_too_large(LANE, RATES[:6], 1, "known", CPU, at_once=lambda lanes: lanes)
     assert kept.total <= 2000 * MIB
 
@@ -116,7 +116,8 @@ def test_a_smaller_plan_is_offered_that_fits(monkeypatch: pytest.MonkeyPatch) ->
 def test_fewer_seeds_or_a_smaller_batch_are_offered_where_fewer_rates_do_not_help(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "--rates 1e-05 --seeds 1" in refused(monkeypatch, 1000 * MIB, seeds=3)
+    one_seed = refused(monkeypatch, 1000 * MIB, seeds=3)
+    assert "1,000 MiB are free; one rate fits at once, with one seed: type --rates 1e-5 --seeds 1" in one_seed
     assert "not even one lane fits: take a smaller --batch-size" in refused(monkeypatch, 50 * MIB)
 
 

@@ -14,10 +14,11 @@ from lrscope.plan import LaneKey
 from lrscope.problems.problem import Problem
 from lrscope.quantities.sharpness import DIVIDING
 from lrscope.training.curvature import Hessian
-from lrscope.training.lanes import Lanes, starting_modules
+from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
 from lrscope.training.preconditioner import KNOWN, preconditioner
 from lrscope.training.random_state import undisturbed
+from lrscope.training.starts import starting_modules
 
 Make = Callable[..., torch.optim.Optimizer]
 

@@ -1,5 +1,6 @@
 """Shares of the lanes, trained side by side by processes: what is seen, who leaves, and how they end."""
 
+import errno
 import functools
 import multiprocessing
 import os
@@ -61,6 +62,7 @@ def workers() -> list[psutil.Process]:
 
 def copied(step: Step) -> dict[str, object]:
     return {
+        "index": step.index,
         "keys": step.keys,
         "losses": None if step.losses is None else step.losses.clone(),
         "weights": {name: tensor.clone() for name, tensor in step.weights.items()},
@@ -139,6 +141,34 @@ def test_one_process_says_of_the_other_what_went_wrong() -> None:
     assert workers() == []
 
 
+def bounded(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    if not bool((output.abs() < 100).all()):
+        raise ValueError("too large")
+    return nn.functional.cross_entropy(output, target) + output.square().mean()
+
+
+@pytest.mark.parametrize("val", [True, False])
+def test_a_share_whose_lanes_all_raise_ends_alone(val: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"loss": bounded, "optimizer": torch.optim.SGD, **({} if val else {"val": None})}
+    run = prepare(problem(**changes), (1e-3, 1e-2, 30.0, 40.0), 1)
+    run.processes = 2
+    steps = [copied(step) for step in run.steps(every(1_000))]
+    assert [key.lane for key in steps[-1]["keys"]] == [0, 1]
+    losses = {step["index"]: step["losses"] for step in steps if step["losses"] is not None}
+    assert all(bool(torch.isfinite(losses_L[:2]).all()) for losses_L in losses.values())
+    assert torch.isnan(losses[64][2:]).all()
+    assert sum("stopped at step" in note for note in run.notes) == 2
+    assert workers() == []
+
+
+def test_shares_whose_lanes_all_raise_end_the_run() -> None:
+    run = prepare(problem(loss=bounded, optimizer=torch.optim.SGD, val=None), (30.0, 40.0), 1)
+    run.processes = 2
+    with pytest.raises(TrainingError, match="raised ValueError: too large"):
+        list(run.steps(every(1_000)))
+    assert workers() == []
+
+
 def test_notes_of_all_shares_are_told_once() -> None:
     def fragile(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         loss = nn.functional.cross_entropy(output, target)
@@ -157,6 +187,32 @@ def test_a_worker_that_is_killed_is_told() -> None:
     worker.kill()
     with pytest.raises(TrainingError, match="exit code -9"):
         list(steps)
+    assert workers() == []
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_lanes_are_trained_in_one_process_where_there_can_be_no_other(
+    started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, fork = [None] * started, os.fork
+
+    def full() -> int:
+        if not left:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        left.pop()
+        return fork()
+
+    alone = [copied(step) for step in prepare(problem(), RATES, 1, lanes_per_block=1).steps()]
+    monkeypatch.setattr(os, "fork", full)
+    run = shared(problem(), 3)
+    run._per_block = 1
+    steps = [copied(step) for step in run.steps()]
+    assert len(steps) == len(alone)
+    assert all(equal(one[name], other[name]) for one, other in zip(alone, steps, strict=True) for name in one)
+    list(run.steps())
+    assert [note for note in run.notes if "process" in note] == [
+        "no process could be added (Resource temporarily unavailable): all lanes are trained in this one"
+    ]
     assert workers() == []
 
 

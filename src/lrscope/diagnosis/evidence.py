@@ -6,6 +6,9 @@ from typing import NamedTuple
 from lrscope.language import Text
 from lrscope.rates import format_rate
 
+MANY_TIMES = 10.0
+"""From so many times on a share is not told in percent."""
+
 
 class Finding(NamedTuple):
     """Why a rule matched: the sentence, what stands in its gaps, and the step it happened at.
@@ -30,6 +33,9 @@ SENTENCES: dict[str, Text] = {
     "invalid.short": Text(
         "{steps} steps are too few to judge; {least} are needed",
         "只有 {steps} 步，太少，无法判定；至少要 {least} 步",
+    ),
+    "invalid.one": Text(
+        "1 step is too few to judge; {least} are needed", "只有 1 步，太少，无法判定；至少要 {least} 步"
     ),
     "invalid.start": Text(
         "its first loss is {loss} where its seed's other lanes begin at {start}: they do not start alike",
@@ -143,8 +149,8 @@ SENTENCES: dict[str, Text] = {
     ),
     "good.best": Text("the best rate: {objective} {value}", "最好的学习率：{objective} {value}"),
     "good.near": Text(
-        "{objective} {value}, the best rate's being {best} ({rate}): {share} of what it learned is missing",
-        "{objective} {value}，最好的学习率（{rate}）是 {best}：比它少学了 {share}",
+        "{objective} {value}, the best rate's being {best} ({rate}): {part} what it learned is missing",
+        "{objective} {value}，最好的学习率（{rate}）是 {best}：比它少学了 {part}",
     ),
     "good.error": Text(
         "{objective} {value}, the best rate's being {best} ({rate}): {share} ± {error} of what it learned"
@@ -162,9 +168,8 @@ SENTENCES: dict[str, Text] = {
         "只有这一个学习率，它的{objective}降到 {value}，是开始时的 {share}：没有学习率能再多学什么",
     ),
     "too_high": Text(
-        "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned "
-        "is missing",
-        "{objective} {value}，而最好的学习率（{rate}）是 {best}：比它少学了 {share}",
+        "{objective} {value} where the best rate ({rate}) has {best}: {part} what that learned is missing",
+        "{objective} {value}，而最好的学习率（{rate}）是 {best}：比它少学了 {part}",
     ),
     "too_high.noise": Text(
         "the loss is level at {end}, and a fifth of the rate lowered it by {share} at once, to {loss}: what "
@@ -178,9 +183,8 @@ SENTENCES: dict[str, Text] = {
         "损失停在 {end} 不动，把学习率降到五分之一也没有立刻下降（{loss}）：把它托住的不是每一步的噪声",
     ),
     "too_slow": Text(
-        "{objective} {value} where the best rate ({rate}) has {best}: {share} of what that learned "
-        "is missing",
-        "{objective} {value}，而最好的学习率（{rate}）是 {best}：比它少学了 {share}",
+        "{objective} {value} where the best rate ({rate}) has {best}: {part} what that learned is missing",
+        "{objective} {value}，而最好的学习率（{rate}）是 {best}：比它少学了 {part}",
     ),
     "too_slow.steps": Text(
         "the fastest lane ({fastest}) first reached this lane's end loss, {end}, after {reached} of "
@@ -193,9 +197,9 @@ SENTENCES: dict[str, Text] = {
         "{steps} 步之后，损失 {end} 还没有低于开始时",
     ),
     "cannot_tell.between": Text(
-        "{objective} {value}: {share} of what the best rate ({rate}) learned is missing, though rates on "
+        "{objective} {value}: {part} what the best rate ({rate}) learned is missing, though rates on "
         "both sides are good",
-        "{objective} {value}：比最好的学习率（{rate}）少学了 {share}，可是两边的学习率都好",
+        "{objective} {value}：比最好的学习率（{rate}）少学了 {part}，可是两边的学习率都好",
     ),
     "cannot_tell.one_rate": Text(
         "the only rate: there is none to compare it with; {objective} went from {start} to {value}",
@@ -223,6 +227,11 @@ SENTENCES: dict[str, Text] = {
         "validation was best at step {step} ({best}) and ended {percent} above that, at {end}, while the "
         "training loss fell",
         "验证损失在第 {step} 步最好（{best}），最后比那时高 {percent}，是 {end}，而训练损失一直在降",
+    ),
+    "overfitting.far": Text(
+        "validation was best at step {step} ({best}) and ended at {times} times that, {end}, while the "
+        "training loss fell",
+        "验证损失在第 {step} 步最好（{best}），最后是那时的 {times} 倍，即 {end}，而训练损失一直在降",
     ),
     "edge": Text(
         "rate times sharpness is {product}{known}: at the edge of stability, where full-batch "
@@ -290,11 +299,23 @@ def times_text(factor: float) -> str:
     return f"{factor:.1f}" if factor >= 0.95 else f"{factor:.2g}"
 
 
+def steps_text(steps: int) -> str:
+    """A number of steps: 40, 8,819."""
+    return f"{steps:,}"
+
+
+def part_text(share: float) -> Text:
+    """What part of something: '97% of' it, and from ten times on '585 times' it."""
+    if share >= MANY_TIMES:
+        return Text("{times} times", "{times} 倍").format(times=times_text(share))
+    return Text(f"{share_text(share)} of", share_text(share))
+
+
 def share_text(share: float) -> str:
     """A share in percent: 97%, 0.4%, 1e-5%."""
     percent = 100 * share
     if percent == 0 or abs(percent) >= 9.95:
-        return f"{percent:.0f}%"
+        return f"{percent:,.0f}%"
     if abs(percent) >= 0.01:
         return f"{percent:.2g}%"
     return f"{percent:.0e}".replace("e-0", "e-") + "%"

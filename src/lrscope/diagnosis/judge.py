@@ -7,7 +7,7 @@ import numpy as np
 from lrscope.diagnosis import objective, probes, symptoms
 from lrscope.diagnosis.comparison import Comparison, compare, horizons
 from lrscope.diagnosis.curve import Curve
-from lrscope.diagnosis.evidence import Finding, loss_text, share_text
+from lrscope.diagnosis.evidence import MANY_TIMES, Finding, loss_text, share_text, steps_text, times_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.limits import Standing
 from lrscope.diagnosis.rules import RULES
@@ -83,7 +83,7 @@ def _unjudged(curve: Curve, thresholds: Thresholds) -> Finding:
         return Finding("invalid.not_finite", {}, curve.stopped_step)
     if curve.steps == 0:
         return Finding("invalid.empty", {})
-    return Finding("invalid.short", {"steps": str(curve.steps), "least": str(thresholds.least_steps)})
+    return symptoms.too_short(curve, thresholds)
 
 
 def _limit(known: Standing) -> Finding:
@@ -93,7 +93,7 @@ def _limit(known: Standing) -> Finding:
         "limit": f"{known.limit:.4g}",
         "sharpness": _sharpness(known),
     }
-    shown["step"] = str(known.step)
+    shown["step"] = steps_text(known.step)
     if known.ratio > 1:
         return Finding("limit.above" if known.late else "limit.above.early", shown)
     return Finding("limit" if known.late else "limit.early", shown)
@@ -148,17 +148,20 @@ def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
     elif ringing is not None:
         shown = {
             "scalar": facts.tracked_name(ringing.tracked),
-            "first": str(ringing.first_step),
-            "last": str(ringing.last_step),
+            "first": steps_text(ringing.first_step),
+            "last": steps_text(ringing.last_step),
         }
         attributes.append(("ringing", Finding("ringing", shown)))
     overfitting = objective.overfitting(facts.curve, facts.levels, facts.plan, facts.thresholds)
     if overfitting is not None:
+        above = overfitting.loss_of_generalisation / 100
         shown = {
-            "step": str(overfitting.best_step),
+            "step": steps_text(overfitting.best_step),
             "best": loss_text(overfitting.best),
-            "percent": share_text(overfitting.loss_of_generalisation / 100),
+            "percent": share_text(above),
+            "times": times_text(1 + above),
             "end": loss_text(overfitting.end),
         }
-        attributes.append(("overfitting", Finding("overfitting", shown)))
+        sentence = "overfitting.far" if above >= MANY_TIMES else "overfitting"
+        attributes.append(("overfitting", Finding(sentence, shown)))
     return attributes

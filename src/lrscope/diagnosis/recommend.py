@@ -10,7 +10,7 @@ from lrscope.diagnosis import experiment
 from lrscope.diagnosis.comparison import Comparison, compare, decades, horizons
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.estimate import choose, for_whole_run, good_interval, widened
-from lrscope.diagnosis.evidence import times_text
+from lrscope.diagnosis.evidence import rate_text, steps_text, times_text
 from lrscope.diagnosis.horizon import horizon
 from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION, Objective
 from lrscope.diagnosis.paired import paired
@@ -18,7 +18,7 @@ from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.refusal import at_edge, cannot_tell
 from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
-from lrscope.diagnosis.verdict import FAILING, Verdict
+from lrscope.diagnosis.verdict import FAILING, Verdict, kind
 from lrscope.language import SEMICOLON, Text, joined
 from lrscope.plan import Plan
 
@@ -29,6 +29,10 @@ _CONSTANT = Text(
 _TAKEN_DOWN = Text(
     "{done}, and the best rate falls with them: for the rest it is taken down {times} times",
     "{done}，而最好的学习率随步数下降：为剩下的步数，它除以了 {times}",
+)
+_OTHERWISE = Text(
+    "verdicts compare lanes at their best epoch, the recommendation at their end: so {rate} is called {word}",
+    "判定比较的是每条最好的一轮，推荐比较的是训练结束时：所以 {rate} 被判为“{word}”",
 )
 _BEYOND = Text("the best may lie beyond the rates tested", "最好的可能在试过的范围之外")
 
@@ -97,6 +101,7 @@ def recommend(
         confidence=confidence,
         because=because,
         caution=joined(cautions, SEMICOLON) if cautions else None,
+        remark=_remark(rate, tried, verdicts, comparison, plan),
     )
     leader = comparison.leader or rate
     at_cliff = first_failing is not None and first_failing <= thresholds.cliff * leader
@@ -107,6 +112,18 @@ def recommend(
         cliff = first_failing if at_cliff else None
         ahead = experiment.to_know_more(rate, interval, cliff, comparison, failing)
     return dataclasses.replace(told, next_experiment=ahead)
+
+
+def _remark(
+    rate: float, tried: Sequence[float], verdicts: Sequence[Verdict], comparison: Comparison, plan: Plan
+) -> Text | None:
+    """Why the tested rate nearest to the recommended one is not called good, where both are right."""
+    nearest = min(tried, key=lambda one: abs(math.log(one / rate)))
+    kinds = {verdict.kind for verdict in verdicts if verdict.rate == nearest}
+    at_end = comparison.objective.name == FINAL_VALIDATION.name and comparison.steps >= plan.steps
+    if not at_end or len(kinds) != 1 or not kinds <= {"too_slow", "too_high"}:
+        return None
+    return _OTHERWISE.format(rate=rate_text(nearest), word=kind(kinds.pop()).word)
 
 
 def _lasting(curves: Sequence[Curve], verdicts: Sequence[Verdict], plan: Plan) -> tuple[Verdict, ...]:
@@ -148,7 +165,7 @@ def _confidence(comparison: Comparison, plan: Plan, near_cliff: str | None) -> t
     seeds = comparison.depth
     if comparison.steps < plan.steps:
         done = Text("only {done} of {steps} steps are done", "{steps} 步里只做了 {done} 步")
-        why = done.format(done=comparison.steps, steps=plan.steps)
+        why = done.format(done=steps_text(comparison.steps), steps=steps_text(plan.steps))
         if plan.chosen is not None:
             times = 1 / for_whole_run(1.0, comparison.steps, plan.steps, comparison.thresholds.drift)
             why = _TAKEN_DOWN.format(done=why, times=times_text(times))

@@ -30,6 +30,7 @@ class Recommendation:
         safe_rate: the highest rate that is within 5% of the best on every seed.
         near_optimal: every tested rate that is as good as the best, without a gap, whatever time it took.
         caution: what to beware of, None where there is nothing.
+        remark: why lanes at this rate are called worse than good; None where they are not.
         next_experiment: what would tell more, with what to type.
         because: the reason for the confidence.
             Texts are English to programs, and hold every language: see `lrscope.language`.
@@ -52,6 +53,7 @@ class Recommendation:
     safe_rate: float | None = None
     near_optimal: tuple[float, ...] = ()
     caution: str | None = None
+    remark: str | None = None
     next_experiment: str | None = None
     because: str = ""
     horizon: Horizon | None = None
@@ -101,6 +103,8 @@ class Recommendation:
             sentences.append(_JUDGED.format(objective=self.objective))
         elif self.early_stopped_rate is not None and not self.low <= self.early_stopped_rate <= self.high:
             sentences.append(_STOPPED_EARLY.format(rate=rate_text(self.early_stopped_rate)))
+        if self.remark is not None:
+            sentences.append(_SENTENCE.format(text=capitalised(self.remark)))
         sentences.append(_CONFIDENCE.format(word=CONFIDENCE[self.confidence], because=self.because))
         # At a cliff or at the edge of what was tried there is something to do; else it is a finer look.
         if (self.caution is not None or self.at_cliff) and self.next_experiment:

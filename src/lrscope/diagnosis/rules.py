@@ -6,7 +6,15 @@ from collections.abc import Callable
 from lrscope.diagnosis import probes, symptoms
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.constant_answer import beside_constant
-from lrscope.diagnosis.evidence import Finding, loss_text, rate_text, share_text, times_text
+from lrscope.diagnosis.evidence import (
+    Finding,
+    loss_text,
+    part_text,
+    rate_text,
+    share_text,
+    steps_text,
+    times_text,
+)
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.progress import regret
 
@@ -121,7 +129,12 @@ def _too_slow(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     if fastest is None:
         return (beside,)
     rate, reached = fastest
-    shown = {"end": loss_text(end), "steps": str(last), "fastest": rate_text(rate), "reached": str(reached)}
+    shown = {
+        "end": loss_text(end),
+        "steps": steps_text(last),
+        "fastest": rate_text(rate),
+        "reached": steps_text(reached),
+    }
     if reached == 0:
         return (Finding("too_slow.start", shown), beside)
     return (Finding("too_slow.steps", {**shown, "times": times_text(last / reached)}), beside)
@@ -165,6 +178,7 @@ def _beside_the_best(facts: Facts, comparison: Comparison) -> dict[str, str]:
         "best": loss_text(aim),
         "rate": rate_text(best.rate),
         "share": share_text(missing),
+        "part": part_text(missing),
         "error": share_text(standing.error) if standing is not None and standing.error is not None else "?",
     }
 
@@ -178,8 +192,8 @@ def _steps(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
         "times": times_text(pace.ratio),
         "fastest": rate_text(pace.fastest_rate),
         "target": loss_text(pace.target),
-        "own": str(pace.steps),
-        "steps": str(pace.fastest_steps),
+        "own": steps_text(pace.steps),
+        "steps": steps_text(pace.fastest_steps),
     }
     return (Finding("good.steps", shown),)
 

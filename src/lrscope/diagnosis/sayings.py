@@ -166,17 +166,17 @@ SENTENCES: dict[str, Text] = {
         "学习率 {highest} 时，{objective}没有降到开始时以下",
     ),
     "useless.missing": Text(
-        "at {highest} {share} of what the best rate learned is missing",
-        "学习率 {highest} 时，比最好的学习率少学了 {share}",
+        "at {highest} {part} what the best rate learned is missing",
+        "学习率 {highest} 时，比最好的学习率少学了 {part}",
     ),
     "useless.usable": Text(
-        "at {highest} {share} of what the best rate learned is missing: worse, but usable",
-        "学习率 {highest} 时，比最好的学习率少学了 {share}：差一些，但可用",
+        "at {highest} {part} what the best rate learned is missing: worse, but usable",
+        "学习率 {highest} 时，比最好的学习率少学了 {part}：差一些，但可用",
     ),
     "useless.near": Text(
-        "at {highest} {share} of what the best rate learned is missing, but that is only {times} times the"
+        "at {highest} {part} what the best rate learned is missing, but that is only {times} times the"
         " highest good rate: try --rates {next}",
-        "学习率 {highest} 时，比最好的学习率少学了 {share}，但它只是最高的好学习率的 "
+        "学习率 {highest} 时，比最好的学习率少学了 {part}，但它只是最高的好学习率的 "
         "{times} 倍：试试 --rates {next}",
     ),
     "useless.measure": Text(

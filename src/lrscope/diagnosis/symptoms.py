@@ -6,8 +6,16 @@ import numpy as np
 
 from lrscope.diagnosis import stability
 from lrscope.diagnosis.baseline import settled, starts_alike
-from lrscope.diagnosis.evidence import Finding, loss_text, rate_text, share_text, times_text
+from lrscope.diagnosis.curve import Curve
+from lrscope.diagnosis.evidence import Finding, loss_text, rate_text, share_text, steps_text, times_text
 from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.thresholds import Thresholds
+
+
+def too_short(curve: Curve, thresholds: Thresholds) -> Finding:
+    """That a lane has too few steps to be judged."""
+    shown = {"steps": steps_text(curve.steps), "least": steps_text(thresholds.least_steps)}
+    return Finding("invalid.one" if curve.steps == 1 else "invalid.short", shown)
 
 
 def invalid(facts: Facts) -> Finding | None:
@@ -18,7 +26,7 @@ def invalid(facts: Facts) -> Finding | None:
         shown = {"loss": loss_text(curve.loss[0]), "start": loss_text(facts.baseline.first)}
         return Finding("invalid.start", shown, 0)
     if curve.steps < least and curve.stopped_step is None:
-        return Finding("invalid.short", {"steps": str(curve.steps), "least": str(least)})
+        return too_short(curve, facts.thresholds)
     return None
 
 
@@ -47,7 +55,7 @@ def frozen(facts: Facts) -> Finding | None:
     shown = {
         "share": share_text(share),
         "dtype": facts.plan.dtype,
-        "step": str(since),
+        "step": steps_text(since),
         "start": loss_text(facts.baseline.start),
         "end": loss_text(facts.end),
     }
@@ -76,22 +84,24 @@ def rounded(facts: Facts) -> Finding | None:
 def diverged(facts: Facts) -> Finding | None:
     """Something was not finite, or the loss or the weights blew up."""
     curve, base, limits = facts.curve, facts.baseline, facts.thresholds
-    total = str(facts.plan.steps)
+    total = steps_text(facts.plan.steps)
     if curve.stopped_step is not None:
-        return Finding("diverged.loss", {"step": str(curve.stopped_step), "steps": total}, curve.stopped_step)
+        return Finding(
+            "diverged.loss", {"step": steps_text(curve.stopped_step), "steps": total}, curve.stopped_step
+        )
     if len(curve.val.values) and not math.isfinite(curve.val.values[-1]):
         step = int(curve.val.steps[-1])
-        return Finding("diverged.validation", {"step": str(step), "steps": total}, step)
+        return Finding("diverged.validation", {"step": steps_text(step), "steps": total}, step)
     lost = facts.lost_weights
     if lost is not None:
         step, tensor = lost
-        return Finding("diverged.lost", {"tensor": facts.tensor_name(tensor), "step": str(step)}, step)
+        return Finding("diverged.lost", {"tensor": facts.tensor_name(tensor), "step": steps_text(step)}, step)
     shown = {"start": loss_text(base.start), "end": loss_text(facts.end), "limit": f"{limits.blow_up:g}"}
     ceiling = base.start + (limits.blow_up - 1) * base.scale
     if facts.end > ceiling:
         step = int(np.flatnonzero(facts.smooth <= ceiling).max(initial=-1)) + 1
         step = min(step, curve.steps - 1)
-        shown["step"] = str(step)
+        shown["step"] = steps_text(step)
         if base.scale == base.start:
             return Finding("diverged.rise", {**shown, "times": times_text(facts.end / base.start)}, step)
         times = times_text((facts.end - base.start) / base.scale)
@@ -115,7 +125,7 @@ def diverging(facts: Facts) -> Finding | None:
     # The loss is quadratic in the swing.
     if facts.end <= 0:
         return Finding("diverging", shown)
-    shown["steps"] = str(max(1, math.ceil(math.log(ceiling / facts.end) / (2 * math.log(growth)))))
+    shown["steps"] = steps_text(max(1, math.ceil(math.log(ceiling / facts.end) / (2 * math.log(growth)))))
     return Finding("diverging.soon", shown)
 
 
@@ -190,9 +200,9 @@ def unstable(facts: Facts) -> Finding | None:
         shown = {
             "times": times_text(factor),
             "low": loss_text(rise.low),
-            "low_step": str(rise.low_step),
+            "low_step": steps_text(rise.low_step),
             "high": loss_text(rise.high),
-            "high_step": str(rise.high_step),
+            "high_step": steps_text(rise.high_step),
         }
         return Finding("unstable.rise", shown, rise.high_step)
     begin = settled(facts.curve, limits)
@@ -202,7 +212,7 @@ def unstable(facts: Facts) -> Finding | None:
         shown = {
             "times": times_text(ratio(high, low)),
             "low": loss_text(low),
-            "low_step": str(low_step),
+            "low_step": steps_text(low_step),
             "high": loss_text(high),
         }
         return Finding("unstable.end", shown, low_step)

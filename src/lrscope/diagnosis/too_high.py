@@ -11,7 +11,7 @@ import numpy as np
 
 from lrscope.diagnosis.case import Case
 from lrscope.diagnosis.curve import Floats
-from lrscope.diagnosis.evidence import loss_text, rate_text, share_text, times_text
+from lrscope.diagnosis.evidence import loss_text, part_text, rate_text, share_text, times_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.progress import regret
 from lrscope.diagnosis.sayings import Claim, phrase
@@ -128,6 +128,7 @@ def useless(case: Case) -> Claim:
         "kinds": _kinds_text(kinds),
         "objective": case.comparison.objective.name,
         "share": share_text(missing) if math.isfinite(missing) else "",
+        "part": part_text(missing) if math.isfinite(missing) else "",
     }
     numbers = {"rate": highest, "verdicts": dict(kinds), "missing_share": None if failed else missing}
     beside = _measure(case, highest)

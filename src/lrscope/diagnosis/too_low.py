@@ -10,7 +10,7 @@ import numpy as np
 
 from lrscope.diagnosis.case import Case, downwards
 from lrscope.diagnosis.comparison import Comparison
-from lrscope.diagnosis.evidence import rate_text, share_text, times_text
+from lrscope.diagnosis.evidence import rate_text, share_text, steps_text, times_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.overfitting import Difference, FairTest, LowerRate, lower_rates
 from lrscope.diagnosis.progress import first_reach
@@ -43,7 +43,7 @@ def slow(case: Case) -> Claim:
         shown = {"rate": rate_text(rate), "fastest": rate_text(fastest), "times": times_text(ratio)}
         started = any(reached > 0 for _, reached, _ in paces)
         if not started:
-            phrases.append(phrase("slow.start", {**shown, "steps": str(paces[0][0])}))
+            phrases.append(phrase("slow.start", {**shown, "steps": steps_text(paces[0][0])}))
             times[rate] = math.inf
         else:
             phrases.append(phrase("slow" if ratio > longer else "slow.not", shown))

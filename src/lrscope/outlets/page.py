@@ -249,7 +249,7 @@ def method(study: Readable) -> Html:
 
 _TO_TRAIN = Text("{size} to train", "{size} 个训练")
 _TO_VALIDATE = Text("{size} to validate", "{size} 个验证")
-_MACHINE = {"threads": Text("threads", "线程"), "machine": Text("machine", "机型")}
+_MACHINE = {"threads": Text("threads of a process", "每个进程的线程"), "machine": Text("machine", "机型")}
 _NAMED = Text("{name}: {value}", "{name}：{value}")
 
 

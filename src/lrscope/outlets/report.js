@@ -14,8 +14,10 @@ async function draw(plot) {
   const before = shown.get(plot);
   const slides = picture.spec.params?.some((param) => param.name === "epoch");
   const epoch = before && slides ? before.view.signal("epoch") : undefined;
-  const spec = specification(picture, isDark(), plot.clientWidth);
+  const dark = isDark();
+  const spec = specification(picture, dark, plot.clientWidth);
   const result = await window.vegaEmbed(plot, spec, embedding(plot.dataset.picture));
+  plot.dataset.drawn = dark ? "dark" : "light"; // the page may change its theme before its plots, as for paper
   if (epoch !== undefined) result.view.signal("epoch", epoch).run();
   if (before) before.finalize();
   shown.set(plot, result);

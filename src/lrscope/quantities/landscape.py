@@ -49,7 +49,7 @@ def landscape(
         JSON: "scalars" (their names), "x" and "y" (places, rising), "loss" ([y][x], null where not finite).
         None where no lane stayed finite.
     """
-    final_L = losses_of(ends).double().cpu()
+    final_L = _known(losses_of, ends)
     finite = torch.isfinite(final_L)
     if not bool(finite.any()):
         return None
@@ -62,7 +62,7 @@ def landscape(
     elements = examples * sum(tensor.numel() for tensor in template.values())
     at_once = max(PLACES_AT_ONCE, ELEMENTS_AT_ONCE // elements)
     pieces = [grid[first : first + at_once] for first in range(0, len(grid), at_once)]
-    found = [losses_of(_moved(template, tracked[:2], piece)).double().cpu() for piece in pieces]
+    found = [_known(losses_of, _moved(template, tracked[:2], piece)) for piece in pieces]
     losses = torch.cat(found).reshape(CELLS, CELLS).numpy()
     return {
         "scalars": [name + str(list(index)) for name, index in tracked[:2]],
@@ -70,6 +70,20 @@ def landscape(
         "y": axes[1].tolist(),
         "loss": [[float(v) if np.isfinite(v) else None for v in row] for row in losses],
     }
+
+
+def _known(losses_of: Losses, weights: Mapping[str, Tensor]) -> Tensor:
+    """The losses [G] of stacked weights, NaN where the model or loss raises, as some do far out."""
+    try:
+        return losses_of(weights).double().cpu()
+    except Exception:
+        count = len(next(iter(weights.values())))
+        if count == 1:
+            return torch.full((1,), torch.nan, dtype=torch.float64)
+        halves = (slice(None, count // 2), slice(count // 2, None))
+        return torch.cat(
+            [_known(losses_of, {name: tensor[half] for name, tensor in weights.items()}) for half in halves]
+        )
 
 
 def _stays(path_n2: NDArray[np.float64]) -> bool:

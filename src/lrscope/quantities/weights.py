@@ -31,7 +31,8 @@ WEIGHTS = (
 
 def _update_ratio(move: Move) -> Tensor:
     # A tensor that is all zeros has no ratio; 0 / 0 and x / 0 both read as none.
-    return torch.nan_to_num(norm(move.update_LkN) / norm(move.old_LkN), nan=0.0, posinf=0.0)
+    old_Lk = norm(move.old_LkN)
+    return torch.where(old_Lk == 0, 0.0, norm(move.update_LkN) / old_Lk)
 
 
 def _unchanged_share(move: Move) -> Tensor:

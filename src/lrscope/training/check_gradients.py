@@ -21,11 +21,11 @@ from lrscope.problems.problem import Problem
 from lrscope.training import slopes
 from lrscope.training.batches import Batches, examples
 from lrscope.training.dry_run import dry_run
-from lrscope.training.lanes import starting_modules
 from lrscope.training.layout import THREADS_FROM
 from lrscope.training.passes import Passes
 from lrscope.training.random_state import undisturbed
 from lrscope.training.slopes import Slope
+from lrscope.training.starts import starting_modules
 
 ELEMENTS = 32
 """Elements of a tensor that are checked one by one, unless told otherwise."""

@@ -41,10 +41,16 @@ class Course:
         return self._lanes.keys
 
     def steps(self, until: int | None = None) -> Iterator[Step]:
-        """Train, up to and including the point after `until` updates, or to the end."""
+        """Train, up to and including the point after `until` updates, or to the end.
+
+        Raises:
+            TrainingError: the model raised for no single lane's fault.
+        """
         self._until = until
         while until is None or self.done < until:
             step = next(self._steps, None)
+            if self._lanes.failure is not None:
+                raise self._lanes.failure
             if step is None:
                 return
             self.done = step.index

@@ -40,7 +40,7 @@ one hide that another has become the top."""
 
 
 class Curvature(NamedTuple):
-    """The top of each lane's spectrum; NaN for a lane whose weights are not finite.
+    """The top of each lane's spectrum; NaN for a lane that is left alone or whose weights are not finite.
 
     Attributes:
         plain: of the Hessian H of the loss: the sharpness.
@@ -123,6 +123,7 @@ class Hessian:
             tensor.reshape(len(lanes), -1) for tensor in (*lanes.weights.values(), *lanes.buffers.values())
         ]
         finite_L = torch.stack([torch.isfinite(flat).all(dim=1) for flat in everything]).all(dim=0)
+        finite_L[sorted(lanes.retired)] = False
         trained = {name: _masked(lanes.weights[name], finite_L) for name in lanes.trained}
         fixed = {name: tensor for name, tensor in lanes.weights.items() if name not in trained}
         constants = {name: _masked(tensor, finite_L) for name, tensor in {**fixed, **lanes.buffers}.items()}

@@ -4,6 +4,7 @@ A few steps are done twice on throw-away copies, plainly and vectorised. What ra
 mend and is said in one line; what raises, or differs, only when vectorised is trained lane after lane.
 """
 
+import contextlib
 import copy
 import dataclasses
 import math
@@ -259,7 +260,7 @@ def _loss(objective: Objective, batch: Any, problem: Problem, data: str = "train
         what = "step(model, batch)" if problem.step is not None else "loss(model(input), target)"
         raise ProblemError(
             f"model and {data} data do not fit together: {what} raised {type(error).__name__}: "
-            f"{_line(error)}; the batch is {describe(batch)}"
+            f"{_line(error)}; {_what_met(objective, batch, problem)}"
         ) from error
     if not isinstance(loss, Tensor) or loss.numel() != 1 or loss.ndim != 0:
         got = (
@@ -269,6 +270,16 @@ def _loss(objective: Objective, batch: Any, problem: Problem, data: str = "train
         )
         raise ProblemError(f"the loss must be a scalar tensor; it is {got} (use reduction='mean' or .mean())")
     return loss
+
+
+def _what_met(objective: Objective, batch: Any, problem: Problem) -> str:
+    """What did not fit, in words: output and target where the model gives one, else the batch."""
+    if problem.step is None:
+        inputs, target = pair(batch)
+        with contextlib.suppress(Exception), torch.no_grad():
+            output = objective.model(inputs)
+            return f"the model's output is {describe(output)}, the target {describe(target)}"
+    return f"the batch is {describe(batch)}"
 
 
 def _backward(loss: Tensor) -> None:

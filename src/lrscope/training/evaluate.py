@@ -52,22 +52,28 @@ class Validation:
         """Those of the lanes that are there now."""
         return [self._of_lane[key.lane] for key in self._lanes.keys]
 
-    def __call__(self) -> dict[str, Tensor]:
-        """name -> float64 [L], on the host: "val_loss" and each metric.
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ("val_loss", *(() if self._by_step else self._metrics))
 
-        Raises:
-            TrainingError: model, loss or a metric raised for no single lane's fault.
+    def __call__(self) -> dict[str, Tensor]:
+        """name -> float64 [L], on the host: "val_loss" and each metric; NaN for lanes that are left alone.
+
+        Where model, loss or a metric raised for no single lane's fault, `Lanes.failure` says so.
         """
+        lanes = self._lanes
+        if not lanes.healthy:
+            return {name: torch.full((len(lanes),), math.nan, dtype=torch.float64) for name in self._names}
         sums: dict[str, Tensor] = {}
         count = 0
-        with torch.no_grad(), evaluating([lane.module for lane in self._lanes.lanes]):
+        with torch.no_grad(), evaluating([lane.module for lane in lanes.lanes]), lanes.lent():
             for batch in self._batches():
                 size = examples(batch)
                 count += size
                 for name, values_L in self._batch(batch).items():
                     weighted = torch.as_tensor(values_L, dtype=torch.float64) * size
                     sums[name] = sums[name] + weighted if name in sums else weighted
-        return {name: total_L / count for name, total_L in sums.items()}
+        return {name: lanes.hidden(total_L / count) for name, total_L in sums.items()}
 
     def _batch(self, batch: Any) -> dict[str, list[float]]:
         try:
@@ -78,10 +84,9 @@ class Validation:
     def _one_by_one(self, batch: Any, error: Exception) -> dict[str, list[float]]:
         """Each lane's values, NaN for those that raise.
 
-        Raises:
-            TrainingError: all do, and none of them at an output that is not finite.
+        It is no lane's fault where all do, none of them at weights or an output that is not finite.
         """
-        names = ("val_loss", *(() if self._by_step else self._metrics))
+        names = self._names
         values: dict[str, list[float]] = {name: [] for name in names}
         excused = False
         for index in range(len(self._lanes)):
@@ -93,12 +98,15 @@ class Validation:
                 own = self._of_one(index, batch, output)
             except Exception:
                 excused |= output is not None and not _finite(output)
+                excused |= not self._lanes.finite(index)
             else:
                 excused = True
             for name in names:
                 values[name].append(own[name])
         if not excused:
-            raise TrainingError(f"validation raised {type(error).__name__}: {error}") from error
+            failure = TrainingError(f"validation raised {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            self._lanes.failure = failure
         return values
 
     def _of_one(self, index: int, batch: Any, output: Any) -> dict[str, float]:

@@ -3,11 +3,13 @@
 Letters: L lanes, S seeds.
 """
 
+import contextlib
 import copy
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrscope.errors import ProblemError
+from lrscope.errors import TrainingError
 from lrscope.plan import LaneKey, Tracked
-from lrscope.problems.problem import OptimizerFactory, Problem, Schedule
+from lrscope.problems.problem import OptimizerFactory, Schedule
 from lrscope.training.elements import picked
 from lrscope.training.optimizers import LaneOptimizers, make_optimizer, make_scheduler, use_fused_kernel
-from lrscope.training.random_state import Stream
 
 
 @dataclasses.dataclass
@@ -51,6 +52,7 @@ class Lanes:
         trained: the names of the weights that get gradients.
         lanes: the lanes, whose modules alias the stacks.
         retired: lanes that are left alone: they get no gradients any more.
+        failure: why none of them can go on, where that need not be their own fault.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Lanes:
             name: [dict(lane.module.named_parameters())[name] for lane in self.lanes] for name in self.trained
         }
         self.retired: set[int] = set()
+        self.failure: TrainingError | None = None
         self._leaving: frozenset[int] = frozenset()
         self._stacked: dict[str, Tensor] | None = None
         self._handed_out = True
@@ -157,8 +160,17 @@ class Lanes:
         return len(self.keys)
 
     def step(self) -> None:
-        """Update every lane that has gradients, then step the schedulers."""
+        """Update every lane that has gradients, then step the schedulers.
+
+        The weights of a lane that is left alone read NaN afterwards, as those of any lane that ran away.
+        """
         self._optimizers.step(self._hand_out)
+        if not self.retired:
+            return
+        with torch.no_grad():
+            for tensor in self.weights.values():
+                if tensor.is_floating_point():
+                    tensor[sorted(self.retired)] = math.nan
 
     def leave(self, lanes: Collection[int]) -> None:
         """Say which lanes, by id, are to train no further: the next `narrow` takes them out."""
@@ -236,16 +248,46 @@ class Lanes:
         """The current learning rate of each lane."""
         return self._optimizers.rates()
 
-    def retire(self, lane: int, healthy: int) -> None:
-        """Leave a lane alone from now on, with a healthy lane's weights and buffers to compute on."""
+    def retire(self, lane: int) -> None:
+        """Leave a lane alone from now on."""
         self.retired.add(lane)
         self.drop_gradients(lane)
+
+    @property
+    def healthy(self) -> list[int]:
+        """The lanes that are not left alone."""
+        return [index for index in range(len(self)) if index not in self.retired]
+
+    def finite(self, lane: int) -> bool:
+        """Whether all weights of a lane are."""
+        return all(bool(torch.isfinite(tensor[lane]).all()) for tensor in self.weights.values())
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Inside, lanes that are left alone have a healthy one's weights and buffers to compute on."""
+        if not self.retired or not self.healthy:
+            yield
+            return
+        rows, healthy = sorted(self.retired), self.healthy[0]
         with torch.no_grad():
-            for tensor in (*self.weights.values(), *self.buffers.values()):
-                tensor[lane].copy_(tensor[healthy])
+            own = [(tensor, tensor[rows]) for tensor in (*self.weights.values(), *self.buffers.values())]
+            for tensor, _ in own:
+                tensor[rows] = tensor[healthy].clone()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for tensor, kept in own:
+                    tensor[rows] = kept
+
+    def hidden(self, values: Tensor) -> Tensor:
+        """Values [L, ...] with NaN for lanes that are left alone: what was computed there is not theirs."""
+        if not self.retired:
+            return values
+        return values.index_fill(0, torch.tensor(sorted(self.retired), device=values.device), math.nan)
 
     def gradients(self, strides: Mapping[str, int] | None = None) -> dict[str, Tensor]:
-        """The gradients of this step, stacked: name -> [L, ...]; zeros for a lane that has none.
+        """The gradients of this step, stacked: name -> [L, ...]; NaN for a lane that is left alone.
 
         Borrowed: clipping changes them in place.
 
@@ -258,50 +300,7 @@ class Lanes:
             if self._stacked is not None:
                 return picked(self._stacked[name], some.get(name))
             own = (torch.zeros_like(p) if p.grad is None else p.grad for p in params)
-            return torch.cat([picked(gradient.unsqueeze(0), some.get(name)) for gradient in own])
+            found = torch.cat([picked(gradient.unsqueeze(0), some.get(name)) for gradient in own])
+            return self.hidden(found)
 
         return {name: stacked(name, params) for name, params in self._params.items()}
-
-
-def starting_modules(
-    problem: Problem, seeds: Sequence[int], device: torch.device
-) -> tuple[dict[int, nn.Module], dict[int, Stream]]:
-    """Make each seed's model under `torch.manual_seed(seed)`; the stream goes on where the factory left it.
-
-    The module is a copy: a factory that hands out the same object twice loses nothing.
-
-    Raises:
-        ProblemError: the factory raised, or made something that cannot be trained.
-    """
-    modules: dict[int, nn.Module] = {}
-    streams: dict[int, Stream] = {}
-    for seed in seeds:
-        stream = Stream.seeded(seed)
-        with stream.entered():
-            modules[seed] = _make(problem.model).to(device)
-        streams[seed] = stream
-    shapes = [[(n, p.shape) for n, p in module.named_parameters()] for module in modules.values()]
-    if any(shape != shapes[0] for shape in shapes):
-        raise ProblemError(
-            "model() makes different parameters for different seeds; lanes need one architecture"
-        )
-    return modules, streams
-
-
-def _make(factory: Callable[[], nn.Module]) -> nn.Module:
-    try:
-        made = factory()
-    except Exception as error:
-        raise ProblemError(f"model() raised {type(error).__name__}: {error}") from error
-    if not isinstance(made, nn.Module):
-        raise ProblemError(f"model() must make an nn.Module; it made a {type(made).__name__}")
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in made.parameters()):
-        raise ProblemError(
-            "model() has lazy parameters without a shape; run one batch through it in the factory"
-        )
-    if not any(parameter.requires_grad for parameter in made.parameters()):
-        raise ProblemError("model() has no parameter that requires a gradient: there is nothing to train")
-    try:
-        return copy.deepcopy(made)
-    except Exception as error:
-        raise ProblemError(f"model() makes a module that cannot be copied: {error}") from error

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lrscope.errors import UsageError
+from lrscope.rates import format_rate, format_rates
 from lrscope.training.footprint import Footprint, Need, need
 
 LANES_AT_MOST = 1_000
@@ -76,7 +77,7 @@ def refuse_too_large(
     if fitting:
         offer = f"{fitting[-1]} rates fit at once: type --rates {_written(rates[: fitting[-1]])}"
     elif of(1, 1).total <= free:
-        offer = f"one rate fits at once, with one seed: type --rates {rates[0]:g} --seeds 1"
+        offer = f"one rate fits at once, with one seed: type --rates {format_rate(rates[0])} --seeds 1"
     else:
         offer = "not even one lane fits: take a smaller --batch-size"
     lanes = len(rates) * seeds
@@ -146,10 +147,11 @@ def _cached(folder: Path) -> int:
 def _written(rates: Sequence[float]) -> str:
     """Rates as one types them."""
     if len(rates) <= 4:
-        return ",".join(f"{rate:g}" for rate in rates)
-    return f"{rates[0]:.3g}:{rates[-1]:.3g}:{len(rates)}"
+        return ",".join(format_rates(rates))
+    return f"{format_rate(rates[0])}:{format_rate(rates[-1])}:{len(rates)}"
 
 
 def _bytes(count: float) -> str:
     power = min(3, int(math.log(max(count, 1), 1024)))
-    return f"{count / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
+    size = count / 1024**power
+    return f"{f'{size:.3g}' if size < 999.5 else f'{size:,.0f}'} {('B', 'KiB', 'MiB', 'GiB')[power]}"

@@ -16,13 +16,13 @@ from lrscope.training.batches import Batches, of_tensors, validation_batches
 from lrscope.training.curvature import EXAMPLES_AT_MOST
 from lrscope.training.dry_run import dry_run
 from lrscope.training.footprint import copied, footprint
-from lrscope.training.lanes import starting_modules
 from lrscope.training.layout import largest, words
 from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import from_scratch
 from lrscope.training.optimizers import describe, schedule_by_name
 from lrscope.training.run import Run
+from lrscope.training.starts import starting_modules
 from lrscope.training.worker import possible
 
 CURVATURE_FOR_FREE = 200
@@ -196,9 +196,17 @@ def _check_per_block(lanes: int | None, obstacle: str) -> None:
 def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
+    except RuntimeError as error:
+        # torch's own words list every device it has ever heard of.
+        raise UsageError(
+            f"--device {name}: wanted is a device of torch; type --device cpu, cuda, cuda:0 or mps"
+        ) from error
+    try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        if isinstance(error, NotImplementedError | ImportError):
+            reason = "torch cannot use it here"
         raise UsageError(f"--device {name}: {reason}; type --device cpu") from error
     return device
 

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lrscope.errors import RatesError, TrainingError, UsageError
 from lrscope.problems.problem import Problem
+from lrscope.rates import format_rate
 from lrscope.training.batches import Batches
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
@@ -117,6 +118,7 @@ def ramp(
         )
         run = prepare(ramped, (float(rates[0]),), seeds, device=device, curvature=False, threads=threads)
         kept: list[Tensor] = []
+        known = len(run.notes)
         raised: TrainingError | None = None
         try:
             # One by one: what came before an exception is kept.
@@ -134,8 +136,10 @@ def ramp(
     notes = list(problem.notes)
     if problem.schedule is not None:
         notes.append("the problem's own schedule is left out: the ramp takes its place")
-    if raised is not None:
-        notes.append(f"the ramp ended at rate {rates[len(kept)]:.3g}: {raised}")
+    ended = int(np.isfinite(losses).any(axis=0).sum())
+    stopped = [note.partition(": ")[2] for note in run.notes[known:] if " stopped at step " in note]
+    if ended < len(rates) and (raised is not None or stopped):
+        notes.append(f"the ramp ended at rate {format_rate(rates[ended])}: {raised or stopped[-1]}")
     return Ramp(
         rates=rates,
         losses=losses,

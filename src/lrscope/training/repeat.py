@@ -78,8 +78,9 @@ class Repeat:
         held = lanes.gradients()
         buffers = {name: buffer.clone() for name, buffer in lanes.buffers.items()}
         try:
-            self._way(streams)(batches)
-            found = lanes.gradients()
+            with lanes.lent():
+                self._way(streams)(batches)
+            found = {name: lanes.hidden(gradient) for name, gradient in lanes.gradients().items()}
         except (
             Exception
         ):  # some functions raise at a value that is not finite; training deals with that itself

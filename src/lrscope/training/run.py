@@ -60,6 +60,7 @@ class Run:
         notes: sentences for the user, also such as arise while it runs.
         memory: what it is estimated to take, in words.
         lane_seconds: how long the forward and backward pass of one lane takes, about.
+        threads: of each process, that share an operation.
         processes: that train some of the lanes each.
         alone: whether the lanes of a call can be trained without the others, for several steps in a row.
     """
@@ -78,7 +79,7 @@ class Run:
     _scratch: Scratch | None = None
     _per_block: int | None = None
     lane_seconds: float = math.inf
-    _threads: int = 1
+    threads: int = 1
     processes: int = 1
     alone: bool = False
     _written: Written = dataclasses.field(default_factory=Written)
@@ -110,7 +111,7 @@ class Run:
             validate_at: steps at which they are validated, beside the ends of epochs.
             looks, measures: as in `steps`; those that are validated are looked at anyway.
         """
-        torch.set_num_threads(self._threads)
+        torch.set_num_threads(self.threads)
         problem = self._problem
         untrained = self._findings.unused if self._findings.together else frozenset()
 
@@ -299,7 +300,7 @@ class Run:
             )
             self._written.after = before
             self.lane_seconds = seconds / count
-        self._threads, self.processes = best.threads, best.processes
+        self.threads, self.processes = best.threads, best.processes
         if asked is None and (whole or best.lanes == 1):
             self._per_block = best.lanes
         if findings.together:

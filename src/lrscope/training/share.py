@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from lrscope.errors import TrainingError
 from lrscope.plan import LaneKey
 from lrscope.training.gathered import Measures, measured
 from lrscope.training.lanes import Lanes
@@ -59,6 +60,7 @@ class Arrived(NamedTuple):
         keys, losses, validation, stretch: as in Step, of the share.
         rates: of its lanes.
         notes: sentences that are new.
+        failure: why none of its lanes can go on, as of `Lanes`.
     """
 
     done: int
@@ -68,6 +70,7 @@ class Arrived(NamedTuple):
     stretch: Stretch
     rates: list[float]
     notes: Sequence[str]
+    failure: TrainingError | None
 
 
 class Share:
@@ -96,8 +99,10 @@ class Share:
             return None
         told, self._told = self._told, len(self._notes)
         notes = self._notes[told:]
-        rates = step.rates()
-        return Arrived(step.index, step.keys, step.losses, step.validation, step.stretch, rates, notes)
+        rates, failure = step.rates(), self._lanes.failure
+        return Arrived(
+            step.index, step.keys, step.losses, step.validation, step.stretch, rates, notes, failure
+        )
 
     @property
     def step(self) -> Step | None:

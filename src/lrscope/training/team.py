@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lrscope.errors import TrainingError
+from lrscope.language import Text
 from lrscope.plan import LaneKey
 from lrscope.training.elements import picked_count
 from lrscope.training.gathered import Measures
@@ -54,6 +56,7 @@ class Team:
 
     Attributes:
         keys: the lanes that are still there.
+        failure: why no lane of any share can go on, as of `Lanes`.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Team:
         ends = list(itertools.accumulate(len(process) for process in rows))
         self._numbers = [range(end - len(process), end) for end, process in zip(ends, rows, strict=True)]
         self._leaving: frozenset[int] = frozenset()
+        self.failure: TrainingError | None = None
 
     def leave(self, lanes: Collection[int]) -> None:
         """Say which lanes, by id, are to train no further, as of `Lanes`."""
@@ -99,12 +103,27 @@ class Team:
 
         workers: list[Worker] = []
         try:
-            for numbers in self._numbers[1:]:
-                workers.append(Worker(functools.partial(shares, numbers), workers))
+            try:
+                for numbers in self._numbers[1:]:
+                    workers.append(Worker(functools.partial(shares, numbers), workers))
+            except OSError as error:
+                self._alone(workers, error)
             yield from self._together(shares(self._numbers[0]), workers, weights, gradients, looks)
         finally:
             for worker in workers:
                 worker.end()
+
+    def _alone(self, workers: list[Worker], error: OSError) -> None:
+        """Train all shares in this process, since there can be no other."""
+        while workers:
+            workers.pop().end()
+        self._numbers = [range(len(self._rows))]
+        note = Text(
+            "no process could be added ({why}): all lanes are trained in this one",
+            "不能再开进程（{why}）：所有训练线都在这一个进程里训练",
+        ).format(why=error.strerror or str(error))
+        if note not in self._notes:
+            self._notes.append(note)
 
     def _together(
         self, own: Shares, workers: Sequence[Worker], weights: Stacks, gradients: Stacks, looks: Looks
@@ -120,6 +139,9 @@ class Team:
                 return
             for part in parts.values():
                 self._notes += [note for note in part.notes if note not in self._notes]
+            # A share whose lanes all raised ends as one that is not finite any more, where another goes on.
+            failures = [part.failure for part in parts.values()]
+            self.failure = None if None in failures else failures[0]
             going = {number: part.keys for number, part in parts.items()}
             there = self._at_work(workers, going)
 

@@ -1,6 +1,7 @@
 """The training loop: a generator of Steps. Recording pulls; nothing is called back."""
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lrscope.errors import TrainingError
+from lrscope.rates import format_rate
 from lrscope.training.curvature import Hessian
 from lrscope.training.gathered import Gathered
 from lrscope.training.lanes import Lanes
@@ -86,10 +88,6 @@ def train(
         validation = validate() if seen and validate_at(index) else {}
         again = repeat.before(index, batch) if repeat is not None else None
         losses_L = gradients(batch)
-        if lanes.retired:
-            losses_L = losses_L.index_fill(
-                0, torch.tensor(sorted(lanes.retired), device=losses_L.device), torch.nan
-            )
         gathered.add(losses_L)
         if gathered.stop(index):
             step = Step(
@@ -144,8 +142,10 @@ class Surviving:
     """Gradients that outlive a lane that makes the model raise: the lane is retired, the others go on.
 
     Some functions raise at a value that is not finite (binary cross-entropy, Cholesky, eigh, ...), and in a
-    vectorised call one such lane stops all. The culprits are found lane by lane, given the weights of a
-    healthy lane to compute on, and no gradients; their loss reads NaN from then on.
+    vectorised call one such lane stops all. The culprits are found lane by lane, lent the weights of a
+    healthy lane to compute on, and given no gradients; their loss reads NaN from then on. Where all lanes
+    raise, they end as if none were finite any more; unless one of them is finite: then it may be the data's
+    fault, which those know that train other lanes: `Lanes.failure`.
 
     Args:
         gradients: the way chosen.
@@ -161,6 +161,7 @@ class Surviving:
         self._separate = separate
         self._lanes = lanes
         self._calls = 0
+        self._losses = torch.empty(0)
         self.notes: list[str] = []
 
     def renew(self, gradients: Gradients, separate: Separate) -> None:
@@ -169,7 +170,8 @@ class Surviving:
 
     def clip(self, max_norm: float) -> None:
         """Clip the gradient of every lane by itself."""
-        self._gradients.clip(max_norm)
+        if len(self._lanes.retired) < len(self._lanes):
+            self._gradients.clip(max_norm)
 
     def __call__(self, batches: Sequence[Any]) -> Tensor:
         """Set the gradients of all lanes and return their losses [L].
@@ -177,19 +179,28 @@ class Surviving:
         Raises:
             TrainingError: the model raised for no single lane's fault, or at the very first step.
         """
-        lanes = self._lanes
-        saved = {name: buffer.clone() for name, buffer in lanes.buffers.items()}
+        saved = {name: buffer.clone() for name, buffer in self._lanes.buffers.items()}
         try:
-            losses_L = self._gradients(batches)
+            self._losses = self._of_healthy(batches)
         except Exception as error:
             if self._calls == 0:
                 raise TrainingError(f"the first step raised {type(error).__name__}: {error}") from error
             self._retire(batches, saved, error)
-            losses_L = self._gradients(batches)
+            self._losses = self._of_healthy(batches)
         self._calls += 1
+        return self._losses
+
+    def _of_healthy(self, batches: Sequence[Any]) -> Tensor:
+        lanes = self._lanes
+        if not lanes.retired:
+            return self._gradients(batches)
+        if len(lanes.retired) == len(lanes):
+            return self._losses.new_full((len(lanes),), math.nan)
+        with lanes.lent():
+            losses_L = self._gradients(batches)
         for lane in lanes.retired:
             lanes.drop_gradients(lane)
-        return losses_L
+        return lanes.hidden(losses_L)
 
     def _retire(self, batches: Sequence[Any], saved: dict[str, Tensor], error: Exception) -> None:
         lanes = self._lanes
@@ -203,13 +214,16 @@ class Surviving:
                 raised[index] = caught
         for name, buffer in saved.items():
             lanes.buffers[name].copy_(buffer)
-        healthy = [k for k in range(len(lanes)) if k not in raised and k not in lanes.retired]
-        if not raised or not healthy:
-            raise TrainingError(f"step {self._calls} raised {type(error).__name__}: {error}") from error
+        failure = TrainingError(f"step {self._calls} raised {type(error).__name__}: {error}")
+        if not raised:
+            raise failure from error
+        if len(raised) == len(lanes.healthy) and any(lanes.finite(index) for index in raised):
+            failure.__cause__ = error
+            lanes.failure = failure
         for index, own in raised.items():
-            lanes.retire(index, healthy[0])
+            lanes.retire(index)
             rate = lanes.keys[index].rate
             first_line = str(own).splitlines()[0] if str(own) else ""
             self.notes.append(
-                f"rate {rate:g} stopped at step {self._calls}: {type(own).__name__}: {first_line}"
+                f"rate {format_rate(rate)} stopped at step {self._calls}: {type(own).__name__}: {first_line}"
             )

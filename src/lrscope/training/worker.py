@@ -43,6 +43,9 @@ class Worker:
     Args:
         make: makes them, in that process.
         others: workers that were made before.
+
+    Raises:
+        OSError: there may be no more processes, or no more memory.
     """
 
     def __init__(self, make: Callable[[], Shares], others: Sequence["Worker"]) -> None:
@@ -51,11 +54,16 @@ class Worker:
         # Held open by another process, a connection would never tell that this one is gone.
         inherited = [*(other._connection for other in others), self._connection]
         self._process = context.Process(target=_serve, args=(theirs, make, inherited), daemon=True)
-        with warnings.catch_warnings():
-            # That threads are not there in the child: it starts none, and waits for none.
-            warnings.simplefilter("ignore")
-            self._process.start()
-        theirs.close()
+        try:
+            with warnings.catch_warnings():
+                # That threads are not there in the child: it starts none, and waits for none.
+                warnings.simplefilter("ignore")
+                self._process.start()
+        except OSError:
+            self._connection.close()
+            raise
+        finally:
+            theirs.close()
 
     def ask(self, method: str, *arguments: Any) -> None:
         """Have its shares do something: a method of `Shares`."""
