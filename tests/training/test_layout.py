@@ -109,6 +109,7 @@ def test_sizes_are_those_that_the_lanes_can_have() -> None:
     assert list(sizes(3, 1e-3)) == [3, 1, 2]
     assert list(sizes(64, 1e-3)) == [64, 1, 4, 2, 8, 16, 32]
     assert list(sizes(16, 1e-2)) == [1, 4, 2], "long passes gain least by company, and keep much"
+    assert list(sizes(16, 1e-3, kept=2**25)) == [1], "what a pass keeps is as large as the cache"
     assert list(sizes(16, 1e-4)) == [16], "where deciding what to run takes longer than running it"
 
 
@@ -128,7 +129,7 @@ def chosen(best: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a layout be what trials find, however short the run is."""
     monkeypatch.setattr(run, "WORTH_IT", 0.0)
     monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
-    monkeypatch.setattr(run, "layouts", lambda *_, fork: [Layout(4), best])
+    monkeypatch.setattr(run, "layouts", lambda *_, **__: [Layout(4), best])
     monkeypatch.setattr(run, "fastest", lambda *_: (best, 0.1))
 
 

@@ -21,8 +21,8 @@ from lrscope.training.step import Measured, Step
 
 PIECE_ELEMENTS = 2**20
 """Elements measured at a time, of whole lanes: what passes by stays in the cache, and memory is used again
-rather than asked for anew, which takes several times as long as the arithmetic. Of a share of the lanes about
-as many are held at most."""
+rather than asked for anew, which takes several times as long as the arithmetic. About as many wait to be
+measured in a process, at most."""
 
 POINT = tuple(quantity.name for quantity in (*WEIGHTS, *GRADIENTS))
 LAST_POINT = tuple(quantity.name for quantity in WEIGHTS)
@@ -42,16 +42,18 @@ class TensorStatistics:
     def __init__(self, strides: Mapping[str, int]) -> None:
         self._strides = strides
         self._packing: Packing | None = None
+        self._keepers: list[Snapshots] = []
 
     def keeper(self, start: Step) -> Snapshots:
         """Of lanes that are at their start."""
         made = Snapshots(start, self._strides)
         self._packing = made.packing
+        self._keepers.append(made)
         return made
 
     def full(self, keeper: Snapshots) -> bool:
         """Whether so much is held that it has to be measured."""
-        return keeper.elements > PIECE_ELEMENTS
+        return bool(keeper.elements) and sum(one.elements for one in self._keepers) > PIECE_ELEMENTS
 
     def measured(self, taken: Sequence[Sequence[Snapshot]]) -> list[list[Measured]]:
         """What those have kept who train lanes side by side: all together.

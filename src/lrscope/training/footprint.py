@@ -19,11 +19,19 @@ from lrscope.training.random_state import RandomState
 KEPT_COPIES = 3
 """Copies of the weights that recording keeps: the start, the point before an update, what moves in it."""
 
-VECTORISED = 2.4
+SCATTERING = 2**17
+"""Bytes of a parameter, from which what lasts of a lane (its optimizer's state, what waits to be measured) is
+scattered by the C library over the room that the pass before left: the next lane's pass finds too little in
+one piece, and takes as much anew."""
+
+SCATTERED = 1.25
+"""What a lane so adds, in parts of what its pass keeps: benchmarks/memory.py with 2 to 24 lanes."""
+
+VECTORISED = 2.0
 """What a vectorised call holds at its peak, in parts of what the passes of its lanes keep: copies that
 vectorised operations make, and memory not given back at once. Measured: see benchmarks/memory.py."""
 
-BYTES_A_SECOND = 5e9
+BYTES_A_SECOND = 1e10
 """About what a pass over weights reads of them: tells whether all elements will be measured, or a sample."""
 
 ITSELF = 85 * 2**20
@@ -62,7 +70,8 @@ class Need:
     """Bytes that a sweep takes at its peak, beside the data and what was there before.
 
     Attributes:
-        weights, gradients, optimizer, recording: kept throughout, of all lanes.
+        weights, optimizer, recording: kept throughout, of all lanes.
+        gradients: of those that share a call.
         passing: what comes and goes within a step, at its largest: activations and the gradients that replace
             the old ones; or temporary copies while recording; or a validation batch.
         itself: what torch takes for itself.
@@ -123,7 +132,7 @@ def copied(one: Footprint, steps: int, epochs: int, seconds: float) -> bool:
         steps, epochs: of the run.
         seconds: that measuring a lane may take; 0 where nothing is measured.
     """
-    passes = 20 * min(25, steps) + 30 * min(11, epochs)
+    passes = 20 * min(25, steps) + 30 * min(6, epochs)
     return seconds > 0 and one.weights / BYTES_A_SECOND * passes <= seconds
 
 
@@ -138,16 +147,20 @@ def need(one: Footprint, lanes: int, seeds: int, *, at_once: int, recorded: bool
     """
     counting = min(lanes * one.largest, 4 * HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES // 4
     measuring = lanes * one.gradients + max(2 * lanes * one.largest, counting) if recorded else 0
+    scattered = (
+        round(SCATTERED * lanes * one.activations) if at_once == 1 and one.largest >= SCATTERING else 0
+    )
     # The dry run makes a vectorised call of a few lanes before anything else.
     return Need(
         weights=(lanes + seeds) * one.weights,
-        gradients=lanes * one.gradients,
+        gradients=at_once * one.gradients,
         optimizer=lanes * one.optimizer,
         recording=KEPT_COPIES * lanes * one.weights if recorded else 0,
         passing=max(
             round(VECTORISED * max(at_once, COPIES) * one.activations),
             measuring,
             lanes * one.validation,
+            scattered,
         ),
     )
 

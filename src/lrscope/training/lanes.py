@@ -165,6 +165,11 @@ class Lanes:
         The weights of a lane that is left alone read NaN afterwards, as those of any lane that ran away.
         """
         self._optimizers.step(self._hand_out)
+        if self._stacked is None:
+            # Those of a lane that is trained by itself would stay until it is its turn again.
+            for params in self._params.values():
+                for param in params:
+                    param.grad = None
         if not self.retired:
             return
         with torch.no_grad():

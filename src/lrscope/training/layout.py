@@ -39,6 +39,10 @@ lanes together are fastest without a trial."""
 LONG_SECONDS = 4e-3
 """Of one lane's forward and backward pass: above, one lane a call is the likeliest to be fastest."""
 
+KEPT_BYTES = 2**24
+"""What a lane's forward pass keeps, above which no lanes share a call: operations on so much take a thousand
+times as long as finding out which to run, and a call holds what its passes keep several times over."""
+
 LONG_LANES = 4
 """Lanes that share a call of such passes at most: what they keep for the backward pass is large, too."""
 
@@ -96,14 +100,17 @@ def enough_work(elements: int, examples: int, lanes: int, steps: int) -> bool:
     return step >= STEP_WORK and step * steps >= RUN_WORK
 
 
-def sizes(count: int, seconds: float) -> Iterator[int]:
+def sizes(count: int, seconds: float, kept: int = 0) -> Iterator[int]:
     """Lanes in a call that are worth a try, the likely ones first.
 
     Args:
         count: of lanes in a process.
         seconds: of one lane's forward and backward pass.
+        kept: bytes that its forward pass keeps for the backward pass.
     """
-    if tiny(seconds):
+    if kept > KEPT_BYTES:
+        some = [1]
+    elif tiny(seconds):
         some = [count]
     elif seconds > LONG_SECONDS:
         some = [1, LONG_LANES, 2]
@@ -112,14 +119,18 @@ def sizes(count: int, seconds: float) -> Iterator[int]:
     yield from dict.fromkeys(size for size in some if size <= count)
 
 
-def largest(count: int, seconds: float, per_block: int | None) -> int:
+def largest(count: int, seconds: float, per_block: int | None, kept: int = 0) -> int:
     """Lanes that share a call at most, whatever trials say: see `sizes`."""
     if per_block is not None:
         return min(per_block, count)
+    if kept > KEPT_BYTES:
+        return 1
     return min(count, LONG_LANES) if seconds > LONG_SECONDS else count
 
 
-def layouts(per_block: int | None, count: int, seconds: float, most: int, *, fork: bool) -> Iterator[Layout]:
+def layouts(
+    per_block: int | None, count: int, seconds: float, most: int, *, fork: bool, kept: int = 0
+) -> Iterator[Layout]:
     """What is worth a try, the likely ones first.
 
     Args:
@@ -128,10 +139,11 @@ def layouts(per_block: int | None, count: int, seconds: float, most: int, *, for
         seconds: of one lane's forward and backward pass, in one thread.
         most: processes or threads there may be.
         fork: whether other processes can train some of the lanes.
+        kept: bytes that the forward pass keeps for the backward pass.
     """
     processes = min(most, count) if fork else 1
     share = -(-count // processes)
-    for lanes in sizes(share, seconds) if per_block is None else (min(per_block, share),):
+    for lanes in sizes(share, seconds, kept) if per_block is None else (min(per_block, share),):
         calls = -(-share // lanes)
         if most > 1 and processes == 1 and seconds > THREADS_FROM:
             yield Layout(lanes, most, 1, calls)

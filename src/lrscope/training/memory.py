@@ -75,7 +75,8 @@ def refuse_too_large(
         return whole
     fitting = [count for count in range(1, len(rates)) if of(count, seeds).total <= free]
     if fitting:
-        offer = f"{fitting[-1]} rates fit at once: type --rates {_written(rates[: fitting[-1]])}"
+        many = "one rate fits" if fitting[-1] == 1 else f"{fitting[-1]} rates fit"
+        offer = f"{many} at once: type --rates {_written(rates[: fitting[-1]])}"
     elif of(1, 1).total <= free:
         offer = f"one rate fits at once, with one seed: type --rates {format_rate(rates[0])} --seeds 1"
     else:

@@ -16,6 +16,7 @@ from lrscope.training.batches import Batches, of_tensors, validation_batches
 from lrscope.training.curvature import EXAMPLES_AT_MOST
 from lrscope.training.dry_run import dry_run
 from lrscope.training.footprint import copied, footprint
+from lrscope.training.heap import give_back
 from lrscope.training.layout import largest, words
 from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
@@ -116,13 +117,16 @@ def prepare(
             raise ProblemError("val= is empty: it gives no batch")
     findings = dry_run(problem, first, batches.first(which[0]), val_batch, streams[which[0]], where)
     one = footprint(problem, first, batches.first(which[0]), val_batch, where)
+    give_back()
     memory = refuse_too_large(
         one,
         rates,
         len(which),
         problem.name,
         where,
-        at_once=lambda lanes: largest(lanes, findings.seconds, lanes_per_block) if findings.together else 1,
+        at_once=lambda lanes: (
+            largest(lanes, findings.seconds, lanes_per_block, one.activations) if findings.together else 1
+        ),
         recorded=copied(one, plan.steps, plan.epochs, recorded * findings.seconds * plan.steps),
     )
     if curvature is None:
@@ -180,7 +184,8 @@ def prepare(
         run.alone = free_of_others and cheap and not any(isinstance(one, DataLoader) for one in data)
         fork = possible() and free_of_others and cheap
         # One rate tells nothing of how many lanes there will be: a search makes more of them.
-        run.try_layouts(threads, fork=fork, whole=len(rates) > 1)
+        run.try_layouts(threads, fork=fork, whole=len(rates) > 1, kept=one.activations)
+    give_back()
     return run
 
 

@@ -243,7 +243,7 @@ class Run:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def try_layouts(self, most: int, *, fork: bool, whole: bool) -> None:
+    def try_layouts(self, most: int, *, fork: bool, whole: bool, kept: int) -> None:
         """Choose how many lanes share a call, and how many processes or threads there are; `how` says it.
 
         By trials on copies, where they pay.
@@ -252,6 +252,7 @@ class Run:
             most: processes, or threads that an operation takes.
             fork: whether other processes can train some of the lanes.
             whole: whether the plan's lanes are all that are going to be trained.
+            kept: bytes that a lane's forward pass keeps for the backward pass.
         """
         findings, problem, plan = self._findings, self._problem, self.plan
         count = len(plan.lanes)
@@ -263,11 +264,11 @@ class Run:
             return
         if expected < WORTH_IT:
             if self._per_block is None and findings.together:
-                self._per_block = largest(count, findings.seconds, None)
+                self._per_block = largest(count, findings.seconds, None, kept)
                 self.how = words(count, self._per_block, asked=True)
             return
         asked = self._per_block if findings.together else 1
-        options = list(layouts(asked, count, findings.seconds, most, fork=fork))
+        options = list(layouts(asked, count, findings.seconds, most, fork=fork, kept=kept))
         starts = copy.deepcopy(self._starts)
         streams = {seed: stream.copy() for seed, stream in self._streams.items()}
         objective = Objective(problem, starts[plan.seeds[0]], self._device)
@@ -304,7 +305,7 @@ class Run:
         if asked is None and (whole or best.lanes == 1):
             self._per_block = best.lanes
         if findings.together:
-            self.how = words(count, best.lanes, best.processes, asked=asked is not None)
+            self.how = words(count, best.lanes, best.processes, asked=len(options) == 1)
         self.how = in_threads(self.how, best.threads)
 
     def losses_of(self, weights: Mapping[str, Tensor]) -> Tensor:
