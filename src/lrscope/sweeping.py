@@ -80,6 +80,7 @@ def sweep(
     gradient: str = "autograd",
     probes: bool = False,
     lanes_per_block: int | None = None,
+    compile: bool = False,
     record_budget: float = RECORD_BUDGET,
     progress: Callable[[Progress], None] | None = None,
 ) -> Study:
@@ -109,6 +110,9 @@ def sweep(
             rate, which tells a loss held up by its own noise. Neither changes what is trained.
         lanes_per_block: how many lanes share a vectorised call; 1 trains them one after another. By default
             what is fastest, tried for a moment before training.
+        compile: whether steps that lanes make together are compiled by torch, once they have been made 256
+            times: that takes ten seconds and more and a C++ compiler, and pays in runs of many minutes.
+            Numbers are the same but for rounding.
         record_budget: of the time that training takes, the share that recording may take: it sets how often
             tensors and histograms are measured, 25 to 125 times and 6 to 200 times over a run. Where the
             fewest are too many, about 8,192 elements of each larger tensor are measured. 0 keeps losses,
@@ -143,6 +147,7 @@ def sweep(
             gradient=gradient,
             probes=probes,
             lanes_per_block=lanes_per_block,
+            compiles=compile,
             threads=threads,
             recorded=record_budget,
         )

@@ -105,6 +105,12 @@ DEFAULT_RATES = "1e-5:1:16"
     1,
     "Lanes in one vectorised call; 1: one after another. [default: the fastest, tried]",
 )
+@click.option(
+    "--compile",
+    "compile_steps",
+    is_flag=True,
+    help="Compile the steps that lanes make together: for runs of many minutes; needs a C++ compiler.",
+)
 @DEVICE
 @click.option(
     "--track",
@@ -137,6 +143,7 @@ def sweep_command(
     curvature: bool | None,
     probes: bool,
     lanes_per_block: int | None,
+    compile_steps: bool,
     record_budget: float,
     device: str,
     track: tuple[str, ...],
@@ -186,6 +193,7 @@ def sweep_command(
             curvature=curvature,
             probes=probes,
             lanes_per_block=lanes_per_block,
+            compile=compile_steps,
             record_budget=record_budget,
             device=device,
             overwrite=overwrite,

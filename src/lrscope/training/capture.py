@@ -19,9 +19,12 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from lrscope.errors import TrainingError
+from lrscope.training.compiled import COMPILED_AFTER, compiled, near
 from lrscope.training.random_state import RandomState
 from lrscope.training.shorten import shortened
 
@@ -38,16 +41,35 @@ IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), torch.dtype, tor
 
 
 @dataclasses.dataclass
+class Operations:
+    """A call written down.
+
+    Attributes:
+        graph: its list of operations.
+        run: runs them.
+        replays: how often that was done.
+        compiled: whether it runs as machine code, whose numbers are the same but for rounding.
+    """
+
+    graph: GraphModule
+    run: Callable[..., Any]
+    replays: int = 0
+    compiled: bool = False
+
+
+@dataclasses.dataclass
 class Written:
     """Calls that are written down, for all that make the same calls.
 
     Attributes:
         after: ordinary calls with a shape before it is written down.
+        compiles: whether what is replayed often is compiled.
         lists: number of lanes and shape of the batch -> its operations.
     """
 
     after: int = dataclasses.field(default_factory=lambda: CALLS_BEFORE)
-    lists: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
+    compiles: bool = False
+    lists: dict[Any, Operations] = dataclasses.field(default_factory=dict)
 
 
 class Captured:
@@ -99,16 +121,19 @@ class Captured:
                 return self._call(trained, constants, batch)
             self._written.lists[key] = operations
         self._replays += 1
+        operations.replays += 1
+        if self._written.compiles and operations.replays == COMPILED_AFTER:
+            self._compile(operations, trained, constants, leaves, spec)
         if self._replays in COMPARED and not self._equal(operations, trained, constants, leaves, spec):
             self._drop(f"captured and ordinary steps differ at call {self._replays}")
             return self._call(trained, constants, batch)
         with torch.no_grad():
-            *gradients, losses = operations(*trained.values(), *constants.values(), *leaves)
+            *gradients, losses = operations.run(*trained.values(), *constants.values(), *leaves)
         return dict(zip(trained, gradients, strict=True)), losses
 
     def _write_down(
         self, trained: dict[str, Tensor], constants: dict[str, Tensor], leaves: list[Any], spec: TreeSpec
-    ) -> Callable[..., Any] | None:
+    ) -> Operations | None:
         names, fixed = tuple(trained), tuple(constants)
 
         def flat(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -127,11 +152,37 @@ class Captured:
             return None
         _without_detach(graph)
         for short in (True, False):
-            operations: Callable[..., Any] = (shortened(graph) if short else graph).forward
+            written = shortened(graph) if short else graph
+            operations = Operations(written, written.forward)
             if self._equal(operations, trained, constants, leaves, spec):
                 return operations
         self._drop("captured and ordinary steps differ at once")
         return None
+
+    def _compile(
+        self,
+        operations: Operations,
+        trained: dict[str, Tensor],
+        constants: dict[str, Tensor],
+        leaves: list[Any],
+        spec: TreeSpec,
+    ) -> None:
+        """Compile operations, unless that cannot be done, or changes more than roundings."""
+        copies = [tensor.clone() for tensor in constants.values()]
+        why = "the compiled step's numbers are others"
+        try:
+            fast = Operations(
+                operations.graph,
+                compiled(operations.graph, [*trained.values(), *copies, *leaves]),
+                compiled=True,
+            )
+            same = self._equal(fast, trained, constants, leaves, spec)
+        except TrainingError as error:
+            why, same = str(error), False
+        if same:
+            operations.run, operations.compiled = fast.run, True
+        elif self._tell is not None:
+            self._tell(f"steps are captured, but not compiled: {why}")
 
     def _drop(self, why: str) -> None:
         self.dropped = why
@@ -140,24 +191,29 @@ class Captured:
 
     def _equal(
         self,
-        operations: Callable[..., Any],
+        operations: Operations,
         trained: dict[str, Tensor],
         constants: dict[str, Tensor],
         leaves: list[Any],
         spec: TreeSpec,
     ) -> bool:
-        """Run both on copies from the same random state; what they give and change must be the same."""
+        """Run both on copies from the same random state; what they give and change must be the same, bitwise
+        or, of compiled operations, but for rounding.
+        """
         ours = {name: tensor.clone() for name, tensor in constants.items()}
         theirs = {name: tensor.clone() for name, tensor in constants.items()}
         start = RandomState.now()
         with start.kept():
             with torch.no_grad():
-                replayed = operations(*trained.values(), *ours.values(), *leaves)
+                replayed = operations.run(*trained.values(), *ours.values(), *leaves)
             after = RandomState.now()
             start.restore()
             gradients, losses = self._call(trained, theirs, tree_unflatten(list(leaves), spec))
             same_draws = not RandomState.now().differs_from(after)
         expected = (*gradients.values(), losses, *theirs.values())
+        if operations.compiled:
+            pairs = zip((*replayed, *ours.values()), expected, strict=True)
+            return same_draws and all(near(found, wanted) for found, wanted in pairs)
         return same_draws and all(
             torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
             for a, b in zip((*replayed, *ours.values()), expected, strict=True)

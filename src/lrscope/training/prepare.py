@@ -13,6 +13,7 @@ from lrscope.plan import GRADIENTS, Plan
 from lrscope.problems.constant_loss import constant_loss, constant_val_loss
 from lrscope.problems.problem import Problem, Schedule
 from lrscope.training.batches import Batches, of_tensors, validation_batches
+from lrscope.training.capture import Written
 from lrscope.training.curvature import EXAMPLES_AT_MOST
 from lrscope.training.dry_run import dry_run
 from lrscope.training.footprint import copied, footprint
@@ -41,6 +42,7 @@ def prepare(
     gradient: str = "autograd",
     probes: bool = False,
     lanes_per_block: int | None = None,
+    compiles: bool = False,
     threads: int = 1,
     recorded: float = 0.05,
 ) -> Run:
@@ -59,6 +61,7 @@ def prepare(
             the rate in the end.
         lanes_per_block: how many lanes share a vectorised call; 1 trains lane after lane; None finds out what
             is fastest.
+        compiles: whether captured steps are compiled; their numbers are the same but for rounding.
         threads: that an operation may take, or processes that train a share of the lanes each; they are tried
             where that pays.
         recorded: the share of the time that measuring tensors may take: that takes memory.
@@ -143,6 +146,8 @@ def prepare(
         reason = findings.reason if gradient == "autograd" else "they ask autograd for gradients"
         raise UsageError(f"probes need lanes in one pass; {reason}: leave out --probes")
     plan = dataclasses.replace(plan, probes=bool(probes))
+    if compiles and not (findings.capturable and gradient == "autograd"):
+        raise UsageError("steps can be compiled where lanes share a call without state; leave out --compile")
     count = len(plan.lanes)
     free = findings.together and gradient == "autograd"
     _check_per_block(
@@ -173,6 +178,7 @@ def prepare(
         scratch,
         lanes_per_block,
         findings.seconds,
+        _written=Written(compiles=compiles),
     )
     if gradient == "autograd" and where.type == "cpu":
         data = [problem.train] if problem.val is None else [problem.train, problem.val]
@@ -185,6 +191,8 @@ def prepare(
         fork = possible() and free_of_others and cheap
         # One rate tells nothing of how many lanes there will be: a search makes more of them.
         run.try_layouts(threads, fork=fork, whole=len(rates) > 1, kept=one.activations)
+    if compiles:
+        run.say_compiled()
     give_back()
     return run
 

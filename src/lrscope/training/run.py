@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_leaves
 
+from lrscope.language import Text
 from lrscope.plan import LaneKey, Plan
 from lrscope.problems.problem import Problem
 from lrscope.training.batches import Batches
@@ -48,6 +49,11 @@ from lrscope.training.step import Step
 from lrscope.training.team import Team, divided
 from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
 from lrscope.training.train import Gradients, Surviving, check_every, train
+
+COMPILED = Text("{how}, compiled", "{how}，编译执行")
+NOT_COMPILED = Text(
+    "lanes run one after another: no step is compiled", "训练线一条接一条：没有可编译的共同步骤"
+)
 
 
 @dataclasses.dataclass
@@ -307,6 +313,13 @@ class Run:
         if findings.together:
             self.how = words(count, best.lanes, best.processes, asked=len(options) == 1)
         self.how = in_threads(self.how, best.threads)
+
+    def say_compiled(self) -> None:
+        """Say what is compiled, once it is known how lanes run."""
+        if self._per_block == 1:
+            self._tell(NOT_COMPILED)
+        else:
+            self.how = COMPILED.format(how=self.how)
 
     def losses_of(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The training loss [G] of stacked weights, name -> [G, ...], in eval mode.
