@@ -6,12 +6,13 @@ Rivals, in the same run and in turn, none of which records or validates anything
   optimizer's default path; and the same with `fused=True`. One thread or torch's default number, whichever is
   faster in a short trial;
 - that loop in two worker processes, started before the clock, of one thread each;
-- JAX: `vmap` over the rates of a `scan` over the steps, with optax (extra `bench`).
+- JAX: `vmap` over the rates of a `scan` over the steps, with optax (extra `bench`);
+- asked for by name, `compiled`: the sweep itself with `--compile`.
 
 Prints seconds and ratios of medians (above 1: the sweep is faster) and writes a JSON and a plot.
 
     python benchmarks/performance.py [--cases line,digits] [--lanes 1,4,16,64] [--steps N | --seconds 20]
-        [--rounds 5] [--rivals loop,fused,workers,jax] [--clock wall|cpu] [--out performance]
+        [--rounds 5] [--rivals loop,fused,workers,jax,compiled] [--clock wall|cpu] [--out performance]
 """
 
 import argparse
@@ -125,9 +126,9 @@ def timed_jax(setting: Setting) -> Spent:
     return timed(lambda: in_jax(setting))
 
 
-def recorded(setting: Setting) -> Spent:
+def recorded(setting: Setting, **options: bool) -> Spent:
     torch.set_num_threads(DEFAULT_THREADS)
-    return timed(lambda: lrscope.sweep(setting.problem(), setting.rates).close())
+    return timed(lambda: lrscope.sweep(setting.problem(), setting.rates, **options).close())
 
 
 def unrecorded(setting: Setting) -> Spent:
@@ -190,6 +191,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, object]]:
         "fused": lambda setting: timed_loop(setting, fused=True),
         "workers": workers.two,
         "jax": workers.jax,
+        "compiled": lambda setting: recorded(setting, compile=True),
     }
     wanted = [name for name in rivals if name in options.rivals]
     if "jax" in wanted and not (importlib.util.find_spec("jax") and importlib.util.find_spec("optax")):
@@ -225,7 +227,7 @@ def median(row: dict[str, object], name: str, clock: str) -> float:
     return statistics.median(getattr(one, clock) for one in row["spent"][name])  # type: ignore[index]
 
 
-COLUMNS = ("loop", "fused", "workers", "jax", "unrecorded")
+COLUMNS = ("loop", "fused", "workers", "jax", "compiled", "unrecorded")
 
 
 def heading() -> str:
