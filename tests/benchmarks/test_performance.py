@@ -56,7 +56,7 @@ def row(**spent):
 
 def test_ratios_are_times_over_the_sweeps():
     line = line_of(row(lrscope=2.0, unrecorded=1.0, loop=8.0), "wall")
-    assert line.split() == ["digits", "16", "10", "2.00", "4.00", "-", "-", "-", "0.50"]
+    assert line.split() == ["digits", "16", "10", "2.00", "4.00", "-", "-", "-", "-", "0.50"]
 
 
 def test_the_plot_counts_cost_in_plain_runs():
