@@ -112,6 +112,8 @@ def test_lanes_multiply_and_one_after_another_share_what_passes() -> None:
     assert apart.gradients == together.gradients / 8
     small = LANE._replace(largest=2**16)
     assert need(small, 8, 1, at_once=1, recorded=True).passing < apart.passing, "nothing is scattered"
+    elsewhere = need(LANE, 8, 1, at_once=1, recorded=True, scatters=False)
+    assert elsewhere.passing < apart.passing
     assert need(LANE, 8, 1, at_once=8, recorded=False).recording == 0
 
 
@@ -133,6 +135,15 @@ def test_a_smaller_plan_is_offered_that_fits(monkeypatch: pytest.MonkeyPatch) ->
     assert "1.95 GiB are free; 7 rates fit at once: type --rates 1e-5:1e-3:7" in message
     kept = refuse_too_large(LANE, RATES[:7], 1, "known", CPU, at_once=lambda lanes: lanes)
     assert kept.total <= 2000 * MIB
+
+
+@pytest.mark.parametrize(("free", "lanes"), [(None, 16), (1e12, 16), (4000, 16), (3000, 8), (1500, 4), (1000, 1)])
+def test_on_an_accelerator_as_many_lanes_share_a_call_as_fit(
+    free: float | None, lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All take 85 + 17 * 10 + 16 * 20 MiB, and each lane of a call 10 + 200, of three lanes at least."""
+    monkeypatch.setattr(memory, "free_memory", lambda _: free and free * MIB)
+    assert memory.lanes_that_fit(LANE, 16, 1, torch.device("cuda"), recorded=False) == lanes
 
 
 def test_fewer_seeds_or_a_smaller_batch_are_offered_where_fewer_rates_do_not_help(

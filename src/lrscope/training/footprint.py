@@ -136,7 +136,9 @@ def copied(one: Footprint, steps: int, epochs: int, seconds: float) -> bool:
     return seconds > 0 and one.weights / BYTES_A_SECOND * passes <= seconds
 
 
-def need(one: Footprint, lanes: int, seeds: int, *, at_once: int, recorded: bool) -> Need:
+def need(
+    one: Footprint, lanes: int, seeds: int, *, at_once: int, recorded: bool, scatters: bool = True
+) -> Need:
     """What all lanes take.
 
     Args:
@@ -144,12 +146,13 @@ def need(one: Footprint, lanes: int, seeds: int, *, at_once: int, recorded: bool
         lanes, seeds: how many.
         at_once: lanes whose gradients are computed in one call.
         recorded: whether all elements of tensors are measured on the way.
+        scatters: whether the C library hands out the memory: an accelerator's finds room.
     """
     counting = min(lanes * one.largest, 4 * HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES // 4
     measuring = lanes * one.gradients + max(2 * lanes * one.largest, counting) if recorded else 0
-    scattered = (
-        round(SCATTERED * lanes * one.activations) if at_once == 1 and one.largest >= SCATTERING else 0
-    )
+    scattered = 0
+    if scatters and at_once == 1 and one.largest >= SCATTERING:
+        scattered = round(SCATTERED * lanes * one.activations)
     # The dry run makes a vectorised call of a few lanes before anything else.
     return Need(
         weights=(lanes + seeds) * one.weights,

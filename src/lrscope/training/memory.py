@@ -67,7 +67,8 @@ def refuse_too_large(
 
     def of(count: int, starts: int) -> Need:
         lanes = count * starts
-        return need(one, lanes, starts, at_once=at_once(lanes), recorded=recorded)
+        scatters = device.type == "cpu"
+        return need(one, lanes, starts, at_once=at_once(lanes), recorded=recorded, scatters=scatters)
 
     whole = of(len(rates), seeds)
     free = free_memory(device)
@@ -83,6 +84,24 @@ def refuse_too_large(
         offer = "not even one lane fits: take a smaller --batch-size"
     lanes = len(rates) * seeds
     raise UsageError(f"{lanes:,} lanes of {name!r} need {words(whole)}; {_bytes(free)} are free; {offer}")
+
+
+def lanes_that_fit(one: Footprint, lanes: int, seeds: int, device: torch.device, *, recorded: bool) -> int:
+    """How many lanes can share a call on an accelerator: all, or half of them, ..., one at least.
+
+    Args:
+        one: what a lane takes.
+        lanes, seeds: how many there are.
+        device: where they train.
+        recorded: whether all elements of tensors are measured on the way.
+    """
+    free = free_memory(device)
+    size = lanes
+    while free is not None and size > 1:
+        if need(one, lanes, seeds, at_once=size, recorded=recorded, scatters=False).total <= free:
+            break
+        size = -(-size // 2)
+    return size
 
 
 def words(what: Need) -> str:

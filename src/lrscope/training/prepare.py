@@ -19,7 +19,7 @@ from lrscope.training.dry_run import dry_run
 from lrscope.training.footprint import copied, footprint
 from lrscope.training.heap import give_back
 from lrscope.training.layout import largest, words
-from lrscope.training.memory import LANES_AT_MOST, refuse_too_large, refuse_too_many
+from lrscope.training.memory import LANES_AT_MOST, lanes_that_fit, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import from_scratch
 from lrscope.training.optimizers import describe, schedule_by_name
@@ -119,19 +119,26 @@ def prepare(
         if val_batch is None:
             raise ProblemError("val= is empty: it gives no batch")
     findings = dry_run(problem, first, batches.first(which[0]), val_batch, streams[which[0]], where)
+    free = findings.together and gradient == "autograd"
+    _check_per_block(
+        lanes_per_block, "" if free else findings.reason or f"gradient={gradient!r} leaves no choice"
+    )
     one = footprint(problem, first, batches.first(which[0]), val_batch, where)
     give_back()
-    memory = refuse_too_large(
-        one,
-        rates,
-        len(which),
-        problem.name,
-        where,
-        at_once=lambda lanes: (
-            largest(lanes, findings.seconds, lanes_per_block, one.activations) if findings.together else 1
-        ),
-        recorded=copied(one, plan.steps, plan.epochs, recorded * findings.seconds * plan.steps),
-    )
+    copies = copied(one, plan.steps, plan.epochs, recorded * findings.seconds * plan.steps)
+    per_block = lanes_per_block
+    if per_block is None and findings.together and where.type != "cpu":
+        fitting = lanes_that_fit(one, len(plan.lanes), len(which), where, recorded=copies)
+        per_block = None if fitting == len(plan.lanes) else fitting
+
+    def at_once(lanes: int) -> int:
+        if not findings.together:
+            return 1
+        if where.type != "cpu":
+            return min(lanes, per_block or lanes)
+        return largest(lanes, findings.seconds, per_block, one.activations)
+
+    memory = refuse_too_large(one, rates, len(which), problem.name, where, at_once=at_once, recorded=copies)
     if curvature is None:
         size = sum(p.numel() for p in first.parameters() if p.requires_grad)
         all_at_once = batches.shared and batches.steps_per_epoch == 1
@@ -149,11 +156,7 @@ def prepare(
     if compiles and not (findings.capturable and gradient == "autograd"):
         raise UsageError("steps can be compiled where lanes share a call without state; leave out --compile")
     count = len(plan.lanes)
-    free = findings.together and gradient == "autograd"
-    _check_per_block(
-        lanes_per_block, "" if free else findings.reason or f"gradient={gradient!r} leaves no choice"
-    )
-    how: str = words(count, lanes_per_block or count, asked=lanes_per_block is not None)
+    how: str = words(count, per_block or count, asked=per_block is not None)
     scratch = None
     if gradient != "autograd":
         scratch = from_scratch(problem, first, batches.first(which[0]), gradient)
@@ -176,7 +179,7 @@ def prepare(
         findings,
         where,
         scratch,
-        lanes_per_block,
+        per_block,
         findings.seconds,
         _written=Written(compiles=compiles),
     )
