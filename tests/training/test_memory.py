@@ -137,7 +137,9 @@ def test_a_smaller_plan_is_offered_that_fits(monkeypatch: pytest.MonkeyPatch) ->
     assert kept.total <= 2000 * MIB
 
 
-@pytest.mark.parametrize(("free", "lanes"), [(None, 16), (1e12, 16), (4000, 16), (3000, 8), (1500, 4), (1000, 1)])
+@pytest.mark.parametrize(
+    ("free", "lanes"), [(None, 16), (1e12, 16), (4000, 16), (3000, 8), (1500, 4), (1000, 1)]
+)
 def test_on_an_accelerator_as_many_lanes_share_a_call_as_fit(
     free: float | None, lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
