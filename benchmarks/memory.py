@@ -1,10 +1,9 @@
 """The memory a sweep is estimated to take against its measured peak, on a few models.
 
 Each model is swept in a process of its own, after a tiny sweep that loads what torch loads once. Measured is
-how
-far the peak of resident memory (`resource.getrusage`) rises above what the process held before.
+how far the peak of resident memory (`resource.getrusage`) rises above what the process held before.
 
-    python benchmarks/memory.py [--json FILE]
+    python benchmarks/memory.py [--lanes 24] [--json FILE]
 """
 
 import argparse
@@ -126,10 +125,11 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def measure(name: str) -> tuple[int, int]:
+def measure(name: str, lanes: int) -> tuple[int, int]:
     """Estimate and peak, in bytes, in this process."""
     torch.set_num_threads(1)
-    make, lanes = SWEEPS[name]
+    make, own = SWEEPS[name]
+    lanes = lanes or own
     tiny = classified("tiny", lambda: mlp(4, 4, 10), (4,), optimizer=ADAM)
     lrscope.sweep(dataclasses.replace(tiny, epochs=20), (1e-3, 1e-2)).close()
     subject = make()
@@ -152,16 +152,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--lanes", type=int, default=0, help="of every model, in place of its own number")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only is not None:
-        print(json.dumps(measure(options.only)))
+        print(json.dumps(measure(options.only, options.lanes)))
         return
     rows = {}
     print(f"{'':38}{'estimate MiB':>14}{'peak MiB':>10}{'ratio':>8}")
     for name in SWEEPS:
         child = subprocess.run(
-            [sys.executable, __file__, "--only", name], capture_output=True, text=True, check=True
+            [sys.executable, __file__, "--only", name, "--lanes", str(options.lanes)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         estimate, peak = rows[name] = json.loads(child.stdout.splitlines()[-1])
         print(f"{name:38}{estimate / 2**20:14.0f}{peak / 2**20:10.0f}{estimate / peak:8.2f}", flush=True)

@@ -79,8 +79,10 @@ def test_it_is_refused_where_no_step_is_made_by_all_lanes() -> None:
             self.calls = getattr(self, "calls", 0) + 1
             return super().forward(x)
 
-    with pytest.raises(UsageError, match="leave out --compile"):
+    with pytest.raises(UsageError, match="may keep something"):
         lrscope.sweep(problem(lambda: Counting(6, 3)), RATES, compile=True)
+    with pytest.raises(UsageError, match="NumPy's; leave out --compile"):
+        lrscope.sweep("line", RATES, compile=True, gradient="finite-difference")
     with lrscope.sweep(problem(), RATES, compile=True, lanes_per_block=1) as study:
         assert study.note("notes") == ["lanes run one after another: no step is compiled"]
 

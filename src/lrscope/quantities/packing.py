@@ -43,6 +43,7 @@ class Packing:
 
     Attributes:
         groups: all tensors.
+        order: in which tensors, taken group by group, stand among all.
         count: how many there are.
     """
 
@@ -63,6 +64,7 @@ class Packing:
             self.groups.append(Alike([place[name] for name in names], slice(begin, end), ratio))
             self._columns |= {n: slice(at, at + taken) for n, at in zip(names, itertools.count(begin, taken))}
         self._size = end
+        self.order = torch.tensor([at for group in self.groups for at in group.places]).argsort()
         # That holds the numbers of every tensor as they are.
         self._dtype = max((row.dtype for row in firsts.values()), key=lambda dtype: dtype.itemsize)
 

@@ -134,14 +134,9 @@ class TensorStatistics:
     def _of_groups(self, measure: Callable[[Alike], list[Tensor]]) -> Tensor:
         """All tensors in their order, [k * q, R], of what measures those of one size."""
         assert self._packing is not None  # something was kept
-        found: list[Tensor] = []
-        places: list[int] = []
-        for group in self._packing.groups:
-            # [k, q, R]
-            found.append(torch.stack(measure(group)).permute(2, 0, 1))
-            places += group.places
-        order = torch.tensor(places).argsort()
-        return torch.cat(found)[order.to(found[0].device)].flatten(0, 1)
+        # [k, q, R] of each group.
+        found = [torch.stack(measure(group)).permute(2, 0, 1) for group in self._packing.groups]
+        return torch.cat(found)[self._packing.order.to(found[0].device)].flatten(0, 1)
 
 
 def _pieces(snapshots: Sequence[Snapshot]) -> Iterator[Rows]:

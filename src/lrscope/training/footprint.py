@@ -25,7 +25,7 @@ scattered by the C library over the room that the pass before left: the next lan
 one piece, and takes as much anew."""
 
 SCATTERED = 1.25
-"""What a lane so adds, in parts of what its pass keeps: benchmarks/memory.py with 2 to 24 lanes."""
+"""What a lane so adds, in parts of what its pass keeps: benchmarks/memory.py --lanes 2, 4, 16, 24."""
 
 VECTORISED = 2.0
 """What a vectorised call holds at its peak, in parts of what the passes of its lanes keep: copies that

@@ -154,7 +154,9 @@ def prepare(
         raise UsageError(f"probes need lanes in one pass; {reason}: leave out --probes")
     plan = dataclasses.replace(plan, probes=bool(probes))
     if compiles and not (findings.capturable and gradient == "autograd"):
-        raise UsageError("steps can be compiled where lanes share a call without state; leave out --compile")
+        why = findings.reason or "model or loss may keep something from one call to the next"
+        why = why if gradient == "autograd" else f"gradient={gradient!r} is NumPy's"
+        raise UsageError(f"no step can be compiled: {why}; leave out --compile")
     count = len(plan.lanes)
     how: str = words(count, per_block or count, asked=per_block is not None)
     scratch = None
