@@ -115,9 +115,9 @@ def sweep(
             Numbers are the same but for rounding.
         record_budget: of the time that training takes, the share that recording may take: it sets how often
             tensors and histograms are measured, 25 to 125 times and 6 to 200 times over a run. Where the
-            fewest are too many, about 8,192 elements of each larger tensor are measured. 0 keeps losses,
+            fewest are too many, about 4,096 elements of each larger tensor are measured. 0 keeps losses,
             validation and trajectories only, float("inf") measures all as often as can be. Curvature and
-            probes come on top.
+            probes that are asked for come on top.
         progress: called a few times a second.
 
     Returns:
@@ -143,7 +143,7 @@ def sweep(
             seeds,
             schedule=schedule,
             device=device,
-            curvature=curvature,
+            curvature=False if curvature is None and not record_budget else curvature,
             gradient=gradient,
             probes=probes,
             lanes_per_block=lanes_per_block,
@@ -166,18 +166,17 @@ def sweep(
             recorder.note("reference", reference)
             recorder.commit()
             began = time.monotonic()
-            observer = Observer(plan, record_budget, run.start, run.lane_seconds)
+            observer = Observer(
+                plan, record_budget, run.start, run.lane_seconds, curvature_on_top=curvature is not None
+            )
             steps = run.steps(observer.looks, observer.measures)
             try:
                 for record in _reported(observer.records(steps), run, progress):
                     recorder.write(record)
                 # Where curvature is measured the model is small enough, or the user asked for such things.
                 if plan.curvature_examples is not None and len(chosen) > 1 and observer.last is not None:
-                    recorder.commit()  # a file's reader sees nothing else
-                    _, paths = recorder.study_file().array(TRAJECTORY.name)
-                    there = [key.lane for key in observer.last.keys]
-                    ends = observer.last.weights
-                    paths, examples = paths[:, there], plan.curvature_examples
+                    ends, examples = observer.last.weights, plan.curvature_examples
+                    paths = observer.paths.of([key.lane for key in observer.last.keys])
                     recorder.note("landscape", landscape(run.losses_of, ends, chosen, paths, examples))
             finally:
                 recorder.note("notes", run.notes)

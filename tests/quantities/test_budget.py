@@ -97,7 +97,7 @@ def test_recording_stays_within_its_share(plan: Plan, share: float, slow: int, p
 
 def test_what_the_verdicts_read_comes_before_further_histograms(plan: Plan) -> None:
     budget = simulate(plan, 0.05, step=2e-3, point=5e-4, histogram=2e-4, always=0.0)
-    assert budget.measured >= 75
+    assert budget.measured >= 70
     assert budget.counted < 150
 
 

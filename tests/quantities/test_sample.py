@@ -70,7 +70,7 @@ def test_the_samples_values_are_near_those_of_all(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(observe, "affordable", lambda *_: False)
     with lrscope.sweep(wide(1_100), (1e-3, 1e-2), record_budget=math.inf) as study:
         some = of(study)
-        assert "of tensors of more than 8,192 elements about 8,192, evenly spread" in study.note("recording")
+        assert "of tensors of more than 4,096 elements about 4,096, evenly spread" in study.note("recording")
         counts = study.histograms().filter(tensor="0.weight")["counts"][0]
         stride = spread({"": torch.empty(1_100 * 50)}).get("", 1)
         assert sum(counts) == -(-1_100 * 50 // stride)

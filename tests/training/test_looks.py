@@ -9,6 +9,7 @@ import lrscope
 from lrscope.training.course import Course
 from lrscope.training.looks import Ahead, Lookout, each, every
 from lrscope.training.run import Run
+from lrscope.training.train import next_check
 
 
 def test_what_is_beyond_an_earlier_look_is_left_for_later() -> None:
@@ -30,6 +31,16 @@ def test_the_first_step_is_looked_at_whatever_is_wanted() -> None:
         looks.append(after(looks[-1]).look)
     assert looks == [0, 4, 10, 20, 25, 30]
     assert [each(step).look for step in (-1, 0, 7)] == [0, 1, 8]
+
+
+def test_with_no_period_only_what_is_wanted_is_looked_at() -> None:
+    after = Lookout([]).with_(every(1_000))
+    assert [after(step).look for step in (-1, 0, 1_000)] == [0, 1_000, 2_000]
+
+
+@pytest.mark.parametrize(("step", "following"), [(0, 64), (63, 64), (64, 128), (100, 128)])
+def test_a_check_follows_where_a_multiple_is_passed(step: int, following: int) -> None:
+    assert next_check(step, 64) == following
 
 
 def test_rates_are_noted_where_lanes_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:

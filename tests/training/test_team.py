@@ -152,7 +152,7 @@ def test_a_share_whose_lanes_all_raise_ends_alone(val: bool, monkeypatch: pytest
     changes = {"loss": bounded, "optimizer": torch.optim.SGD, **({} if val else {"val": None})}
     run = prepare(problem(**changes), (1e-3, 1e-2, 30.0, 40.0), 1)
     run.processes = 2
-    steps = [copied(step) for step in run.steps(every(1_000))]
+    steps = [copied(step) for step in run.steps(every(64))]
     assert [key.lane for key in steps[-1]["keys"]] == [0, 1]
     losses = {step["index"]: step["losses"] for step in steps if step["losses"] is not None}
     assert all(bool(torch.isfinite(losses_L[:2]).all()) for losses_L in losses.values())

@@ -19,7 +19,7 @@ RECORD_BUDGET = 0.05
 """Recording takes at most so much of the time that training takes, where the fewest points allow it."""
 
 
-MEASURING = 0.6
+MEASURING = 0.4
 """Of that, what measuring itself may take. The rest is for what cannot be timed by itself: processes that
 wait for each other at looks, weights that measuring drives out of the cache, the study's file."""
 

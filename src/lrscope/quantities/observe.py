@@ -32,6 +32,7 @@ from lrscope.plan import LaneKey, Plan
 from lrscope.quantities.budget import RECORD_BUDGET, REVIEW_EVERY, Budget, points
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
+from lrscope.quantities.landscape import Paths
 from lrscope.quantities.probe import BEND, BRANCH, COSINE, Asked, answers, branch
 from lrscope.quantities.sample import ELEMENTS, affordable, spread
 from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
@@ -40,6 +41,7 @@ from lrscope.quantities.trajectory import TRAJECTORY
 from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.record import HistogramRecord, Record, Series
 from lrscope.training.curvature import Hessian, Place
+from lrscope.training.elements import joined
 from lrscope.training.looks import Ahead
 from lrscope.training.repeat import repeat_points
 from lrscope.training.step import Step, Stretch
@@ -48,7 +50,7 @@ CHUNK_STEPS = 2**15
 """Steps whose values wait on the device, at most."""
 
 CHUNK_SECONDS = 1.0
-"""Seconds they wait, at most: a study is at most so far behind."""
+"""Seconds they wait, about: a study is so far behind, and at most twice as far."""
 
 
 def series(plan: Plan) -> tuple[Series, ...]:
@@ -88,10 +90,12 @@ class Observer:
         share: of the training time that recording may take: see `Budget`.
         start: name -> [...], the weights of a lane, and
         lane_seconds: about how long a step of one takes: decide whether all elements can be measured.
+        curvature_on_top: whether curvature comes on top of that share, since it was asked for.
 
     Attributes:
         measures: what measures lanes at points; None for nothing.
         budget: what recording took so far, and what it measures.
+        paths: where lanes have been, for the landscape.
         last: the step observed last; its weights are those after training once training is over.
     """
 
@@ -101,8 +105,11 @@ class Observer:
         share: float = RECORD_BUDGET,
         start: Mapping[str, Tensor] | None = None,
         lane_seconds: float = math.inf,
+        *,
+        curvature_on_top: bool = True,
     ) -> None:
         self._plan = plan
+        self._curvature_on_top = curvature_on_top
         self._strides: dict[str, int] = {}
         if share and start is not None:
             seconds = share * lane_seconds * plan.steps
@@ -110,6 +117,7 @@ class Observer:
                 self._strides = spread(start)
         self.measures = TensorStatistics(self._strides) if share else None
         self.budget = Budget(plan, share)
+        self.paths = Paths(plan.steps, plan.tracked if plan.curvature_examples is not None else ())
         self._rate_points = points(plan.steps) if plan.schedule is not None else ()
         wanted = plan.curvature_examples is not None
         self._sharpness_points = tuple(sorted(sharpness_points(plan.steps))) if wanted else ()
@@ -165,11 +173,13 @@ class Observer:
         if self._plan.probes:
             look = index + 1
         else:
-            # About as many steps as may wait.
+            # About as many steps as may wait, or those to where all lanes are wanted soon: a look costs more
+            # than what it is for, where lanes do not fit the cache together.
             pace = self.budget.trained / (index + 1) if index >= 0 else 0.0
-            look = index + (max(1, int(CHUNK_SECONDS / pace)) if pace else CHUNK_STEPS)
+            wait = max(1, int(CHUNK_SECONDS / pace)) if pace else CHUNK_STEPS
             place = bisect.bisect_right(self._sharpness_points, index)
-            look = min(look, self.budget.next_histogram(index), *self._sharpness_points[place : place + 1])
+            wanted = min([self.budget.next_histogram(index), *self._sharpness_points[place : place + 1]])
+            look = wanted if wanted <= index + 2 * wait else index + wait
         ahead = Ahead(self._plan.steps, self.budget.points(index), self._rate_points)
         return ahead.within(look)
 
@@ -210,10 +220,15 @@ class Observer:
                 if step.curvature.enough([place for _, place in self._places]):
                     self._bends()
             self._probe(step)
-            self._aside_seconds += self._settled() - began
+            self._set_aside(began)
         for name, value in step.validation.items():
             self._keep(name, t, value)
         return whole
+
+    def _set_aside(self, began: float) -> None:
+        """What was asked for took the time since then."""
+        if self._curvature_on_top or self._plan.probes:
+            self._aside_seconds += self._settled() - began
 
     def _bends(self) -> None:
         """Measure the curvature at the points kept for that."""
@@ -267,7 +282,7 @@ class Observer:
         """Copy what is pending to the host, one copy a quantity."""
         began = time.perf_counter()
         self._bends()
-        self._aside_seconds += time.perf_counter() - began
+        self._set_aside(began)
         pending, self._pending = self._pending, {}
         tensors, self._pending_tensors = self._pending_tensors, {}
         lanes = np.array([key.lane for key in self._keys], dtype=np.int32)
@@ -276,9 +291,10 @@ class Observer:
         if stretches:
             steps = np.arange(stretches[0].first, stretches[-1].first + len(stretches[-1].tracked))
             if self._plan.tracked:
-                tracked_mkL = _to_host(torch.cat([one.tracked for one in stretches]))
+                tracked_mkL = _to_host(joined([one.tracked for one in stretches]))
+                self.paths.add(stretches[0].first, tracked_mkL, lanes.tolist())
                 yield Record(TRAJECTORY.name, steps, lanes, np.moveaxis(tracked_mkL, 1, 2))
-            losses_nL = _to_host(torch.cat([one.losses for one in stretches]))
+            losses_nL = _to_host(joined([one.losses for one in stretches]))
             if len(losses_nL):
                 yield Record("loss", steps[: len(losses_nL)], lanes, losses_nL)
         for name, kept in pending.items():

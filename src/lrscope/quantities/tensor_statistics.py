@@ -17,12 +17,14 @@ from lrscope.quantities.look import Look, Move
 from lrscope.quantities.packing import Alike, Packing
 from lrscope.quantities.snapshot import Snapshot, Snapshots
 from lrscope.quantities.weights import CHANGES, WEIGHTS
+from lrscope.training.elements import joined
 from lrscope.training.step import Measured, Step
 
-PIECE_ELEMENTS = 2**20
-"""Elements measured at a time, of whole lanes: what passes by stays in the cache, and memory is used again
-rather than asked for anew, which takes several times as long as the arithmetic. About as many wait to be
-measured in a process, at most."""
+PIECE_ELEMENTS = 2**16
+"""Elements measured at a time, of whole lanes: what passes by stays in the cache."""
+
+WAITING_ELEMENTS = 2**20
+"""That wait to be measured in a process, at most, about."""
 
 POINT = tuple(quantity.name for quantity in (*WEIGHTS, *GRADIENTS))
 LAST_POINT = tuple(quantity.name for quantity in WEIGHTS)
@@ -53,7 +55,7 @@ class TensorStatistics:
 
     def full(self, keeper: Snapshots) -> bool:
         """Whether so much is held that it has to be measured."""
-        return bool(keeper.elements) and sum(one.elements for one in self._keepers) > PIECE_ELEMENTS
+        return bool(keeper.elements) and sum(one.elements for one in self._keepers) > WAITING_ELEMENTS
 
     def measured(self, taken: Sequence[Sequence[Snapshot]]) -> list[list[Measured]]:
         """What those have kept who train lanes side by side: all together.
@@ -94,10 +96,10 @@ class TensorStatistics:
 
     def _points(self, rows: Rows) -> Tensor:
         """By `POINT`, or where there are no gradients by `LAST_POINT`: [k * q, R]."""
-        weights = torch.cat([one.weights[lanes] for one, lanes in rows])
-        way = weights - torch.cat([one.start[lanes] for one, lanes in rows])
+        weights = joined([one.weights[lanes] for one, lanes in rows])
+        way = weights - joined([one.start[lanes] for one, lanes in rows])
         gradients = [one.gradient[lanes] for one, lanes in rows if one.gradient is not None]
-        gradient = torch.cat(gradients) if gradients else None
+        gradient = joined(gradients) if gradients else None
         quantities = WEIGHTS if gradient is None else (*WEIGHTS, *GRADIENTS)
 
         def measure(group: Alike) -> list[Tensor]:
@@ -114,16 +116,16 @@ class TensorStatistics:
 
     def _changes(self, rows: Rows) -> Tensor:
         """Across the updates that followed, by `CHANGE`: [k * q, R]."""
-        old = torch.cat([one.weights[lanes] for one, lanes in rows])
-        new = torch.cat([one.after[lanes] for one, lanes in rows if one.after is not None])
-        gradients = [one.gradient[lanes] for one, lanes in rows if one.gradient is not None]
-        moving = torch.cat(gradients).ne_(0)
+        old = joined([one.weights[lanes] for one, lanes in rows])
+        new = joined([one.after[lanes] for one, lanes in rows if one.after is not None])
+        gradient = joined([one.gradient[lanes] for one, lanes in rows if one.gradient is not None])
+        # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
+        moving = torch.ne(gradient, 0, out=torch.empty_like(gradient))
         rounded = [one.rounded[lanes] for one, lanes in rows if one.rounded is not None]
         if rounded:
-            moving.logical_or_(torch.cat(rounded))
-        # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
+            moving.logical_or_(joined(rounded))
         stayed = torch.eq(new, old, out=torch.empty_like(old)).mul_(moving)
-        update = new.sub_(old)
+        update = new - old
 
         def measure(group: Alike) -> list[Tensor]:
             move = Move(group.of(old), group.of(update), group.of(moving), group.of(stayed))

@@ -142,7 +142,7 @@ class Recorder:
                 values.dtype.str,
                 self._lanes_column(lanes),
                 None if every_step else steps.tobytes(),
-                values.tobytes(),
+                values.data,
             ),
         )
 

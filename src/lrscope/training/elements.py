@@ -1,8 +1,11 @@
-"""Elements: some of a tensor's, of every lane.
+"""Elements: some of a tensor's, of every lane; and rows of several tensors.
 
 Letters: L lanes, n elements.
 """
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 
@@ -19,3 +22,8 @@ def picked(stack: Tensor, stride: int | None) -> Tensor:
 def picked_count(size: int, stride: int) -> int:
     """Of how many every so many are."""
     return -(-size // stride)
+
+
+def joined(pieces: Sequence[Tensor]) -> Tensor:
+    """Row after row; a single piece as it is."""
+    return pieces[0] if len(pieces) == 1 else torch.cat(tuple(pieces))

@@ -10,9 +10,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from lrscope.training.elements import joined
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Looks
 from lrscope.training.step import Measured, Step, Stretch
+
+STACKED = 128
+"""Steps whose losses are tensors of their own, at most: many would be spread over more memory than the cache
+holds."""
 
 
 class Keeper(Protocol):
@@ -69,7 +74,7 @@ class Gathered:
         self._keeper: Keeper | None = None
         self._found: list[Measured] = []
         self._losses: list[Tensor] = []
-        self._tracked: list[Sequence[Any]] = []
+        self._stacks: list[Tensor] = []
         self._rates: list[tuple[int, list[float]]] = []
         self._ahead = looks(-1).within(0)
         self._stop = 0
@@ -86,7 +91,9 @@ class Gathered:
         """A step's losses, before its update; None where there are none any more."""
         if losses_L is not None:
             self._losses.append(losses_L)
-        self._tracked.append(self._lanes.tracked())
+            if len(self._losses) == STACKED:
+                self._stack()
+        self._lanes.tracked.add()
 
     def at(self, step: Step) -> Iterator[Step]:
         """Measure what is due at a stop; give the step, with all that was gathered, where it is looked at."""
@@ -106,13 +113,19 @@ class Gathered:
         # The update that follows a point is measured right after it.
         self._stop = step.index + 1 if due else self._ahead.stop_after(step.index)
 
+    def _stack(self) -> None:
+        if self._losses:
+            self._stacks.append(torch.stack(self._losses).detach())
+            self._losses = []
+
     def _taken(self, index: int) -> Stretch:
         """All of it, up to the step of this index; from here on other is gathered."""
         count = len(self._lanes)
-        losses_nL = torch.stack(self._losses).detach() if self._losses else torch.empty(0, count)
-        tracked_mkL = self._lanes.together(self._tracked)
+        self._stack()
+        losses_nL = joined(self._stacks) if self._stacks else torch.empty(0, count)
+        tracked_mkL = self._lanes.tracked.taken()
         first = index + 1 - len(tracked_mkL)
         kept = () if self._keeper is None else self._keeper.taken()
         stretch = Stretch(first, losses_nL, tracked_mkL, self._found, tuple(self._rates), kept)
-        self._losses, self._tracked, self._rates, self._found = [], [], [], []
+        self._stacks, self._rates, self._found = [], [], []
         return stretch

@@ -6,13 +6,9 @@ Letters: L lanes, S seeds.
 import contextlib
 import copy
 import dataclasses
-import functools
-import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -23,6 +19,7 @@ from lrscope.plan import LaneKey, Tracked
 from lrscope.problems.problem import OptimizerFactory, Schedule
 from lrscope.training.elements import picked
 from lrscope.training.optimizers import LaneOptimizers, make_optimizer, make_scheduler, use_fused_kernel
+from lrscope.training.tracked import TrackedScalars
 
 
 @dataclasses.dataclass
@@ -43,7 +40,7 @@ class Lanes:
         keys: the lanes, each naming its seed.
         optimizer, schedule: the user's factories.
         untrained: names of parameters that get no gradient (frozen, or not used by the loss).
-        tracked: (name, index) of scalars that are asked for at every step.
+        tracked: (name, index) of scalars that are kept at every step.
         memory: name -> [L, ...], where the weights are to be; by default in memory of their own.
 
     Attributes:
@@ -51,6 +48,7 @@ class Lanes:
         buffers: name -> [L, ...].
         trained: the names of the weights that get gradients.
         lanes: the lanes, whose modules alias the stacks.
+        tracked: the scalars, as they were step after step.
         retired: lanes that are left alone: they get no gradients any more.
         failure: why none of them can go on, where that need not be their own fault.
     """
@@ -96,35 +94,10 @@ class Lanes:
         self._stacked: dict[str, Tensor] | None = None
         self._handed_out = True
         self._optimizers = self._lane_optimizers()
-        self._tracked_views = self._views()
+        self.tracked = self._followed()
 
-    def _views(self) -> list[Any]:
-        """Views [L] of the tracked scalars, which follow the weights; NumPy's where it knows their dtype."""
-        views = [
-            functools.reduce(lambda view, i: view.select(1, i), index, self.weights[name].detach())
-            for name, index in self._tracked
-        ]
-        known = all(view.device.type == "cpu" and view.dtype != torch.bfloat16 for view in views)
-        return [view.numpy() for view in views] if known and len({v.dtype for v in views}) == 1 else views
-
-    def tracked(self) -> Sequence[Any]:
-        """The tracked scalars as they are now, copies, for `together`."""
-        views = self._tracked_views
-        if views and isinstance(views[0], Tensor):
-            return [torch.cat(views)]
-        # A third of the time of the fastest operation on arrays, at every step.
-        return [view.tobytes() for view in views]
-
-    def together(self, tracked: Sequence[Sequence[Any]]) -> Tensor:
-        """The tracked scalars of n steps, [n, k, L]."""
-        copies = list(itertools.chain(*tracked))
-        if not copies:
-            joined = torch.empty(0)
-        elif isinstance(copies[0], Tensor):
-            joined = torch.stack(copies)
-        else:
-            joined = torch.from_numpy(np.frombuffer(bytearray().join(copies), self._tracked_views[0].dtype))
-        return joined.reshape(len(tracked), len(self._tracked), len(self))
+    def _followed(self) -> TrackedScalars:
+        return TrackedScalars(self._tracked, self.weights, len(self))
 
     def _lane_optimizers(self) -> LaneOptimizers:
         return LaneOptimizers(
@@ -208,7 +181,7 @@ class Lanes:
         self._params = {name: [params[index] for index in stay] for name, params in self._params.items()}
         self.retired = {stay.index(index) for index in self.retired if index in stay}
         self._optimizers = self._lane_optimizers()
-        self._tracked_views = self._views()
+        self.tracked = self._followed()
         return True
 
     def set_gradients(self, gradients: dict[str, Tensor], lanes: Sequence[int]) -> None:

@@ -2,8 +2,12 @@
 
 import bisect
 import itertools
+import sys
 from collections.abc import Callable, Collection
 from typing import NamedTuple, TypeAlias
+
+END = sys.maxsize
+"""A step that no training gets to."""
 
 
 class Ahead(NamedTuple):
@@ -54,7 +58,7 @@ class Lookout:
     """What is looked at in any case, beside what somebody wants to see.
 
     Args:
-        periods: every so many steps, the first one included.
+        periods: every so many steps. The first step is looked at whatever is wanted.
         also: and at these steps.
     """
 
@@ -68,6 +72,7 @@ class Lookout:
         def after(step: int) -> Ahead:
             place = bisect.bisect_right(self._also, step)
             regular = (step - step % period + period for period in self._periods)
-            return wanted(step).within(min([*regular, *self._also[place : place + 1]]))
+            first = (0,) if step < 0 else ()
+            return wanted(step).within(min([*first, *regular, *self._also[place : place + 1]], default=END))
 
         return after

@@ -28,7 +28,7 @@ from lrscope.training.objective import Objective, pair
 from lrscope.training.optimizers import describe
 from lrscope.training.scratch_network import Array, Network, forward_loss, from_torch
 from lrscope.training.step import Step
-from lrscope.training.train import check_every
+from lrscope.training.train import check_every, next_check
 
 CENTRAL_NUDGES = {torch.float32: 1e-3, torch.float64: 3e-6}
 """Of central differences. In float32 rounding takes up to 6e-5 of it at a weight of 1: a smaller one would be
@@ -162,7 +162,7 @@ def descend(
         masks = (torch.from_numpy(below == above) for below, above in ends)
         return dict(zip(lanes.weights, masks, strict=True))
 
-    index, every = 0, check_every(steps)
+    index, due, every = 0, 0, check_every(steps)
     for step_batches in batches:
         seen = gathered.look(index)
         validation = validate() if seen and validate_at(index) else {}
@@ -183,8 +183,10 @@ def descend(
                 rounded,
             )
             yield from gathered.at(step)
-        if seen and index % every == 0 and not np.isfinite(losses).any():
-            return
+        if seen and index >= due:
+            if not np.isfinite(losses).any():
+                return
+            due = next_check(index, every)
         for array, updated in zip(parameters, moved(parameters, derivatives, rates), strict=True):
             array[...] = updated
         index += 1

@@ -94,10 +94,11 @@ class Run:
         """Train all lanes. The random state, grad mode and the like are the caller's to guard.
 
         Args:
-            looks: given a step that was looked at, what lies ahead; by default a look at every step.
+            looks: given a step that was looked at, what lies ahead; by default a look at every step. Only
+                there lanes that are not finite any more are found out.
             measures: what measures lanes at points, wherever they are trained.
         """
-        course = self.course(self.plan.lanes, looks=looks, measures=measures)
+        course = self.course(self.plan.lanes, looks=looks, measures=measures, punctual=False)
         try:
             yield from course.steps()
         finally:
@@ -109,6 +110,8 @@ class Run:
         validate_at: Collection[int] = (),
         looks: Looks = each,
         measures: Measures | None = None,
+        *,
+        punctual: bool = True,
     ) -> Course:
         """Some lanes, of seeds of the plan, on their way from their starts.
 
@@ -116,6 +119,8 @@ class Run:
             keys: the lanes; those of a seed stand together.
             validate_at: steps at which they are validated, beside the ends of epochs.
             looks, measures: as in `steps`; those that are validated are looked at anyway.
+            punctual: whether lanes that are not finite any more are found out at set steps besides, so that
+                how far they are trained is the same whatever the looks.
         """
         torch.set_num_threads(self.threads)
         problem = self._problem
@@ -127,7 +132,7 @@ class Run:
             )
 
         train = functools.partial(self._train, frozenset(validate_at), measures)
-        periods = [check_every(self.plan.steps)]
+        periods = [check_every(self.plan.steps)] if punctual else []
         if self._validation is not None:
             periods.append(self.plan.steps_per_epoch)
         lookout = Lookout(periods, validate_at)

@@ -19,18 +19,23 @@ from lrscope.training.separate import Separate
 from lrscope.training.step import Step
 
 CHECK_EVERY = 64
-"""Steps between two looks at whether any lane is still finite, at least: a look waits for the device."""
+"""Steps from one check whether any lane is still finite to the next, at least: it waits for the device."""
 
 CHECKS = 128
-"""Looks of a long run: what is not finite any more computes on for less than a hundredth of it."""
+"""Of a long run: what is not finite any more computes on for less than a hundredth of it."""
 
 RENEWAL_SECONDS = 1.0
 """What it may cost to go on with fewer lanes: their step is captured anew."""
 
 
 def check_every(steps: int) -> int:
-    """Steps between two looks at whether any lane is still finite, in a run of so many."""
+    """From so many steps to the next check whether any lane is still finite, in a run of so many."""
     return max(CHECK_EVERY, steps // CHECKS)
+
+
+def next_check(step: int, every: int) -> int:
+    """The first step from which a look is a check once more, after one that was."""
+    return step - step % every + every
 
 
 class Gradients(Protocol):
@@ -81,7 +86,8 @@ def train(
         branch: goes on at a fifth of the rate once training is over.
     """
     index = 0
-    looked, every = 0.0, check_every(steps)
+    every = check_every(steps)
+    due, checked, checked_at = 0, 0, 0.0
     gradients = ways()
     for batch in batches:
         seen = gathered.look(index)
@@ -102,14 +108,14 @@ def train(
                 again=again,
             )
             yield from gathered.at(step)
-        if seen and index % every == 0:
+        if seen and index >= due:
             finite = torch.isfinite(losses_L).tolist()
             if not any(finite):
                 return
             now = time.perf_counter()
-            if index and _worth_leaving(finite, (now - looked) * (steps - index) / every):
+            if index and _worth_leaving(finite, (now - checked_at) * (steps - index) / (index - checked)):
                 lanes.leave([key.lane for key, lives in zip(lanes.keys, finite, strict=True) if not lives])
-            looked = now
+            due, checked, checked_at = next_check(index, every), index, now
         if clip_norm is not None:
             gradients.clip(clip_norm)
         lanes.step()
