@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lrscope.problems.problem import Problem
-from lrscope.training import layout, run
+from lrscope.training import layout, trials
 from lrscope.training.layout import Layout, enough_work, fastest, in_threads, layouts, sizes, words
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
@@ -127,10 +127,10 @@ def test_processes_are_tried_and_threads_where_there_are_none() -> None:
 
 def chosen(best: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a layout be what trials find, however short the run is."""
-    monkeypatch.setattr(run, "WORTH_IT", 0.0)
+    monkeypatch.setattr(trials, "WORTH_IT", 0.0)
     monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
-    monkeypatch.setattr(run, "layouts", lambda *_, **__: [Layout(4), best])
-    monkeypatch.setattr(run, "fastest", lambda *_: (best, 0.1))
+    monkeypatch.setattr(trials, "layouts", lambda *_, **__: [Layout(4), best])
+    monkeypatch.setattr(trials, "fastest", lambda *_: (best, 0.1))
 
 
 def test_many_threads_are_chosen_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,10 +151,10 @@ def test_trials_must_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("over before it is found out")
 
-    monkeypatch.setattr(run, "fastest", refuse)
+    monkeypatch.setattr(trials, "fastest", refuse)
     monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
     assert prepare(problem(), RATES, 1, threads=2).how == "4 lanes in one pass"
-    monkeypatch.setattr(run, "WORTH_IT", 0.0)
+    monkeypatch.setattr(trials, "WORTH_IT", 0.0)
     with pytest.raises(AssertionError):
         prepare(problem(), RATES, 1, threads=2)
 
@@ -162,8 +162,8 @@ def test_trials_must_pay(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("capture", [False, True])
 def test_processes_are_chosen_and_change_nothing(capture: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = losses()
-    monkeypatch.setattr(run, "WORTH_IT", 0.0)
-    monkeypatch.setattr(run, "WORTH_CAPTURE", 0.0 if capture else 1e9)
+    monkeypatch.setattr(trials, "WORTH_IT", 0.0)
+    monkeypatch.setattr(trials, "WORTH_CAPTURE", 0.0 if capture else 1e9)
     monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
     prepared = prepare(problem(), RATES, 2, threads=2)
     assert prepared.processes == 2
@@ -184,7 +184,7 @@ class Rows(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 def test_what_only_this_process_can_do_stays_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that a dataset holds open, Python that keeps state, what is measured of all lanes at once."""
-    monkeypatch.setattr(run, "WORTH_IT", 0.0)
+    monkeypatch.setattr(trials, "WORTH_IT", 0.0)
     monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
     counted = []
 
@@ -254,9 +254,9 @@ def test_trials_change_nothing_of_the_run(size: int, how: str, monkeypatch: pyte
             steps.append(tried.lanes)
         return Layout(size), 0.1
 
-    monkeypatch.setattr(run, "WORTH_IT", 0.0)
+    monkeypatch.setattr(trials, "WORTH_IT", 0.0)
     monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
-    monkeypatch.setattr(run, "fastest", every_one)
+    monkeypatch.setattr(trials, "fastest", every_one)
     state = torch.get_rng_state()
     prepared = prepare(problem(), RATES, 2)
     assert how in prepared.how
@@ -266,7 +266,7 @@ def test_trials_change_nothing_of_the_run(size: int, how: str, monkeypatch: pyte
 
 
 def test_real_trials_choose_a_layout_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "WORTH_IT", 0.0)
+    monkeypatch.setattr(trials, "WORTH_IT", 0.0)
     monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
     monkeypatch.setattr(layout, "TRIAL_SECONDS", 0.0)
     prepared = prepare(problem(), RATES, 1)

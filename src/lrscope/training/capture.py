@@ -15,7 +15,7 @@ import inspect
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,15 @@ COMPARED = frozenset((2, 10, 100, 1_000, 10_000))
 """Replays that are compared with the ordinary call once more."""
 
 IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, Tensor, nn.Module)
+
+
+class Given(NamedTuple):
+    """What a call is given: tensors by name, and the leaves of a batch with how they belong together."""
+
+    trained: dict[str, Tensor]
+    constants: dict[str, Tensor]
+    leaves: list[Any]
+    spec: TreeSpec
 
 
 @dataclasses.dataclass
@@ -116,37 +125,35 @@ class Captured:
             self._calls[key] += 1
             if self._calls[key] <= self._written.after:
                 return self._call(trained, constants, batch)
-            operations = self._write_down(trained, constants, leaves, spec)
+            operations = self._write_down(Given(trained, constants, leaves, spec))
             if operations is None:
                 return self._call(trained, constants, batch)
             self._written.lists[key] = operations
         self._replays += 1
         operations.replays += 1
         if self._written.compiles and operations.replays == COMPILED_AFTER:
-            self._compile(operations, trained, constants, leaves, spec)
-        if self._replays in COMPARED and not self._equal(operations, trained, constants, leaves, spec):
+            self._compile(operations, Given(trained, constants, leaves, spec))
+        if self._replays in COMPARED and not self._equal(operations, Given(trained, constants, leaves, spec)):
             self._drop(f"captured and ordinary steps differ at call {self._replays}")
             return self._call(trained, constants, batch)
         with torch.no_grad():
             *gradients, losses = operations.run(*trained.values(), *constants.values(), *leaves)
         return dict(zip(trained, gradients, strict=True)), losses
 
-    def _write_down(
-        self, trained: dict[str, Tensor], constants: dict[str, Tensor], leaves: list[Any], spec: TreeSpec
-    ) -> Operations | None:
-        names, fixed = tuple(trained), tuple(constants)
+    def _write_down(self, given: Given) -> Operations | None:
+        names, fixed = tuple(given.trained), tuple(given.constants)
 
         def flat(*tensors: Tensor) -> tuple[Tensor, ...]:
             own = dict(zip(names, tensors, strict=False))
             others = dict(zip(fixed, tensors[len(names) :], strict=False))
-            batch = tree_unflatten(list(tensors[len(names) + len(fixed) :]), spec)
+            batch = tree_unflatten(list(tensors[len(names) + len(fixed) :]), given.spec)
             gradients, losses = self._call(own, others, batch)
             return (*gradients.values(), losses)
 
-        copies = [tensor.clone() for tensor in constants.values()]
+        copies = [tensor.clone() for tensor in given.constants.values()]
         try:
             with RandomState.now().kept():
-                graph = make_fx(flat)(*trained.values(), *copies, *leaves)
+                graph = make_fx(flat)(*given.trained.values(), *copies, *given.leaves)
         except Exception as error:
             self._drop(f"the step cannot be captured ({type(error).__name__})")
             return None
@@ -154,29 +161,22 @@ class Captured:
         for short in (True, False):
             written = shortened(graph) if short else graph
             operations = Operations(written, written.forward)
-            if self._equal(operations, trained, constants, leaves, spec):
+            if self._equal(operations, given):
                 return operations
         self._drop("captured and ordinary steps differ at once")
         return None
 
-    def _compile(
-        self,
-        operations: Operations,
-        trained: dict[str, Tensor],
-        constants: dict[str, Tensor],
-        leaves: list[Any],
-        spec: TreeSpec,
-    ) -> None:
+    def _compile(self, operations: Operations, given: Given) -> None:
         """Compile operations, unless that cannot be done, or changes more than roundings."""
-        copies = [tensor.clone() for tensor in constants.values()]
+        copies = [tensor.clone() for tensor in given.constants.values()]
         why = "the compiled step's numbers are others"
         try:
             fast = Operations(
                 operations.graph,
-                compiled(operations.graph, [*trained.values(), *copies, *leaves]),
+                compiled(operations.graph, [*given.trained.values(), *copies, *given.leaves]),
                 compiled=True,
             )
-            same = self._equal(fast, trained, constants, leaves, spec)
+            same = self._equal(fast, given)
         except TrainingError as error:
             why, same = str(error), False
         if same:
@@ -189,26 +189,20 @@ class Captured:
         if self._tell is not None:
             self._tell(f"steps are no longer captured, and slower: {why}")
 
-    def _equal(
-        self,
-        operations: Operations,
-        trained: dict[str, Tensor],
-        constants: dict[str, Tensor],
-        leaves: list[Any],
-        spec: TreeSpec,
-    ) -> bool:
+    def _equal(self, operations: Operations, given: Given) -> bool:
         """Run both on copies from the same random state; what they give and change must be the same, bitwise
         or, of compiled operations, but for rounding.
         """
-        ours = {name: tensor.clone() for name, tensor in constants.items()}
-        theirs = {name: tensor.clone() for name, tensor in constants.items()}
+        ours = {name: tensor.clone() for name, tensor in given.constants.items()}
+        theirs = {name: tensor.clone() for name, tensor in given.constants.items()}
         start = RandomState.now()
         with start.kept():
             with torch.no_grad():
-                replayed = operations.run(*trained.values(), *ours.values(), *leaves)
+                replayed = operations.run(*given.trained.values(), *ours.values(), *given.leaves)
             after = RandomState.now()
             start.restore()
-            gradients, losses = self._call(trained, theirs, tree_unflatten(list(leaves), spec))
+            batch = tree_unflatten(list(given.leaves), given.spec)
+            gradients, losses = self._call(given.trained, theirs, batch)
             same_draws = not RandomState.now().differs_from(after)
         expected = (*gradients.values(), losses, *theirs.values())
         if operations.compiled:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from lrscope.problems.problem import Problem
-from lrscope.training.dry_run import COPIES
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import make_optimizer
 from lrscope.training.random_state import RandomState
+from lrscope.training.rehearsal import COPIES
 
 KEPT_COPIES = 3
 """Copies of the weights that recording keeps: the start, the point before an update, what moves in it."""

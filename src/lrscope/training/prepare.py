@@ -19,12 +19,14 @@ from lrscope.training.dry_run import dry_run
 from lrscope.training.footprint import copied, footprint
 from lrscope.training.heap import give_back
 from lrscope.training.layout import largest, words
+from lrscope.training.material import Material
 from lrscope.training.memory import LANES_AT_MOST, lanes_that_fit, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import from_scratch
 from lrscope.training.optimizers import describe, schedule_by_name
 from lrscope.training.run import Run
 from lrscope.training.starts import starting_modules
+from lrscope.training.trials import chosen
 from lrscope.training.worker import possible
 
 CURVATURE_FOR_FREE = 200
@@ -173,17 +175,10 @@ def prepare(
         how,
         notes,
         memory_words(memory),
-        problem,
-        starts,
-        streams,
-        batches,
-        validation,
-        findings,
-        where,
+        Material(problem, starts, streams, batches, validation, findings, where, Written(compiles=compiles)),
         scratch,
         per_block,
         findings.seconds,
-        _written=Written(compiles=compiles),
     )
     if gradient == "autograd" and where.type == "cpu":
         data = [problem.train] if problem.val is None else [problem.train, problem.val]
@@ -195,7 +190,10 @@ def prepare(
         run.alone = free_of_others and cheap and not any(isinstance(one, DataLoader) for one in data)
         fork = possible() and free_of_others and cheap
         # One rate tells nothing of how many lanes there will be: a search makes more of them.
-        run.try_layouts(threads, fork=fork, whole=len(rates) > 1, kept=one.activations)
+        whole, kept = len(rates) > 1, one.activations
+        run.lay_out(
+            chosen(run.material, plan, per_block, threads, run.tell, fork=fork, whole=whole, kept=kept)
+        )
     if compiles:
         run.say_compiled()
     give_back()

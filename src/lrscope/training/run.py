@@ -6,40 +6,22 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call, vmap
-from torch.utils._pytree import tree_leaves
 
 from lrscope.language import Text
 from lrscope.plan import LaneKey, Plan
-from lrscope.problems.problem import Problem
-from lrscope.training.batches import Batches
 from lrscope.training.branch import branch_steps, branched
-from lrscope.training.capture import Written
 from lrscope.training.course import Course
 from lrscope.training.curvature import EXAMPLES_AT_MOST, Hessian
-from lrscope.training.dry_run import Findings
 from lrscope.training.evaluate import Validation
 from lrscope.training.gathered import Gathered, Measures, measured
 from lrscope.training.lanes import Lanes
-from lrscope.training.layout import (
-    SHARE,
-    TRIALS_SECONDS,
-    WORTH_CAPTURE,
-    WORTH_IT,
-    Layout,
-    enough_work,
-    fastest,
-    in_threads,
-    largest,
-    layouts,
-    tiny,
-    words,
-)
+from lrscope.training.layout import in_threads
 from lrscope.training.looks import Lookout, Looks, each
+from lrscope.training.material import Material
 from lrscope.training.nudged_lanes import Scratch, descend
 from lrscope.training.objective import Objective
 from lrscope.training.random_state import Stream
@@ -47,8 +29,9 @@ from lrscope.training.repeat import Repeat, repeat_points
 from lrscope.training.separate import Separate
 from lrscope.training.step import Step
 from lrscope.training.team import Team, divided
-from lrscope.training.together import LANE_BATCH_ELEMENTS, Together
+from lrscope.training.together import Together
 from lrscope.training.train import Gradients, Surviving, check_every, train
+from lrscope.training.trials import Chosen
 
 COMPILED = Text("{how}, compiled", "{how}，编译执行")
 NOT_COMPILED = Text(
@@ -65,6 +48,7 @@ class Run:
         how: how the lanes run, in words: "all lanes in one pass", or "lane after lane" and why.
         notes: sentences for the user, also such as arise while it runs.
         memory: what it is estimated to take, in words.
+        material: what its lanes are made of.
         lane_seconds: how long the forward and backward pass of one lane takes, about.
         threads: of each process, that share an operation.
         processes: that train some of the lanes each.
@@ -75,20 +59,13 @@ class Run:
     how: str
     notes: list[str]
     memory: str
-    _problem: Problem
-    _starts: dict[int, nn.Module]
-    _streams: dict[int, Stream]
-    _batches: Batches
-    _validation: Callable[[], Iterator[Any]] | None
-    _findings: Findings
-    _device: torch.device
+    material: Material
     _scratch: Scratch | None = None
     _per_block: int | None = None
     lane_seconds: float = math.inf
     threads: int = 1
     processes: int = 1
     alone: bool = False
-    _written: Written = dataclasses.field(default_factory=Written)
 
     def steps(self, looks: Looks = each, measures: Measures | None = None) -> Iterator[Step]:
         """Train all lanes. The random state, grad mode and the like are the caller's to guard.
@@ -123,22 +100,23 @@ class Run:
                 how far they are trained is the same whatever the looks.
         """
         torch.set_num_threads(self.threads)
-        problem = self._problem
-        untrained = self._findings.unused if self._findings.together else frozenset()
+        material, problem = self.material, self.material.problem
+        untrained = material.findings.unused if material.findings.together else frozenset()
 
         def make(some: Sequence[LaneKey], memory: Mapping[str, Tensor] | None = None) -> Lanes:
+            tracked = self.plan.tracked
             return Lanes(
-                self._starts, some, problem.optimizer, problem.schedule, untrained, self.plan.tracked, memory
+                material.starts, some, problem.optimizer, problem.schedule, untrained, tracked, memory
             )
 
         train = functools.partial(self._train, frozenset(validate_at), measures)
         periods = [check_every(self.plan.steps)] if punctual else []
-        if self._validation is not None:
+        if material.validation is not None:
             periods.append(self.plan.steps_per_epoch)
         lookout = Lookout(periods, validate_at)
         shares = divided(len(keys), self.processes, self._per_block if self.alone else None)
         if shares != [[slice(0, len(keys))]]:
-            team = Team(keys, shares, self._starts[keys[0].seed], make, train, measures, self.notes)
+            team = Team(keys, shares, material.starts[keys[0].seed], make, train, measures, self.notes)
             return Course(team, lambda wanted: team.steps(lookout.with_(wanted)), looks)
         lanes = make(keys)
 
@@ -153,18 +131,22 @@ class Run:
         self, validate_at: Collection[int], measures: Measures | None, lanes: Lanes, looks: Looks
     ) -> Generator[Step]:
         gathered = Gathered(lanes, looks, measures)
-        problem, plan, findings = self._problem, self.plan, self._findings
+        plan, material = self.plan, self.material
+        problem, findings, device = material.problem, material.findings, material.device
         seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
-        streams = {seed: self._streams[seed].copy() for seed in seeds}
-        objective = Objective(problem, self._starts[seeds[0]], self._device)
+        streams = {seed: material.streams[seed].copy() for seed in seeds}
+        objective = Objective(problem, material.starts[seeds[0]], device)
         surviving: Surviving | None = None
 
         def together(drawn_from: dict[int, Stream], *, capture: bool = False) -> Together:
-            return self._together(lanes, seeds, objective, drawn_from, self._per_block, capture=capture)
+            per_block = self._per_block
+            return material.together(
+                lanes, seeds, objective, drawn_from, per_block, self.tell, capture=capture
+            )
 
         def ways() -> Gradients:
             nonlocal surviving
-            separate = Separate(problem, lanes, seeds, streams, draws=findings.draws, device=self._device)
+            separate = Separate(problem, lanes, seeds, streams, draws=findings.draws, device=device)
             gradients: Gradients = separate
             if findings.together and self._per_block != 1:
                 gradients = together(streams, capture=findings.capturable)
@@ -176,20 +158,20 @@ class Run:
             return surviving
 
         validate: Callable[[], dict[str, Tensor]] = dict
-        if self._validation is not None:
+        if material.validation is not None:
             validate = Validation(
                 problem,
                 lanes,
-                self._validation,
+                material.validation,
                 together=findings.validate_together,
-                device=self._device,
+                device=device,
             )
         hessian = None
         if plan.curvature_examples is not None:
-            hessian = Hessian(objective, lanes, self._batches.some(plan.curvature_examples))
+            hessian = Hessian(objective, lanes, material.batches.some(plan.curvature_examples))
         further = branch_steps(plan.steps) if plan.probes and plan.schedule is None else 0
         epochs = plan.epochs + -(-further // plan.steps_per_epoch)
-        source = self._batches.steps(seeds, epochs, [streams[seed] for seed in seeds])
+        source = material.batches.steps(seeds, epochs, [streams[seed] for seed in seeds])
         batches = itertools.islice(source, plan.steps)
 
         def due(step: int) -> bool:
@@ -225,104 +207,23 @@ class Run:
             branch=branch if further else None,
         )
 
-    def _together(
-        self,
-        lanes: Lanes,
-        seeds: Sequence[int],
-        objective: Objective,
-        streams: dict[int, Stream],
-        per_block: int | None,
-        *,
-        capture: bool,
-    ) -> Together:
-        elements = sum(leaf.numel() for leaf in tree_leaves(self._first) if isinstance(leaf, Tensor))
-        return Together(
-            objective,
-            lanes,
-            seeds,
-            streams,
-            draws=self._findings.draws,
-            shared_batch=self._batches.shared,
-            stackable=self._batches.stackable and elements * len(lanes) <= LANE_BATCH_ELEMENTS,
-            capture=capture,
-            per_block=per_block,
-            tell=self._tell,
-            written=self._written,
-        )
-
-    def _tell(self, sentence: str) -> None:
+    def tell(self, sentence: str) -> None:
+        """Note a sentence for the user, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def try_layouts(self, most: int, *, fork: bool, whole: bool, kept: int) -> None:
-        """Choose how many lanes share a call, and how many processes or threads there are; `how` says it.
-
-        By trials on copies, where they pay.
-
-        Args:
-            most: processes, or threads that an operation takes.
-            fork: whether other processes can train some of the lanes.
-            whole: whether the plan's lanes are all that are going to be trained.
-            kept: bytes that a lane's forward pass keeps for the backward pass.
-        """
-        findings, problem, plan = self._findings, self._problem, self.plan
-        count = len(plan.lanes)
-        expected = findings.seconds * count * plan.steps
-        if tiny(findings.seconds) and findings.together:
-            if fork and enough_work(self._elements, plan.batch_size, count, plan.steps):
-                self.processes = min(most, count)
-                self.how = words(count, self._per_block or count, self.processes, asked=True)
-            return
-        if expected < WORTH_IT:
-            if self._per_block is None and findings.together:
-                self._per_block = largest(count, findings.seconds, None, kept)
-                self.how = words(count, self._per_block, asked=True)
-            return
-        asked = self._per_block if findings.together else 1
-        options = list(layouts(asked, count, findings.seconds, most, fork=fork, kept=kept))
-        starts = copy.deepcopy(self._starts)
-        streams = {seed: stream.copy() for seed, stream in self._streams.items()}
-        objective = Objective(problem, starts[plan.seeds[0]], self._device)
-        capture = findings.capturable and expected > WORTH_CAPTURE
-
-        def step_of(layout: Layout) -> Callable[[], None]:
-            keys = plan.lanes[: layout.lanes]
-            seeds = list(dict.fromkeys(key.seed for key in keys))
-            lanes = Lanes(starts, keys, problem.optimizer, problem.schedule, findings.unused)
-            batches = [self._batches.first(seed) for seed in (seeds[:1] if self._batches.shared else seeds)]
-            draws, device = findings.draws, self._device
-            gradients: Gradients
-            if layout.lanes == 1:
-                gradients = Separate(problem, lanes, seeds, streams, draws=draws, device=device)
-            else:
-                gradients = self._together(lanes, seeds, objective, streams, layout.lanes, capture=capture)
-
-            def step() -> None:
-                gradients(batches)
-                lanes.step()
-
-            return step
-
-        best = options[0]
-        if len(options) > 1:
-            before, self._written.after = self._written.after, 0
-            best, seconds = fastest(
-                {one: functools.partial(step_of, one) for one in options},
-                max(SHARE * expected, TRIALS_SECONDS),
-            )
-            self._written.after = before
-            self.lane_seconds = seconds / count
-        self.threads, self.processes = best.threads, best.processes
-        if asked is None and (whole or best.lanes == 1):
-            self._per_block = best.lanes
-        if findings.together:
-            self.how = words(count, best.lanes, best.processes, asked=len(options) == 1)
-        self.how = in_threads(self.how, best.threads)
+    def lay_out(self, chosen: Chosen) -> None:
+        """Train lanes as was chosen; `how` says it."""
+        self._per_block = chosen.per_block
+        self.threads, self.processes = chosen.threads, chosen.processes
+        if chosen.lane_seconds is not None:
+            self.lane_seconds = chosen.lane_seconds
+        self.how = in_threads(self.how if chosen.how is None else chosen.how, chosen.threads)
 
     def say_compiled(self) -> None:
         """Say what is compiled, once it is known how lanes run."""
         if self._per_block == 1:
-            self._tell(NOT_COMPILED)
+            self.tell(NOT_COMPILED)
         else:
             self.how = COMPILED.format(how=self.how)
 
@@ -331,10 +232,10 @@ class Run:
 
         On at most 2,048 examples, with the buffers of the first seed's start.
         """
-        start = self._starts[self.plan.seeds[0]]
-        objective = Objective(self._problem, copy.deepcopy(start), self._device).eval()
+        material, start = self.material, self.material.start
+        objective = Objective(material.problem, copy.deepcopy(start), material.device).eval()
         buffers = {Objective.prefix + name: buffer for name, buffer in start.named_buffers()}
-        examples = self._batches.some(EXAMPLES_AT_MOST)
+        examples = material.batches.some(EXAMPLES_AT_MOST)
 
         def loss(tensors: dict[str, Tensor]) -> Tensor:
             value: Tensor = functional_call(objective, {**tensors, **buffers}, (examples,))
@@ -349,15 +250,4 @@ class Run:
     @property
     def start(self) -> dict[str, Tensor]:
         """name -> [...], the weights of a lane before training."""
-        start = self._starts[self.plan.seeds[0]]
-        return {name: parameter.detach() for name, parameter in start.named_parameters()}
-
-    @property
-    def _elements(self) -> int:
-        """Trained, of a lane."""
-        start = self._starts[self.plan.seeds[0]]
-        return sum(parameter.numel() for parameter in start.parameters() if parameter.requires_grad)
-
-    @property
-    def _first(self) -> Any:
-        return self._batches.first(self.plan.seeds[0])
+        return {name: parameter.detach() for name, parameter in self.material.start.named_parameters()}
