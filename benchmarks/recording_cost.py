@@ -4,7 +4,7 @@ Points are copied where lanes are trained and measured at the next look; the res
 scalars, curvature and the plane of tiny models, the study, and what cannot be timed by itself: processes that
 wait for each other, weights that were driven out of the cache.
 
-    python benchmarks/recording.py [--cases digits,784-1000-10] [--lanes 16] [--seconds 20] [--rounds 5]
+    python benchmarks/recording_cost.py [--cases digits,784-1000-10] [--lanes 16] [--seconds 20] [--rounds 5]
 """
 
 import argparse
