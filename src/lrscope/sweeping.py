@@ -167,7 +167,12 @@ def sweep(
             recorder.commit()
             began = time.monotonic()
             observer = Observer(
-                plan, record_budget, run.start, run.lane_seconds, curvature_on_top=curvature is not None
+                plan,
+                record_budget,
+                run.start,
+                run.lane_seconds,
+                curvature_on_top=curvature is not None,
+                alone=run.in_turn,
             )
             steps = run.steps(observer.looks, observer.measures)
             try:

@@ -52,6 +52,9 @@ CHUNK_STEPS = 2**15
 CHUNK_SECONDS = 1.0
 """Seconds they wait, about: a study is so far behind, and at most twice as far."""
 
+CHUNK_SECONDS_ALONE = 3.0
+"""The same where lanes are trained one after another from look to look: each look has all begin anew."""
+
 
 def series(plan: Plan) -> tuple[Series, ...]:
     """Everything a sweep by this plan records, apart from histograms.
@@ -91,6 +94,7 @@ class Observer:
         start: name -> [...], the weights of a lane, and
         lane_seconds: about how long a step of one takes: decide whether all elements can be measured.
         curvature_on_top: whether curvature comes on top of that share, since it was asked for.
+        alone: whether lanes are trained one after another from look to look.
 
     Attributes:
         measures: what measures lanes at points; None for nothing.
@@ -107,9 +111,11 @@ class Observer:
         lane_seconds: float = math.inf,
         *,
         curvature_on_top: bool = True,
+        alone: bool = False,
     ) -> None:
         self._plan = plan
         self._curvature_on_top = curvature_on_top
+        self._chunk_seconds = CHUNK_SECONDS_ALONE if alone else CHUNK_SECONDS
         self._strides: dict[str, int] = {}
         if share and start is not None:
             seconds = share * lane_seconds * plan.steps
@@ -156,7 +162,7 @@ class Observer:
             if histogram is not None:
                 yield histogram
             waiting += len(step.stretch.tracked)
-            if came - flushed > CHUNK_SECONDS or waiting >= CHUNK_STEPS:
+            if came - flushed > self._chunk_seconds or waiting >= CHUNK_STEPS:
                 yield from self._flush()
                 flushed, waiting = came, 0
             asked = time.perf_counter()
@@ -176,7 +182,7 @@ class Observer:
             # About as many steps as may wait, or those to where all lanes are wanted soon: a look costs more
             # than what it is for, where lanes do not fit the cache together.
             pace = self.budget.trained / (index + 1) if index >= 0 else 0.0
-            wait = max(1, int(CHUNK_SECONDS / pace)) if pace else CHUNK_STEPS
+            wait = max(1, int(self._chunk_seconds / pace)) if pace else CHUNK_STEPS
             place = bisect.bisect_right(self._sharpness_points, index)
             wanted = min([self.budget.next_histogram(index), *self._sharpness_points[place : place + 1]])
             look = wanted if wanted <= index + 2 * wait else index + wait

@@ -114,7 +114,7 @@ class Run:
         if material.validation is not None:
             periods.append(self.plan.steps_per_epoch)
         lookout = Lookout(periods, validate_at)
-        shares = divided(len(keys), self.processes, self._per_block if self.alone else None)
+        shares = self._shares(len(keys))
         if shares != [[slice(0, len(keys))]]:
             team = Team(keys, shares, material.starts[keys[0].seed], make, train, measures, self.notes)
             return Course(team, lambda wanted: team.steps(lookout.with_(wanted)), looks)
@@ -126,6 +126,14 @@ class Run:
                 yield dataclasses.replace(step, stretch=stretch)
 
         return Course(lanes, measuring, looks)
+
+    def _shares(self, lanes: int) -> list[list[slice]]:
+        return divided(lanes, self.processes, self._per_block if self.alone else None)
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether lanes of a process are trained one after another, each from look to look."""
+        return any(len(of_process) > 1 for of_process in self._shares(len(self.plan.lanes)))
 
     def _train(
         self, validate_at: Collection[int], measures: Measures | None, lanes: Lanes, looks: Looks
