@@ -65,8 +65,16 @@ class Packing:
             self._columns |= {n: slice(at, at + taken) for n, at in zip(names, itertools.count(begin, taken))}
         self._size = end
         self.order = torch.tensor([at for group in self.groups for at in group.places]).argsort()
+        self._spare: dict[int, list[Tensor]] = {}
         # That holds the numbers of every tensor as they are.
         self._dtype = max((row.dtype for row in firsts.values()), key=lambda dtype: dtype.itemsize)
+
+    def take_back(self, packed_LM: Tensor) -> None:
+        """Use a copy that nobody needs any more for another.
+
+        Memory asked for anew would lie where a pass has just given its own back, which then takes other.
+        """
+        self._spare.setdefault(len(packed_LM), []).append(packed_LM)
 
     def packed(self, stacks: Mapping[str, Tensor]) -> Tensor:
         """A copy [L, M] of stacks; zeros for a tensor without one.
@@ -75,8 +83,13 @@ class Packing:
             stacks: name -> [L, ...], or [L, n], only what is taken of them.
         """
         first = next(iter(stacks.values()))
-        make = torch.zeros if len(stacks) < self.count else torch.empty
-        packed_LM = make(len(first), self._size, dtype=self._dtype, device=first.device)
+        spare = self._spare.get(len(first))
+        if spare:
+            packed_LM = spare.pop()
+        else:
+            packed_LM = torch.empty(len(first), self._size, dtype=self._dtype, device=first.device)
+        if len(stacks) < self.count:
+            packed_LM.zero_()
         for name, stack in stacks.items():
             columns = self._columns[name]
             whole = stack[0].numel() != columns.stop - columns.start

@@ -47,17 +47,15 @@ class Snapshots:
 
     Args:
         start: the first step.
-        strides: name -> s, of tensors of which every s-th element is measured; of those not named all are.
-
-    Attributes:
         packing: where each tensor's elements stand.
+        strides: name -> s, of tensors of which every s-th element is measured; of those not named all are.
     """
 
-    def __init__(self, start: Step, strides: Mapping[str, int]) -> None:
+    def __init__(self, start: Step, packing: Packing, strides: Mapping[str, int]) -> None:
         self._strides = strides
         self._keys = start.keys
-        self.packing = Packing(start.weights, strides)
-        self._start_LM = self.packing.packed(start.weights)
+        self._packing = packing
+        self._start_LM = self._packing.packed(start.weights)
         self._held: list[Snapshot] = []
 
     def __call__(self, step: Step, *, due: bool) -> None:
@@ -66,14 +64,14 @@ class Snapshots:
         self._narrow(step)
         at = self._held[-1] if self._held else None
         if at is not None and at.gradient is not None and at.after is None:
-            at.after = self.packing.packed(step.weights)
+            at.after = self._packing.packed(step.weights)
         if due:
-            at = Snapshot(step.index, self._start_LM, self.packing.packed(step.weights))
+            at = Snapshot(step.index, self._start_LM, self._packing.packed(step.weights))
             self._held.append(at)
             if step.losses is not None:
-                at.gradient = self.packing.packed(step.gradients(self._strides))
+                at.gradient = self._packing.packed(step.gradients(self._strides))
                 rounded = step.rounded()
-                at.rounded = self.packing.packed(rounded) if rounded else None
+                at.rounded = self._packing.packed(rounded) if rounded else None
         if at is not None:
             at.seconds += settled(step) - began
 

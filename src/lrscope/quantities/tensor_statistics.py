@@ -48,8 +48,9 @@ class TensorStatistics:
 
     def keeper(self, start: Step) -> Snapshots:
         """Of lanes that are at their start."""
-        made = Snapshots(start, self._strides)
-        self._packing = made.packing
+        if self._packing is None:
+            self._packing = Packing(start.weights, self._strides)
+        made = Snapshots(start, self._packing, self._strides)
         self._keepers.append(made)
         return made
 
@@ -74,6 +75,10 @@ class TensorStatistics:
         for one, _ in new:
             one.measured = True
         self._together([at for at in kept if at[0].after is not None], CHANGE, self._changes)
+        for one, _ in kept:
+            for copy in (one.weights, one.gradient, one.after):
+                if self._packing is not None and one.after is not None and copy is not None:
+                    self._packing.take_back(copy)
         return found
 
     def _together(
