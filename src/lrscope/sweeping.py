@@ -118,8 +118,8 @@ def sweep(
             fewest are too many, about 4,096 elements of each larger tensor are measured. 0 keeps losses,
             validation and trajectories only, float("inf") measures all as often as can be. Curvature and
             probes that are asked for come on top.
-        progress: called about once a second and at validations; where lanes of a process are trained one after
-            another, every three seconds.
+        progress: called about once a second and at validations; every three seconds where lanes of a process
+            are trained one after another.
 
     Returns:
         The study, open for reading.
