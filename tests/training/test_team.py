@@ -67,9 +67,6 @@ def copied(step: Step) -> dict[str, object]:
         "losses": None if step.losses is None else step.losses.clone(),
         "weights": {name: tensor.clone() for name, tensor in step.weights.items()},
         "gradients": {} if step.losses is None else {k: v.clone() for k, v in step.gradients().items()},
-        "some": {}
-        if step.losses is None
-        else {k: v.clone() for k, v in step.gradients({"0.weight": 5}).items()},
         "validation": dict(step.validation),
         "rates": step.rates(),
     }

@@ -55,7 +55,8 @@ class Snapshots:
         self._strides = strides
         self._keys = start.keys
         self._packing = packing
-        self._start_LM = self._packing.packed(start.weights)
+        self._weights = self._packing.views(start.weights)
+        self._start_LM = self._packing.packed(self._weights)
         self._held: list[Snapshot] = []
 
     def __call__(self, step: Step, *, due: bool) -> None:
@@ -64,14 +65,14 @@ class Snapshots:
         self._narrow(step)
         at = self._held[-1] if self._held else None
         if at is not None and at.gradient is not None and at.after is None:
-            at.after = self._packing.packed(step.weights)
+            at.after = self._packing.packed(self._weights)
         if due:
-            at = Snapshot(step.index, self._start_LM, self._packing.packed(step.weights))
+            at = Snapshot(step.index, self._start_LM, self._packing.packed(self._weights))
             self._held.append(at)
             if step.losses is not None:
-                at.gradient = self._packing.packed(step.gradients(self._strides))
+                at.gradient = self._copy(step.gradients(self._strides))
                 rounded = step.rounded()
-                at.rounded = self._packing.packed(rounded) if rounded else None
+                at.rounded = self._copy(rounded) if rounded else None
         if at is not None:
             at.seconds += settled(step) - began
 
@@ -87,12 +88,16 @@ class Snapshots:
             self._held = []
         return taken
 
+    def _copy(self, stacks: Mapping[str, Tensor]) -> Tensor:
+        return self._packing.packed(self._packing.views(stacks))
+
     def _narrow(self, step: Step) -> None:
         """Forget the lanes that have left."""
         if step.keys == self._keys:
             return
         stay = torch.tensor([self._keys.index(key) for key in step.keys], device=self._start_LM.device)
         self._keys = step.keys
+        self._weights = self._packing.views(step.weights)
         self._start_LM = self._start_LM[stay]
         for one in self._held:
             one.start = self._start_LM

@@ -19,11 +19,6 @@ def picked(stack: Tensor, stride: int | None) -> Tensor:
     return stack if stride is None else stack.reshape(len(stack), -1)[:, ::stride]
 
 
-def picked_count(size: int, stride: int) -> int:
-    """Of how many every so many are."""
-    return -(-size // stride)
-
-
 def joined(pieces: Sequence[Tensor]) -> Tensor:
     """Row after row; a single piece as it is."""
     return pieces[0] if len(pieces) == 1 else torch.cat(tuple(pieces))

@@ -270,13 +270,13 @@ class Lanes:
         Borrowed: clipping changes them in place.
 
         Args:
-            strides: name -> s, of tensors of which only every s-th element is given: [L, n].
+            strides: name -> s, of tensors of which only every s-th element is needed: those may be [L, n].
         """
+        if self._stacked is not None:
+            return dict(self._stacked)
         some = strides or {}
 
         def stacked(name: str, params: Sequence[nn.Parameter]) -> Tensor:
-            if self._stacked is not None:
-                return picked(self._stacked[name], some.get(name))
             own = (torch.zeros_like(p) if p.grad is None else p.grad for p in params)
             found = torch.cat([picked(gradient.unsqueeze(0), some.get(name)) for gradient in own])
             return self.hidden(found)

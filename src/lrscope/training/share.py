@@ -39,11 +39,6 @@ def _shared(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return torch.frombuffer(mmap.mmap(-1, count * dtype.itemsize), dtype=dtype, count=count).view(shape)
 
 
-def flat(stack: Tensor) -> Tensor:
-    """A view of a stack, a row a lane: [L, n]."""
-    return stack.view(len(stack), -1)
-
-
 class Go(NamedTuple):
     """An order: train shares, by number, without these lanes, up to the next look."""
 
@@ -109,16 +104,11 @@ class Share:
         """The step to be looked at, where there is one."""
         return self._step
 
-    def write_gradients(self, strides: Mapping[str, int]) -> tuple[str, ...]:
-        """Write those of the step into the first rows and columns of the stacks; of which tensors.
-
-        Args:
-            strides: as of `Step.gradients`.
-        """
-        found = {} if self._step is None else self._step.gradients(strides)
+    def write_gradients(self) -> tuple[str, ...]:
+        """Write those of the step into the first rows of the stacks; of which tensors."""
+        found = {} if self._step is None else self._step.gradients()
         for name, gradient in found.items():
-            own_ln = gradient.reshape(len(gradient), -1)
-            flat(self._gradients[name])[: len(own_ln), : own_ln.shape[1]] = own_ln
+            self._gradients[name][: len(gradient)] = gradient
         return tuple(found)
 
 
@@ -148,12 +138,12 @@ class Shares:
         pairs = zip(there.items(), stretches, strict=True)
         return {number: one._replace(stretch=stretch) for (number, one), stretch in pairs}
 
-    def write_gradients(self, strides: Mapping[str, int]) -> tuple[str, ...]:
+    def write_gradients(self) -> tuple[str, ...]:
         """As of each share at a step; of which tensors."""
         names: tuple[str, ...] = ()
         for share in self._shares.values():
             if share.step is not None:
-                names = share.write_gradients(strides)
+                names = share.write_gradients()
         return names
 
     def answer(self, question: Question, argument: Any) -> list[Any]:

@@ -65,8 +65,8 @@ class Step:
         losses: [L], the mini-batch losses at w_t; None for the last point, w_T, after which nothing follows.
         weights: name -> [L, ...], every parameter in the order of `named_parameters`.
         gradients: gives name -> [L, ...] for the trained parameters, of `losses`, before clipping; not to be
-            called where losses is None. Called with name -> s, it gives every s-th element of those named:
-            [L, n].
+            called where losses is None. Where lanes are trained it takes name -> s, of tensors of which only
+            every s-th element is needed, and may give no more of those: [L, n].
         validation: at the end of an epoch and before training: name -> [L] float64, `val_loss` and the
             metrics at w_t, taken before the forward pass of this step moves any buffer; empty otherwise.
         curvature: measures the top of each lane's Hessian at w_t, or keeps what it takes to do so later; None

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from lrscope.errors import TrainingError
 from lrscope.language import Text
 from lrscope.plan import LaneKey
-from lrscope.training.elements import picked_count
 from lrscope.training.gathered import Measures
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Looks
-from lrscope.training.share import Arrived, Go, Share, Shares, Stacks, Train, flat, shared_stacks
+from lrscope.training.share import Arrived, Go, Share, Shares, Stacks, Train, shared_stacks
 from lrscope.training.step import Measured, Question, Step, Stretch
 from lrscope.training.worker import Worker
 
@@ -146,18 +145,10 @@ class Team:
             there = self._at_work(workers, going)
 
             def measured(
-                strides: Mapping[str, int] | None = None,
-                going: Mapping[int, tuple[LaneKey, ...]] = going,
-                there: Sequence[Worker] = there,
+                going: Mapping[int, tuple[LaneKey, ...]] = going, there: Sequence[Worker] = there
             ) -> Stacks:
-                some = dict(strides or {})
-                names = _everyone(own, there, "write_gradients", some)[-1]
-                cut = {
-                    name: flat(gradients[name])[:, : picked_count(gradients[name][0].numel(), some[name])]
-                    for name in names
-                    if name in some
-                }
-                return {name: self._joined(cut.get(name, gradients[name]), going) for name in names}
+                names = _everyone(own, there, "write_gradients")[-1]
+                return {name: self._joined(gradients[name], going) for name in names}
 
             def answers(question: Question, argument: Any, there: Sequence[Worker] = there) -> list[Any]:
                 return list(itertools.chain(*_everyone(own, there, "answer", question, argument)))
