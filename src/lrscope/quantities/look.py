@@ -54,11 +54,13 @@ class Look:
 
     Args:
         weights_LkN: now.
-        way_LkN: w_t - w_0.
+        way_LkN: w_t - w_0; None where it is not measured.
         gradient_LkN: of the mini-batch; zeros where the tensor gets none; None where it is not measured.
     """
 
-    def __init__(self, weights_LkN: Tensor, way_LkN: Tensor, gradient_LkN: Tensor | None) -> None:
+    def __init__(
+        self, weights_LkN: Tensor, way_LkN: Tensor | None = None, gradient_LkN: Tensor | None = None
+    ) -> None:
         self.weights_LkN = weights_LkN
         self.way_LkN = way_LkN
         self.gradient_LkN = gradient_LkN
@@ -71,7 +73,7 @@ class Look:
     @functools.cached_property
     def mean(self) -> Tensor:
         """Mean: [L, k]."""
-        return self.weights_LkN.mean(dim=-1)
+        return self.weights_LkN.sum(dim=-1) / self.weights_LkN.shape[-1]
 
     @functools.cached_property
     def ends(self) -> tuple[Tensor, Tensor]:
@@ -97,14 +99,14 @@ class Move:
     """Tensors of one size, of all lanes, across an update.
 
     Args:
-        old_LkN: w_t.
+        before: at w_t.
         update_LkN: w_{t+1} - w_t.
         moving_LkN: 1 where the gradient is not zero, or would not be but for rounding, and 0 elsewhere.
         stayed_LkN: 1 where that is so and the weight has not moved by a bit, and 0 elsewhere.
     """
 
-    def __init__(self, old_LkN: Tensor, update_LkN: Tensor, moving_LkN: Tensor, stayed_LkN: Tensor) -> None:
-        self.old_LkN = old_LkN
+    def __init__(self, before: Look, update_LkN: Tensor, moving_LkN: Tensor, stayed_LkN: Tensor) -> None:
+        self.before = before
         self.update_LkN = update_LkN
         self.moving_LkN = moving_LkN
         self.stayed_LkN = stayed_LkN

@@ -211,7 +211,7 @@ class Observer:
         whole = False
         for one in step.stretch.measured:
             self._pending_tensors.setdefault(one.names, []).append((one.step, one.values))
-            if one.names == POINT:  # its update follows
+            if one.names == POINT:  # its update is yet to come
                 self._point_seconds[one.step] = one.seconds
             else:
                 self.budget.point(self._point_seconds.pop(one.step, 0.0) + one.seconds)
@@ -305,10 +305,17 @@ class Observer:
                 yield Record("loss", steps[: len(losses_nL)], lanes, losses_nL)
         for name, kept in pending.items():
             yield Record(name, _steps(kept), lanes, _on_host(kept))
+        of_series: dict[str, list[tuple[NDArray[np.int64], NDArray[Any]]]] = {}
         for names, kept in tensors.items():
             values_nkqL = _on_host(kept).reshape(len(kept), -1, len(names), len(lanes))
             for place, name in enumerate(names):
-                yield Record(name, _steps(kept), lanes, np.moveaxis(values_nkqL[:, :, place], 1, 2))
+                of_series.setdefault(name, []).append((_steps(kept), values_nkqL[:, :, place]))
+        for name, parts in of_series.items():
+            # Of a point that was looked at the update was not known yet.
+            steps = np.concatenate([steps for steps, _ in parts])
+            values_nkL = np.concatenate([values for _, values in parts])
+            order = steps.argsort()
+            yield Record(name, steps[order], lanes, np.moveaxis(values_nkL[order], 1, 2))
 
 
 def _on_host(kept: Sequence[tuple[int, Tensor]]) -> NDArray[Any]:

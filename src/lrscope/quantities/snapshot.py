@@ -41,6 +41,11 @@ class Snapshot:
     seconds: float = 0.0
     measured: bool = False
 
+    @property
+    def complete(self) -> bool:
+        """Whether the update that follows has been seen, or none will."""
+        return self.gradient is None or self.after is not None
+
 
 class Snapshots:
     """Those of lanes at whose start it was made: a `Keeper`.
@@ -64,7 +69,7 @@ class Snapshots:
         began = settled(step)
         self._narrow(step)
         at = self._held[-1] if self._held else None
-        if at is not None and at.gradient is not None and at.after is None:
+        if at is not None and not at.complete:
             at.after = self._packing.packed(self._weights)
         if due:
             at = Snapshot(step.index, self._start_LM, self._packing.packed(self._weights))
@@ -78,14 +83,14 @@ class Snapshots:
 
     @property
     def elements(self) -> int:
-        """Held of weights, about."""
-        return len(self._held) * self._start_LM.numel()
+        """Of weights, held of what is complete."""
+        return sum(one.complete for one in self._held) * self._start_LM.numel()
 
-    def taken(self) -> list[Snapshot]:
-        """All that is held; of that stays here, to be given once more, a point whose update is to come."""
-        taken, self._held = self._held, self._held[-1:]
-        if self._held and (self._held[0].gradient is None or self._held[0].after is not None):
-            self._held = []
+    def taken(self, *, complete: bool) -> list[Snapshot]:
+        """All that is held, or only what is complete; a point whose update is to come stays here."""
+        here = [one for one in self._held if not one.complete]
+        taken = [one for one in self._held if one.complete] if complete else self._held
+        self._held = here
         return taken
 
     def _copy(self, stacks: Mapping[str, Tensor]) -> Tensor:

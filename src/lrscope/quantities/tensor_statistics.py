@@ -15,13 +15,15 @@ from torch import Tensor
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.look import Look, Move
 from lrscope.quantities.packing import Alike, Packing
+from lrscope.quantities.quantity import Quantity
 from lrscope.quantities.snapshot import Snapshot, Snapshots
 from lrscope.quantities.weights import CHANGES, WEIGHTS
 from lrscope.training.elements import joined
 from lrscope.training.step import Measured, Step
 
-PIECE_ELEMENTS = 2**16
-"""Elements measured at a time, of whole lanes: what passes by stays in the cache."""
+PIECE_ELEMENTS = 2**15
+"""Elements measured at a time, of whole lanes, for each operation that it takes on tensors of one size: many
+take little time of each, and few stay in the cache."""
 
 WAITING_ELEMENTS = 2**20
 """That wait to be measured in a process, at most, about."""
@@ -55,8 +57,8 @@ class TensorStatistics:
         return made
 
     def full(self, keeper: Snapshots) -> bool:
-        """Whether so much is held that it has to be measured."""
-        return bool(keeper.elements) and sum(one.elements for one in self._keepers) > WAITING_ELEMENTS
+        """Whether so much is held that it has to be measured; of what may wait each keeper has a part."""
+        return keeper.elements > WAITING_ELEMENTS // len(self._keepers)
 
     def measured(self, taken: Sequence[Sequence[Snapshot]]) -> list[list[Measured]]:
         """What those have kept who train lanes side by side: all together.
@@ -68,73 +70,62 @@ class TensorStatistics:
             What was found of each.
         """
         found: list[list[Measured]] = [[] for _ in taken]
-        kept = [(one, own) for some, own in zip(taken, found, strict=True) for one in some]
-        new = [(one, own) for one, own in kept if not one.measured]
-        self._together([at for at in new if at[0].gradient is not None], POINT, self._points)
-        self._together([at for at in new if at[0].gradient is None], LAST_POINT, self._points)
-        for one, _ in new:
-            one.measured = True
-        self._together([at for at in kept if at[0].after is not None], CHANGE, self._changes)
-        for one, _ in kept:
-            for copy in (one.weights, one.gradient, one.after):
-                if self._packing is not None and one.after is not None and copy is not None:
-                    self._packing.take_back(copy)
+        alike: dict[tuple[str, ...], list[tuple[Snapshot, list[Measured]]]] = {}
+        for some, own in zip(taken, found, strict=True):
+            for one in some:
+                alike.setdefault(_wanted(one), []).append((one, own))
+        for names, kept in alike.items():
+            if names:
+                self._together(kept, names)
+        for some in taken:
+            for one in some:
+                one.measured = True
+                for copy in (one.weights, one.gradient, one.after):
+                    if self._packing is not None and one.complete and copy is not None:
+                        self._packing.take_back(copy)
         return found
 
-    def _together(
-        self,
-        kept: Sequence[tuple[Snapshot, list[Measured]]],
-        names: tuple[str, ...],
-        measure: Callable[[Rows], Tensor],
-    ) -> None:
-        """Measure snapshots; what is found of each is added to the list beside it."""
-        if not kept:
-            return
+    def _together(self, kept: Sequence[tuple[Snapshot, list[Measured]]], names: tuple[str, ...]) -> None:
+        """Measure the same of snapshots; what is found of each is added to the list beside it."""
         began = time.perf_counter()
-        values_nR = torch.cat([measure(rows) for rows in _pieces([one for one, _ in kept])], dim=1)
+        assert self._packing is not None  # something was kept
+        piece = PIECE_ELEMENTS * len(self._packing.groups)
+        found = [self._measure(rows) for rows in _pieces([one for one, _ in kept], piece)]
+        values_nR = torch.cat(found, dim=1)
         took = (time.perf_counter() - began) / len(kept)
         end = 0
-        for one, found in kept:
+        for one, own in kept:
             begin, end = end, end + len(one.weights)
-            found.append(Measured(one.step, names, values_nR[:, begin:end], one.seconds + took))
+            own.append(Measured(one.step, names, values_nR[:, begin:end], one.seconds + took))
             one.seconds = 0.0
 
-    def _points(self, rows: Rows) -> Tensor:
-        """By `POINT`, or where there are no gradients by `LAST_POINT`: [k * q, R]."""
+    def _measure(self, rows: Rows) -> Tensor:
+        """What is wanted of lanes of snapshots of which the same is: [k * q, R]."""
+        point, change = not rows[0][0].measured, rows[0][0].after is not None
         weights = joined([one.weights[lanes] for one, lanes in rows])
-        way = weights - joined([one.start[lanes] for one, lanes in rows])
-        gradients = [one.gradient[lanes] for one, lanes in rows if one.gradient is not None]
-        gradient = joined(gradients) if gradients else None
-        quantities = WEIGHTS if gradient is None else (*WEIGHTS, *GRADIENTS)
+        gradient = _held(rows, lambda one: one.gradient)
+        quantities: tuple[Quantity, ...] = ()
+        way = moves = None
+        if point:
+            quantities = WEIGHTS if gradient is None else (*WEIGHTS, *GRADIENTS)
+            way = weights - joined([one.start[lanes] for one, lanes in rows])
+        if change:
+            moves = _moves(rows, weights, gradient)
 
         def measure(group: Alike) -> list[Tensor]:
-            own = None if gradient is None else group.of(gradient)
-            look = Look(group.of(weights), group.of(way), own)
+            look = Look(
+                group.of(weights),
+                None if way is None else group.of(way),
+                None if gradient is None else group.of(gradient),
+            )
             values = [quantity.measure(look) for quantity in quantities]
-            if group.ratio == 1:
-                return values
-            # What a sample's norm says of that of all.
-            sizes = zip(quantities, values, strict=True)
-            return [value * math.sqrt(group.ratio) if one.length else value for one, value in sizes]
-
-        return self._of_groups(measure)
-
-    def _changes(self, rows: Rows) -> Tensor:
-        """Across the updates that followed, by `CHANGE`: [k * q, R]."""
-        old = joined([one.weights[lanes] for one, lanes in rows])
-        new = joined([one.after[lanes] for one, lanes in rows if one.after is not None])
-        gradient = joined([one.gradient[lanes] for one, lanes in rows if one.gradient is not None])
-        # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
-        moving = torch.ne(gradient, 0, out=torch.empty_like(gradient))
-        rounded = [one.rounded[lanes] for one, lanes in rows if one.rounded is not None]
-        if rounded:
-            moving.logical_or_(joined(rounded))
-        stayed = torch.eq(new, old, out=torch.empty_like(old)).mul_(moving)
-        update = new - old
-
-        def measure(group: Alike) -> list[Tensor]:
-            move = Move(group.of(old), group.of(update), group.of(moving), group.of(stayed))
-            return [change.measure(move) for change in CHANGES]
+            if group.ratio != 1:  # what a sample's norm says of that of all
+                sizes = zip(quantities, values, strict=True)
+                values = [value * math.sqrt(group.ratio) if one.length else value for one, value in sizes]
+            if moves is not None:
+                move = Move(look, *map(group.of, moves))
+                values += [change.measure(move) for change in CHANGES]
+            return values
 
         return self._of_groups(measure)
 
@@ -146,9 +137,36 @@ class TensorStatistics:
         return torch.cat(found)[self._packing.order.to(found[0].device)].flatten(0, 1)
 
 
-def _pieces(snapshots: Sequence[Snapshot]) -> Iterator[Rows]:
-    """All of their lanes, in order, in pieces of about `PIECE_ELEMENTS`, of a lane at least."""
-    at_once = max(1, PIECE_ELEMENTS // max(1, snapshots[0].weights.shape[1]))
+def _wanted(one: Snapshot) -> tuple[str, ...]:
+    """What is to be measured of a snapshot as it stands."""
+    point = () if one.measured else LAST_POINT if one.gradient is None else POINT
+    return point + (CHANGE if one.after is not None else ())
+
+
+def _held(rows: Rows, copy: Callable[[Snapshot], Tensor | None]) -> Tensor | None:
+    """A copy that not every snapshot has, of all rows: [R, M]; None where none has it."""
+    found = [own[lanes] for one, lanes in rows if (own := copy(one)) is not None]
+    return joined(found) if found else None
+
+
+def _moves(rows: Rows, weights: Tensor, gradient: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The update that followed, where there was one to be expected, and where it changed nothing, as of
+    `Move`: [R, M] each.
+    """
+    after, rounded = _held(rows, lambda one: one.after), _held(rows, lambda one: one.rounded)
+    assert after is not None
+    assert gradient is not None
+    # Ones and zeros in the weights' dtype: truth values take several times as long to make and to sum.
+    moving = torch.ne(gradient, 0, out=torch.empty_like(gradient))
+    if rounded is not None:
+        moving.logical_or_(rounded)
+    stayed = torch.eq(after, weights, out=torch.empty_like(weights)).mul_(moving)
+    return after - weights, moving, stayed
+
+
+def _pieces(snapshots: Sequence[Snapshot], elements: int) -> Iterator[Rows]:
+    """All of their lanes, in order, in pieces of about so many elements, of a lane at least."""
+    at_once = max(1, elements // max(1, snapshots[0].weights.shape[1]))
     piece: list[tuple[Snapshot, slice]] = []
     room = at_once
     for one in snapshots:

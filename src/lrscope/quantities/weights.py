@@ -7,7 +7,13 @@ from lrscope.quantities.look import Look, Move, ends, norm
 from lrscope.quantities.quantity import Change, Quantity
 
 
+def _distance(look: Look) -> Tensor:
+    assert look.way_LkN is not None
+    return norm(look.way_LkN)
+
+
 def _largest_move(look: Look) -> Tensor:
+    assert look.way_LkN is not None
     low_Lk, high_Lk = ends(look.way_LkN)
     return torch.maximum(high_Lk, -low_Lk)
 
@@ -22,7 +28,7 @@ WEIGHTS = (
         "distance",
         "",
         "2-norm of the way from the start, w_t - w_0",
-        lambda look: norm(look.way_LkN),
+        _distance,
         length=True,
     ),
     Quantity("largest_move", "", "largest element of |w_t - w_0|", _largest_move),
@@ -31,7 +37,7 @@ WEIGHTS = (
 
 def _update_ratio(move: Move) -> Tensor:
     # A tensor that is all zeros has no ratio; 0 / 0 and x / 0 both read as none.
-    old_Lk = norm(move.old_LkN)
+    old_Lk = move.before.norm
     return torch.where(old_Lk == 0, 0.0, norm(move.update_LkN) / old_Lk)
 
 

@@ -27,8 +27,8 @@ class Keeper(Protocol):
         """See what follows a point that was due, at the step after it; and a point that is due."""
         ...
 
-    def taken(self) -> Sequence[Any]:
-        """What was kept since this was asked before."""
+    def taken(self, *, complete: bool) -> Sequence[Any]:
+        """What was kept since this was asked before; or of that only the points whose update has followed."""
         ...
 
 
@@ -103,7 +103,7 @@ class Gathered:
                 self._keeper = self._measures.keeper(step)
             self._keeper(step, due=due)
             if self._measures.full(self._keeper):
-                self._found += self._measures.measured([self._keeper.taken()])[0]
+                self._found += self._measures.measured([self._keeper.taken(complete=True)])[0]
         if step.losses is not None and step.index in self._ahead.rates:
             self._rates.append((step.index, step.rates()))
         if step.losses is None or self.look(step.index):
@@ -125,7 +125,7 @@ class Gathered:
         losses_nL = joined(self._stacks) if self._stacks else torch.empty(0, count)
         tracked_mkL = self._lanes.tracked.taken()
         first = index + 1 - len(tracked_mkL)
-        kept = () if self._keeper is None else self._keeper.taken()
+        kept = () if self._keeper is None else self._keeper.taken(complete=False)
         stretch = Stretch(first, losses_nL, tracked_mkL, self._found, tuple(self._rates), kept)
         self._stacks, self._rates, self._found = [], [], []
         return stretch
