@@ -7,6 +7,7 @@ therefore depends a little on the machine; what is measured at a point does not.
 import bisect
 import functools
 import itertools
+import math
 import statistics
 from collections import deque
 from typing import NamedTuple
@@ -101,14 +102,15 @@ class Budget:
     def __init__(self, plan: Plan, share: float) -> None:
         self._plan = plan
         self._share = share
-        self._detail: Detail | None = DETAILS[-1] if share else None
+        # Until it is known what measuring costs, it is done as seldom as it ever is.
+        self._detail = None if not share else DETAILS[0] if math.isinf(share) else DETAILS[-1]
         self.trained = self.spent = 0.0
         self.measured = self.counted = 0
         self._point_costs: deque[float] = deque(maxlen=FEW)
         self._histogram_costs: deque[float] = deque(maxlen=FEW)
         self._on_both = 0.0
         self._marks: deque[tuple[int, float]] = deque([(0, 0.0)], maxlen=4)
-        self._points = points(plan.steps, DETAILS[-1].points) if share else ()
+        self._points = () if self._detail is None else points(plan.steps, self._detail.points)
         self._next_epoch = 0 if share else plan.epochs + 1
 
     def points(self, step: int) -> tuple[int, ...]:
@@ -140,9 +142,13 @@ class Budget:
         """See what can be afforded from here on; what was due at this step is done."""
         if self._detail is None:
             return
+        if not step:
+            # The first step takes as long as many.
+            self._marks[0] = (0, self.trained)
         if step >= self._marks[-1][0] + REVIEW_EVERY:
             self._marks.append((step, self.trained))
-        self._detail = self._affordable(step)
+        if self._point_costs and self._histogram_costs:
+            self._detail = self._affordable(step)
         self._points, epochs = self._all(self._detail)
         _, epoch_at = self._done(self._points, epochs, step)
         self._next_epoch = epochs[epoch_at] if epoch_at < len(epochs) else self._plan.epochs + 1

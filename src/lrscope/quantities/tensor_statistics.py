@@ -25,7 +25,7 @@ PIECE_ELEMENTS = 2**15
 """Elements measured at a time, of whole lanes, for each operation that it takes on tensors of one size: many
 take little time of each, and few stay in the cache."""
 
-WAITING_ELEMENTS = 2**20
+WAITING_ELEMENTS = 2**21
 """That wait to be measured in a process, at most, about."""
 
 POINT = tuple(quantity.name for quantity in (*WEIGHTS, *GRADIENTS))
