@@ -234,6 +234,7 @@ def method(study: Readable) -> Html:
         (say("parameters", "参数"), _parameters(plan)),
         (say("precision, device", "精度，设备"), f"{plan.dtype}, {plan.device}"),
         (say("how lanes were trained", "训练方式"), said(study.note("how") or "")),
+        (say("recorded", "记录"), said(study.note("recording") or "")),
         (say("time", "用时"), duration_text(float(seconds)) if isinstance(seconds, int | float) else ""),
         (say("notes", "备注"), said(notes)),
         (

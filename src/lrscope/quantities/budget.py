@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lrscope.language import Text
 from lrscope.plan import Plan
 
 RECORD_BUDGET = 0.05
@@ -59,6 +60,21 @@ DETAILS = tuple(
 
 REVIEW_EVERY = 256
 """Steps between two reviews of what can be afforded."""
+
+LOSSES_ONLY = Text("losses, validation and trajectories only", "只有损失、验证和轨迹")
+MEASURED = Text(
+    "tensor statistics at {points} of {steps} points, histograms at {counted} of {epochs} epochs",
+    "张量统计：{steps} 个点中的 {points} 个；直方图：{epochs} 轮中的 {counted} 轮",
+)
+WITHIN = Text(
+    "{done}, to keep recording within {share} of the time (--record-budget)",
+    "{done}，使记录所用时间不超过 {share}（--record-budget）",
+)
+FEWEST = Text(
+    "{done}, the fewest there are, though recording was to take {share} of the time (--record-budget)",
+    "{done}，已是最少，尽管记录本应只占时间的 {share}（--record-budget）",
+)
+TOOK = Text("{done}; it took {share}", "{done}；实际用了 {share}")
 
 FEW = 9
 """Measurements whose median is taken for the cost of the next one."""
@@ -163,13 +179,13 @@ class Budget:
         return bisect.bisect_right(steps, step), bisect.bisect_right(epochs, epoch)
 
     def _affordable(self, step: int) -> Detail:
+        """The most for which there is time from a step on, as things stand: costs are known."""
         first, then = self._marks[0]
         to_go = self._plan.steps - step
         total = self.trained + to_go * (self.trained - then) / max(1, step - first)
         always = (self.spent - self._on_both) * to_go / max(1, step)
         free = MEASURING * self._share * total - self.spent - always
-        of_point = statistics.median(self._point_costs) if self._point_costs else 0.0
-        of_histogram = statistics.median(self._histogram_costs) if self._histogram_costs else 0.0
+        of_point, of_histogram = map(statistics.median, (self._point_costs, self._histogram_costs))
         for detail in DETAILS:
             steps, epochs = self._all(detail)
             at, epoch_at = self._done(steps, epochs, step)
@@ -177,18 +193,21 @@ class Budget:
                 return detail
         return DETAILS[-1]
 
-    def account(self) -> str:
+    def account(self) -> Text:
         """What was measured, in words."""
-        took = f"it took {100 * self.spent / self.trained:.1f}%" if self.trained > 0 else ""
-        if self._detail is None:
-            return "losses, validation and trajectories only" + (f"; {took} of the time" if took else "")
         steps, epochs = self._plan.steps, self._plan.epochs
-        done = f"tensor statistics at {self.measured:,} of {steps + 1:,} points, "
-        done += f"histograms at {self.counted:,} of {epochs + 1:,} epochs"
-        if self.measured < min(DETAILS[0].points, steps + 1) or self.counted < min(200, epochs + 1):
-            share = f"{100 * self._share:g}% of the time"
-            if self.spent > self._share * self.trained and self._detail == DETAILS[-1]:
-                done += f", the fewest there are, though recording was to take {share}"
-            else:
-                done += f", to keep recording within {share}"
-        return f"{done} ({took})" if took else done
+        done = LOSSES_ONLY
+        if self._detail is not None:
+            done = MEASURED.format(
+                points=f"{self.measured:,}",
+                steps=f"{steps + 1:,}",
+                counted=f"{self.counted:,}",
+                epochs=f"{epochs + 1:,}",
+            )
+            most = DETAILS[0]
+            if self.measured < min(most.points, steps + 1) or self.counted < min(most.epochs, epochs + 1):
+                fewest = self.spent > self._share * self.trained and self._detail == DETAILS[-1]
+                done = (FEWEST if fewest else WITHIN).format(done=done, share=f"{100 * self._share:g}%")
+        if not self.trained:
+            return done
+        return TOOK.format(done=done, share=f"{100 * self.spent / self.trained:.1f}%")

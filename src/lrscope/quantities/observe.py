@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrscope.errors import ProblemError
+from lrscope.language import Text
 from lrscope.plan import LaneKey, Plan
 from lrscope.quantities.budget import RECORD_BUDGET, REVIEW_EVERY, Budget, points
 from lrscope.quantities.gradients import GRADIENTS
@@ -54,6 +55,11 @@ CHUNK_SECONDS = 1.0
 
 CHUNK_SECONDS_ALONE = 3.0
 """The same where lanes are trained one after another from look to look: each look has all begin anew."""
+
+SAMPLED = Text(
+    "{done}; of tensors of more than {count} elements about {count}, evenly spread",
+    "{done}；元素多于 {count} 个的张量，均匀地取约 {count} 个",
+)
 
 
 def series(plan: Plan) -> tuple[Series, ...]:
@@ -189,12 +195,10 @@ class Observer:
         ahead = Ahead(self._plan.steps, self.budget.points(index), self._rate_points)
         return ahead.within(look)
 
-    def account(self) -> str:
+    def account(self) -> Text:
         """What was measured, in words."""
-        sampled = ""
-        if self._strides:
-            sampled = f"; of tensors of more than {ELEMENTS:,} elements about {ELEMENTS:,}, evenly spread"
-        return self.budget.account() + sampled
+        done = self.budget.account()
+        return SAMPLED.format(done=done, count=f"{ELEMENTS:,}") if self._strides else done
 
     def _begin(self, step: Step) -> None:
         self._keys = step.keys

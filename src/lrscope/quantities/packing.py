@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lrscope.quantities.look import rows
+from lrscope.training.elements import readable
 
 Views: TypeAlias = Sequence[tuple[slice, Any]]
 """Columns, and what goes there: [L, n]."""
@@ -72,8 +73,7 @@ class Packing:
         # That holds the numbers of every tensor as they are.
         self._dtype = max((row.dtype for row in firsts.values()), key=lambda dtype: dtype.itemsize)
         self._device = next(iter(firsts.values())).device
-        halves = any(stack.dtype == torch.bfloat16 for stack in stacks.values())  # unknown to NumPy
-        self._by_numpy = self._device.type == "cpu" and not halves
+        self._by_numpy = readable(stacks.values())
 
     def take_back(self, packed_LM: Tensor) -> None:
         """Use a copy that nobody needs any more for another.

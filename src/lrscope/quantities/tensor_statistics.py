@@ -70,71 +70,72 @@ class TensorStatistics:
             What was found of each.
         """
         found: list[list[Measured]] = [[] for _ in taken]
+        packing = self._packing
+        if packing is None:
+            return found
         alike: dict[tuple[str, ...], list[tuple[Snapshot, list[Measured]]]] = {}
         for some, own in zip(taken, found, strict=True):
             for one in some:
                 alike.setdefault(_wanted(one), []).append((one, own))
         for names, kept in alike.items():
             if names:
-                self._together(kept, names)
+                _together(packing, kept, names)
         for some in taken:
             for one in some:
                 one.measured = True
                 for copy in (one.weights, one.gradient, one.after):
-                    if self._packing is not None and one.complete and copy is not None:
-                        self._packing.take_back(copy)
+                    if one.complete and copy is not None:
+                        packing.take_back(copy)
         return found
 
-    def _together(self, kept: Sequence[tuple[Snapshot, list[Measured]]], names: tuple[str, ...]) -> None:
-        """Measure the same of snapshots; what is found of each is added to the list beside it."""
-        began = time.perf_counter()
-        assert self._packing is not None  # something was kept
-        piece = PIECE_ELEMENTS * len(self._packing.groups)
-        found = [self._measure(rows) for rows in _pieces([one for one, _ in kept], piece)]
-        values_nR = torch.cat(found, dim=1)
-        took = (time.perf_counter() - began) / len(kept)
-        end = 0
-        for one, own in kept:
-            begin, end = end, end + len(one.weights)
-            own.append(Measured(one.step, names, values_nR[:, begin:end], one.seconds + took))
-            one.seconds = 0.0
 
-    def _measure(self, rows: Rows) -> Tensor:
-        """What is wanted of lanes of snapshots of which the same is: [k * q, R]."""
-        point, change = not rows[0][0].measured, rows[0][0].after is not None
-        weights = joined([one.weights[lanes] for one, lanes in rows])
-        gradient = _held(rows, lambda one: one.gradient)
-        quantities: tuple[Quantity, ...] = ()
-        way = moves = None
-        if point:
-            quantities = WEIGHTS if gradient is None else (*WEIGHTS, *GRADIENTS)
-            way = weights - joined([one.start[lanes] for one, lanes in rows])
-        if change:
-            moves = _moves(rows, weights, gradient)
+def _together(
+    packing: Packing, kept: Sequence[tuple[Snapshot, list[Measured]]], names: tuple[str, ...]
+) -> None:
+    """Measure the same of snapshots; what is found of each is added to the list beside it."""
+    began = time.perf_counter()
+    piece = PIECE_ELEMENTS * len(packing.groups)
+    found = [_measure(packing, rows) for rows in _pieces([one for one, _ in kept], piece)]
+    values_nR = torch.cat(found, dim=1)
+    took = (time.perf_counter() - began) / len(kept)
+    end = 0
+    for one, own in kept:
+        begin, end = end, end + len(one.weights)
+        own.append(Measured(one.step, names, values_nR[:, begin:end], one.seconds + took))
+        one.seconds = 0.0
 
-        def measure(group: Alike) -> list[Tensor]:
-            look = Look(
-                group.of(weights),
-                None if way is None else group.of(way),
-                None if gradient is None else group.of(gradient),
-            )
-            values = [quantity.measure(look) for quantity in quantities]
-            if group.ratio != 1:  # what a sample's norm says of that of all
-                sizes = zip(quantities, values, strict=True)
-                values = [value * math.sqrt(group.ratio) if one.length else value for one, value in sizes]
-            if moves is not None:
-                move = Move(look, *map(group.of, moves))
-                values += [change.measure(move) for change in CHANGES]
-            return values
 
-        return self._of_groups(measure)
+def _measure(packing: Packing, rows: Rows) -> Tensor:
+    """What is wanted of lanes of snapshots of which the same is: [k * q, R]."""
+    point, change = not rows[0][0].measured, rows[0][0].after is not None
+    weights = joined([one.weights[lanes] for one, lanes in rows])
+    gradient = _held(rows, lambda one: one.gradient)
+    quantities: tuple[Quantity, ...] = ()
+    way = moves = None
+    if point:
+        quantities = WEIGHTS if gradient is None else (*WEIGHTS, *GRADIENTS)
+        way = weights - joined([one.start[lanes] for one, lanes in rows])
+    if change:
+        moves = _moves(rows, weights, gradient)
 
-    def _of_groups(self, measure: Callable[[Alike], list[Tensor]]) -> Tensor:
-        """All tensors in their order, [k * q, R], of what measures those of one size."""
-        assert self._packing is not None  # something was kept
-        # [k, q, R] of each group.
-        found = [torch.stack(measure(group)).permute(2, 0, 1) for group in self._packing.groups]
-        return torch.cat(found)[self._packing.order.to(found[0].device)].flatten(0, 1)
+    def measure(group: Alike) -> list[Tensor]:
+        look = Look(
+            group.of(weights),
+            None if way is None else group.of(way),
+            None if gradient is None else group.of(gradient),
+        )
+        values = [quantity.measure(look) for quantity in quantities]
+        if group.ratio != 1:  # what a sample's norm says of that of all
+            sizes = zip(quantities, values, strict=True)
+            values = [value * math.sqrt(group.ratio) if one.length else value for one, value in sizes]
+        if moves is not None:
+            move = Move(look, *map(group.of, moves))
+            values += [change.measure(move) for change in CHANGES]
+        return values
+
+    # [k, q, R] of each group.
+    of_groups = [torch.stack(measure(group)).permute(2, 0, 1) for group in packing.groups]
+    return torch.cat(of_groups)[packing.order.to(weights.device)].flatten(0, 1)
 
 
 def _wanted(one: Snapshot) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 Letters: L lanes, n elements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -22,3 +22,8 @@ def picked(stack: Tensor, stride: int | None) -> Tensor:
 def joined(pieces: Sequence[Tensor]) -> Tensor:
     """Row after row; a single piece as it is."""
     return pieces[0] if len(pieces) == 1 else torch.cat(tuple(pieces))
+
+
+def readable(tensors: Iterable[Tensor]) -> bool:
+    """Whether NumPy can read them all."""
+    return all(tensor.device.type == "cpu" and tensor.dtype != torch.bfloat16 for tensor in tensors)

@@ -115,21 +115,20 @@ class Rehearsal:
         model = self.models[0]
         optimizer = make_optimizer(self._problem.optimizer, list(model.parameters()), 1e-3)
         scheduler = make_scheduler(self._problem.schedule, optimizer)
-        try:
+        with _mendable(f"{type(optimizer).__name__} cannot update this model:"):
             optimizer.step()
-        except Exception as error:
-            name = type(optimizer).__name__
-            raise ProblemError(
-                f"{name} cannot update this model: {type(error).__name__}: {first_line(error)}"
-            ) from error
         if scheduler is not None:
-            try:
+            with _mendable(f"{type(scheduler).__name__} cannot be stepped after every update:"):
                 scheduler.step()
-            except Exception as error:
-                name = type(scheduler).__name__
-                raise ProblemError(
-                    f"{name} cannot be stepped after every update: {first_line(error)}"
-                ) from error
+
+
+@contextlib.contextmanager
+def _mendable(what: str) -> Iterator[None]:
+    """Inside, what raises is the user's to mend; `what` begins the line that says it."""
+    try:
+        yield
+    except Exception as error:
+        raise ProblemError(f"{what} {type(error).__name__}: {first_line(error)}") from error
 
 
 def try_validation(problem: Problem, model: nn.Module, batch: Any, device: torch.device) -> None:
@@ -147,13 +146,8 @@ def try_validation(problem: Problem, model: nn.Module, batch: Any, device: torch
         _loss(objective, batch, problem, data="val")
         output = model(inputs)
         for name, metric in problem.metrics.items():
-            try:
+            with _mendable(f"metric {name!r} must give a number for (output, target);"):
                 float(metric(output, target))
-            except Exception as error:
-                raise ProblemError(
-                    f"metric {name!r} must give a number for (output, target); "
-                    f"{type(error).__name__}: {first_line(error)}"
-                ) from error
 
 
 def _loss(objective: Objective, batch: Any, problem: Problem, data: str = "train") -> Tensor:
@@ -190,10 +184,8 @@ def _what_met(objective: Objective, batch: Any, problem: Problem) -> str:
 def _backward(loss: Tensor) -> None:
     if not loss.requires_grad:
         raise ProblemError("the loss does not depend on the model's parameters: nothing would be trained")
-    try:
+    with _mendable("the backward pass raised"):
         torch.autograd.backward(loss)
-    except Exception as error:
-        raise ProblemError(f"the backward pass raised {type(error).__name__}: {first_line(error)}") from error
 
 
 def _described(batch: Any) -> str:

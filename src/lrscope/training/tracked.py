@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lrscope.plan import Tracked
+from lrscope.training.elements import readable
 
 
 class TrackedScalars:
@@ -34,8 +35,8 @@ class TrackedScalars:
         self._bytes = bytearray()
         # This is done at every step, and nothing copies a few numbers as fast as a buffer that grows.
         kinds = {view.dtype for view in self._views}
-        known = all(view.device.type == "cpu" and view.dtype != torch.bfloat16 for view in self._views)
-        arrays = [view.numpy() for view in self._views] if known and len(kinds) == 1 else []
+        known = len(kinds) == 1 and readable(self._views)
+        arrays = [view.numpy() for view in self._views] if known else []
         self._dtype = arrays[0].dtype if arrays else None
         self._buffers: list[Any] = [array.data if array.data.c_contiguous else array for array in arrays]
         self._packed = all(isinstance(buffer, memoryview) for buffer in self._buffers)
