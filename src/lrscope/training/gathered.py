@@ -7,17 +7,12 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
-from lrscope.training.elements import joined
 from lrscope.training.lanes import Lanes
 from lrscope.training.looks import Looks
+from lrscope.training.losses import Losses
 from lrscope.training.step import Measured, Step, Stretch
-
-STACKED = 128
-"""Steps whose losses are tensors of their own, at most: many would be spread over more memory than the cache
-holds."""
 
 
 class Keeper(Protocol):
@@ -73,8 +68,7 @@ class Gathered:
         self._lanes, self._looks, self._measures = lanes, looks, measures
         self._keeper: Keeper | None = None
         self._found: list[Measured] = []
-        self._losses: list[Tensor] = []
-        self._stacks: list[Tensor] = []
+        self._losses = Losses()
         self._rates: list[tuple[int, list[float]]] = []
         self._ahead = looks(-1).within(0)
         self._stop = 0
@@ -90,9 +84,7 @@ class Gathered:
     def add(self, losses_L: Tensor | None) -> None:
         """A step's losses, before its update; None where there are none any more."""
         if losses_L is not None:
-            self._losses.append(losses_L)
-            if len(self._losses) == STACKED:
-                self._stack()
+            self._losses.add(losses_L)
         self._lanes.tracked.add()
 
     def at(self, step: Step) -> Iterator[Step]:
@@ -113,19 +105,12 @@ class Gathered:
         # The update that follows a point is measured right after it.
         self._stop = step.index + 1 if due else self._ahead.stop_after(step.index)
 
-    def _stack(self) -> None:
-        if self._losses:
-            self._stacks.append(torch.stack(self._losses).detach())
-            self._losses = []
-
     def _taken(self, index: int) -> Stretch:
         """All of it, up to the step of this index; from here on other is gathered."""
-        count = len(self._lanes)
-        self._stack()
-        losses_nL = joined(self._stacks) if self._stacks else torch.empty(0, count)
+        losses_nL = self._losses.taken(len(self._lanes))
         tracked_mkL = self._lanes.tracked.taken()
         first = index + 1 - len(tracked_mkL)
         kept = () if self._keeper is None else self._keeper.taken(complete=False)
         stretch = Stretch(first, losses_nL, tracked_mkL, self._found, tuple(self._rates), kept)
-        self._stacks, self._rates, self._found = [], [], []
+        self._rates, self._found = [], []
         return stretch
