@@ -62,13 +62,16 @@ class Gathered:
         looks: the first step and the last are looked at anyway.
         measures: what measures the lanes at points; None where nothing does. By it is measured here only what
             there is no room to keep.
+        one_by_one: whether every lane has a pass of its own, between which little is to be left in memory.
     """
 
-    def __init__(self, lanes: Lanes, looks: Looks, measures: Measures | None) -> None:
+    def __init__(
+        self, lanes: Lanes, looks: Looks, measures: Measures | None, *, one_by_one: bool = False
+    ) -> None:
         self._lanes, self._looks, self._measures = lanes, looks, measures
         self._keeper: Keeper | None = None
         self._found: list[Measured] = []
-        self._losses = Losses()
+        self._losses = Losses(at_once=one_by_one)
         self._rates: list[tuple[int, list[float]]] = []
         self._ahead = looks(-1).within(0)
         self._stop = 0

@@ -138,9 +138,10 @@ class Run:
     def _train(
         self, validate_at: Collection[int], measures: Measures | None, lanes: Lanes, looks: Looks
     ) -> Generator[Step]:
-        gathered = Gathered(lanes, looks, measures)
         plan, material = self.plan, self.material
         problem, findings, device = material.problem, material.findings, material.device
+        one_by_one = self._per_block == 1 or not findings.together
+        gathered = Gathered(lanes, looks, measures, one_by_one=one_by_one)
         seeds = list(dict.fromkeys(key.seed for key in lanes.keys))
         streams = {seed: material.streams[seed].copy() for seed in seeds}
         objective = Objective(problem, material.starts[seeds[0]], device)
