@@ -13,6 +13,7 @@ import pytest
 from lrscope.diagnosis.comparison import compare
 from lrscope.diagnosis.curve import NO_TRACK, Curve, Track
 from lrscope.diagnosis.overfitting import FairTest, fair_test, lower_rates, reference_rate
+from lrscope.diagnosis.too_low import overfits
 from lrscope.plan import Plan
 
 from .simulate import plan_for
@@ -163,6 +164,15 @@ def test_without_validation_or_lower_rates_or_a_good_rate_nothing_is_told() -> N
     assert fairly(*lanes(valley, rates=(BEST,))).missing == "no_lower_rate"
     assert fairly(*lanes(valley, rates=(0.025, BEST))).missing == "no_lower_rate"
     assert fairly(*lanes(valley), None).missing == "no_reference"
+
+
+def test_a_run_of_one_epoch_is_told_to_be_short_and_not_that_nothing_was_validated() -> None:
+    curves, plan = lanes(valley, epochs=1, length=40)
+    test = fairly(curves, plan)
+    assert (test.verdict, test.missing) == ("cannot_tell", "one_epoch")
+    claim = overfits(test, plan)
+    assert "--epochs 2" in str(claim.phrases[0])
+    assert str(claim.figure) == "one epoch: train longer"
 
 
 def test_a_validation_loss_that_is_not_finite_is_none() -> None:

@@ -95,8 +95,8 @@ class FairTest:
 
     Attributes:
         verdict: confirmed, refuted or cannot_tell.
-        missing: why it cannot be told: no_reference, no_validation, no_lower_rate, one_seed, noise, steps;
-            None where it can.
+        missing: why it cannot be told: no_reference, no_validation, one_epoch, no_lower_rate, one_seed,
+            noise, steps; None where it can.
         reference: the rate that others are compared with; None where there is none.
         seeds: that differ from each other.
         lower: the rates compared with it, rising.
@@ -142,7 +142,8 @@ def fair_test(comparison: Comparison, reference: float | None) -> FairTest:
     own = [one for seed in comparison.seeds if (one := comparison.at(reference, seed)) is not None]
     own_S = _different(own)
     if not own_S or not all(_validated(one.curve, own_S[0].curve) for one in own_S):
-        return FairTest("cannot_tell", "no_validation", reference, len(own_S))
+        short = any(len(one.curve.val.steps) == 2 for one in own_S)  # before training and after an epoch
+        return FairTest("cannot_tell", "one_epoch" if short else "no_validation", reference, len(own_S))
     rows = {
         rate: [comparison.at(rate, one.curve.seed) for one in own_S]
         for rate in lower_rates(comparison, reference)

@@ -304,10 +304,15 @@ SENTENCES: dict[str, Text] = {
         "nothing tells without a validation loss at the end of every epoch",
         "没有每轮结束时的验证损失，无从回答",
     ),
+    "overfits.one_epoch": Text(
+        "a single validation loss after the start tells nothing of a best one: train for --epochs 2 or more",
+        "训练开始之后只有一个验证损失，看不出后来如何：至少用 --epochs 2",
+    ),
     "overfits.short": Text("{change} at equal training loss, {rate}", "{rate}，训练损失相同时 {change}"),
     "overfits.not.short": Text("no lower rate {margin} worse", "没有更低的学习率差 {margin}"),
     "overfits.one_seed.short": Text("one seed: add --seeds {more}", "一个种子：加上 --seeds {more}"),
     "overfits.noise.short": Text("seeds differ: add --seeds {more}", "种子差别大：加上 --seeds {more}"),
     "overfits.steps.short": Text("too few steps", "步数太少"),
+    "overfits.one_epoch.short": Text("one epoch: train longer", "只有一轮：训练久一些"),
     "overfits.no_validation.short": Text("no validation loss", "没有验证损失"),
 }

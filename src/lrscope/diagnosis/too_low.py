@@ -107,7 +107,7 @@ def _untested(test: FairTest, shown: dict[str, str], numbers: dict[str, Any]) ->
     if test.missing == "no_lower_rate" and test.reference is not None:
         why = phrase("no_lower", {**shown, "next": downwards(test.reference)})
         return Claim("overfits", "cannot_tell", (why,), phrase("no_lower.short", {}), numbers)
-    key = "no_reference" if test.missing == "no_reference" else "overfits.no_validation"
+    key = "no_reference" if test.missing == "no_reference" else f"overfits.{test.missing}"
     return Claim("overfits", "cannot_tell", (phrase(key, {}),), phrase(f"{key}.short", {}), numbers)
 
 
