@@ -35,9 +35,6 @@ import numpy as np
 import torch
 
 import lrscope
-from lrscope.training.looks import every
-from lrscope.training.prepare import prepare
-from lrscope.training.random_state import undisturbed
 from speed_cases import CASES
 
 LOWEST, HIGHEST = 1e-5, 1e-1
@@ -131,16 +128,6 @@ def recorded(setting: Setting, **options: bool) -> Spent:
     return timed(lambda: lrscope.sweep(setting.problem(), setting.rates, **options).close())
 
 
-def unrecorded(setting: Setting) -> Spent:
-    def run() -> None:
-        with undisturbed() as threads:
-            for _ in prepare(setting.problem(), setting.rates, 1, threads=threads).steps(every(1_000)):
-                pass
-
-    torch.set_num_threads(DEFAULT_THREADS)
-    return timed(run)
-
-
 class Workers:
     """Two processes that run the loop, and one that runs JAX, ready before the clock starts."""
 
@@ -197,7 +184,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, object]]:
     if "jax" in wanted and not (importlib.util.find_spec("jax") and importlib.util.find_spec("optax")):
         print("!!! JAX IS NOT INSTALLED AND IS LEFT OUT: pip install -e .[bench] !!!", file=sys.stderr)
         wanted.remove("jax")
-    contenders = {"lrscope": recorded, "unrecorded": unrecorded} | {name: rivals[name] for name in wanted}
+    contenders = {"lrscope": recorded} | {name: rivals[name] for name in wanted}
     rows: list[dict[str, object]] = []
     try:
         for case in options.cases:
@@ -227,7 +214,7 @@ def median(row: dict[str, object], name: str, clock: str) -> float:
     return statistics.median(getattr(one, clock) for one in row["spent"][name])  # type: ignore[index]
 
 
-COLUMNS = ("loop", "fused", "workers", "jax", "compiled", "unrecorded")
+COLUMNS = ("loop", "fused", "workers", "jax", "compiled")
 
 
 def heading() -> str:

@@ -55,12 +55,12 @@ def row(**spent):
 
 
 def test_ratios_are_times_over_the_sweeps():
-    line = line_of(row(lrscope=2.0, unrecorded=1.0, loop=8.0), "wall")
-    assert line.split() == ["digits", "16", "10", "2.00", "4.00", "-", "-", "-", "-", "0.50"]
+    line = line_of(row(lrscope=2.0, fused=1.0, loop=8.0), "wall")
+    assert line.split() == ["digits", "16", "10", "2.00", "4.00", "0.50", "-", "-", "-"]
 
 
 def test_the_plot_counts_cost_in_plain_runs():
-    data = json.loads(plot([row(lrscope=2.0, unrecorded=1.0, loop=8.0)], "wall").to_json())["data"]["values"]
+    data = json.loads(plot([row(lrscope=2.0, fused=1.0, loop=8.0)], "wall").to_json())["data"]["values"]
     runs = {one["who"]: one["runs"] for one in data}
     assert runs == {"lrscope": 4.0, "one after another": 16.0}
 

@@ -12,7 +12,7 @@ import lrscope
 from lrscope.plan import Plan
 from lrscope.problems.problem import Problem
 from lrscope.quantities import observe
-from lrscope.quantities.budget import DETAILS, Budget, histogram_epochs, points
+from lrscope.quantities.budget import DETAILS, Budget, Detail, histogram_epochs, points
 from lrscope.quantities.observe import Observer
 from lrscope.record import HistogramRecord, Record
 from lrscope.training.prepare import prepare
@@ -93,6 +93,23 @@ def test_recording_stays_within_its_share(plan: Plan, share: float, slow: int, p
         or budget.measured >= 0.9 * MOST.points
         or budget.spent >= fewest
     )
+
+
+@pytest.mark.parametrize("pace, detail", [(1e-4, FEWEST), (1e-1, MOST)])
+def test_steps_that_are_slow_to_begin_with_buy_nothing(plan: Plan, pace: float, detail: Detail) -> None:
+    budget = Budget(plan, 0.05)
+    budget.review(0)
+    seen, first = 0.0, points(plan.steps, FEWEST.points)
+    for step, seconds in ((40, 8.0), (140, 8.0 + 100 * pace)):
+        budget.point(1e-3)
+        budget.histogram(1e-3)
+        budget.spent += 2e-3
+        seen, budget.trained = budget.trained, seconds
+        budget.review(step)
+        if step == 40:
+            assert budget.points(40) == tuple(point for point in first if point > 40)
+    assert budget.pace(140) == pytest.approx((budget.trained - seen) / 100)
+    assert budget.points(140) == tuple(p for p in points(plan.steps, detail.points) if p > 140)
 
 
 def test_what_the_verdicts_read_comes_before_further_histograms(plan: Plan) -> None:

@@ -76,6 +76,10 @@ FEWEST = Text(
 )
 TOOK = Text("{done}; it took {share}", "{done}；实际用了 {share}")
 
+STRETCHES = 4
+"""From review to review; those to come are taken to be as quick as the quickest of the latest so many. Of the
+first nothing is expected: steps are slow until they are captured."""
+
 FEW = 9
 """Measurements whose median is taken for the cost of the next one."""
 
@@ -125,9 +129,14 @@ class Budget:
         self._point_costs: deque[float] = deque(maxlen=FEW)
         self._histogram_costs: deque[float] = deque(maxlen=FEW)
         self._on_both = 0.0
-        self._marks: deque[tuple[int, float]] = deque([(0, 0.0)], maxlen=4)
+        self._mark = (0, 0.0)
+        self._paces: deque[float] = deque(maxlen=STRETCHES)
         self._points = () if self._detail is None else points(plan.steps, self._detail.points)
         self._next_epoch = 0 if share else plan.epochs + 1
+
+    def pace(self, step: int) -> float:
+        """Seconds that a step takes, after so many."""
+        return min(self._paces, default=self.trained / max(1, step))
 
     def points(self, step: int) -> tuple[int, ...]:
         """The steps after this one at which tensors are to be measured, as things stand."""
@@ -158,12 +167,12 @@ class Budget:
         """See what can be afforded from here on; what was due at this step is done."""
         if self._detail is None:
             return
-        if not step:
-            # The first step takes as long as many.
-            self._marks[0] = (0, self.trained)
-        if step >= self._marks[-1][0] + REVIEW_EVERY:
-            self._marks.append((step, self.trained))
-        if self._point_costs and self._histogram_costs:
+        before, then = self._mark
+        # What comes before the end of the first step takes as long as many.
+        self._mark = (step, self.trained)
+        if step > before:
+            self._paces.append((self.trained - then) / (step - before))
+        if self._point_costs and self._histogram_costs and len(self._paces) > 1:
             self._detail = self._affordable(step)
         self._points, epochs = self._all(self._detail)
         _, epoch_at = self._done(self._points, epochs, step)
@@ -180,9 +189,8 @@ class Budget:
 
     def _affordable(self, step: int) -> Detail:
         """The most for which there is time from a step on, as things stand: costs are known."""
-        first, then = self._marks[0]
         to_go = self._plan.steps - step
-        total = self.trained + to_go * (self.trained - then) / max(1, step - first)
+        total = self.trained + to_go * self.pace(step)
         always = (self.spent - self._on_both) * to_go / max(1, step)
         free = MEASURING * self._share * total - self.spent - always
         of_point, of_histogram = map(statistics.median, (self._point_costs, self._histogram_costs))

@@ -187,7 +187,7 @@ class Observer:
         else:
             # About as many steps as may wait, or those to where all lanes are wanted soon: a look costs more
             # than what it is for, where lanes do not fit the cache together.
-            pace = self.budget.trained / (index + 1) if index >= 0 else 0.0
+            pace = self.budget.pace(index + 1)
             wait = max(1, int(self._chunk_seconds / pace)) if pace else CHUNK_STEPS
             place = bisect.bisect_right(self._sharpness_points, index)
             wanted = min([self.budget.next_histogram(index), *self._sharpness_points[place : place + 1]])
