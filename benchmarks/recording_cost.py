@@ -6,8 +6,8 @@ follow each other are compared; of their ratios the median is told, and the quar
 
 Then, part by part, the seconds of the process that records, the median of its sweeps: points are copied where
 lanes are trained and measured at the next look; the rest are histograms, tracked scalars, curvature and the
-plane of tiny models, the study, and what cannot be timed by itself: processes that wait for each other, weights
-that were driven out of the cache.
+plane of tiny models, the study, and what cannot be timed by itself: processes that wait for each other,
+weights that were driven out of the cache.
 
     python benchmarks/recording_cost.py [--cases digits,784-1000-10] [--lanes 16] [--steps N | --seconds 20]
         [--rounds 15]

@@ -95,15 +95,15 @@ def test_recording_stays_within_its_share(plan: Plan, share: float, slow: int, p
     )
 
 
-@pytest.mark.parametrize("pace, detail", [(1e-4, FEWEST), (1e-1, MOST)])
+@pytest.mark.parametrize(("pace", "detail"), [(1e-4, FEWEST), (0.19, MOST)])
 def test_steps_that_are_slow_to_begin_with_buy_nothing(plan: Plan, pace: float, detail: Detail) -> None:
     budget = Budget(plan, 0.05)
     budget.review(0)
     seen, first = 0.0, points(plan.steps, FEWEST.points)
     for step, seconds in ((40, 8.0), (140, 8.0 + 100 * pace)):
-        budget.point(1e-3)
-        budget.histogram(1e-3)
-        budget.spent += 2e-3
+        budget.point(1e-2)
+        budget.histogram(1e-2)
+        budget.spent += 2e-2
         seen, budget.trained = budget.trained, seconds
         budget.review(step)
         if step == 40:
