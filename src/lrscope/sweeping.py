@@ -99,7 +99,7 @@ def sweep(
         path: the study's file; None keeps it in memory.
         overwrite: replace an existing file.
         track: scalars whose value is kept at every step, as "0.weight[0,0]"; by default the first element of
-            every tensor.
+            every tensor, or the one with the largest gradient at the start where the first has none.
         curvature: whether to measure the sharpness of every lane, 21 times over the run. By default only
             where it costs next to nothing: a tiny model trained on all examples at once.
         gradient: "autograd"; or "finite-difference" (forward, each weight moved by 1e-4) or
@@ -155,7 +155,7 @@ def sweep(
         plan = run.plan
         shapes = dict(zip(plan.tensors, plan.shapes, strict=True))
         chosen = (
-            default_tracked(shapes, len(plan.lanes), plan.steps)
+            default_tracked(shapes, len(plan.lanes), plan.steps, run.material.findings.liveliest)
             if track is None
             else read_tracked(track, shapes)
         )

@@ -3,10 +3,12 @@
 import dataclasses
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
 
+import lrscope
 from lrscope.errors import ProblemError
 from lrscope.problems.problem import Problem
 from lrscope.quantities import observe
@@ -261,6 +263,19 @@ def test_default_tracking_is_bounded() -> None:
     few = default_tracked(shapes, 64, 100_000)
     assert 1 <= len(few) <= 4
     assert few[0] == ("layer0.weight", (0, 0))
+
+
+def test_what_is_tracked_unasked_moves() -> None:
+    """The corner pixel of the digits is black in every image: its weights get no gradient, ever."""
+    with lrscope.sweep("digits", "1e-3", epochs=1) as study:
+        tracked = study.plan.tracked
+        moved = study.trajectories().group_by("tensor").agg(pl.col("value").n_unique())
+    assert [tensor for tensor, _ in tracked] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert dict(tracked)["0.weight"] != (0, 0)
+    assert dict(tracked)["2.bias"] == (0,)
+    assert moved["value"].min() > 40, "of 46 values"
+    with lrscope.sweep("digits", "1e-3", epochs=1, track=["0.weight[0,0]"]) as study:
+        assert study.trajectories()["value"].n_unique() == 1
 
 
 class WithNothing(nn.Module):

@@ -116,7 +116,8 @@ DEFAULT_RATES = "1e-5:1:16"
     "--track",
     multiple=True,
     metavar="SCALAR",
-    help="Weight whose trajectory to keep: '0.weight[0,0]'. Repeatable. [default: the first of every tensor]",
+    help="Weight whose trajectory to keep: '0.weight[0,0]'. Repeatable. "
+    "[default: of every tensor the first, or one that moves]",
 )
 @DATA
 @OUT

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from lrscope.errors import ProblemError
 from lrscope.plan import Tracked
@@ -13,13 +14,20 @@ VALUES_AT_MOST = 20_000_000
 """Tracked values of a whole run, lanes and steps counted, that the default choice stays below (80 MB)."""
 
 
-def default_tracked(shapes: Mapping[str, tuple[int, ...]], lanes: int, steps: int) -> Tracked:
-    """The first element of every tensor; of evenly spaced tensors where all would be too much to keep."""
+def default_tracked(
+    shapes: Mapping[str, tuple[int, ...]],
+    lanes: int,
+    steps: int,
+    liveliest: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> Tracked:
+    """The first element of every tensor, or the liveliest where the first does not move; of evenly spaced
+    tensors where all would be too much to keep.
+    """
     names = [name for name, shape in shapes.items() if 0 not in shape]
     most = max(1, VALUES_AT_MOST // max(1, lanes * (steps + 1)))
     if len(names) > most:
         names = [names[round(k * (len(names) - 1) / max(1, most - 1))] for k in range(most)]
-    return tuple((name, (0,) * len(shapes[name])) for name in names)
+    return tuple((name, liveliest.get(name, (0,) * len(shapes[name]))) for name in names)
 
 
 def read_tracked(chosen: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> Tracked:

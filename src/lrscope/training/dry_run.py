@@ -7,7 +7,7 @@ mend and is said in one line; what raises, or differs, only when vectorised is t
 import copy
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,6 +38,7 @@ class Findings:
         unused: trainable parameters the loss does not depend on.
         seconds: how long one forward and backward pass of one lane took.
         capturable: whether the Python of model and loss keeps no state, as far as can be seen.
+        liveliest: of tensors whose first element has no gradient, the index of the one that has the largest.
     """
 
     together: bool
@@ -47,6 +48,7 @@ class Findings:
     unused: frozenset[str]
     capturable: bool
     seconds: float
+    liveliest: Mapping[str, tuple[int, ...]]
 
 
 def dry_run(
@@ -68,8 +70,28 @@ def dry_run(
         validate_together = not reason and _validates_together(problem, plain.models, val_batch, device)
         capturable = not plain.stateful and stateless(start, problem.loss, problem.step)
     return Findings(
-        not reason, reason, validate_together, plain.draws, plain.unused, capturable, plain.seconds
+        not reason,
+        reason,
+        validate_together,
+        plain.draws,
+        plain.unused,
+        capturable,
+        plain.seconds,
+        _liveliest(plain.gradients[0]),
     )
+
+
+def _liveliest(gradients: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Where to see a tensor move whose first element does not: a pixel that is always black has no weight
+    that learns.
+    """
+    found = {}
+    for name, gradient in gradients.items():
+        size = gradient.reshape(-1).abs()
+        if size.numel() and not size[0] and size.max() > 0:
+            index = torch.unravel_index(size.argmax(), gradient.shape)
+            found[name] = tuple(int(one) for one in index)
+    return found
 
 
 def _compare(
