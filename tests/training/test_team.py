@@ -221,6 +221,7 @@ def test_workers_end_with_an_unfinished_course() -> None:
     assert workers() == []
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX, where it was imported, warns of any
 def test_workers_end_with_the_process_that_made_them(tmp_path: Path) -> None:
     told, tell = os.pipe()
     child = os.fork()
@@ -264,6 +265,7 @@ def test_a_sweep_in_processes_records_what_one_records(monkeypatch: pytest.Monke
     assert team.trajectories().equals(alone.trajectories())
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX, where it was imported, warns of any
 def test_a_process_of_a_pool_trains_alone() -> None:
     """Python lets such a process have no children."""
     context = multiprocessing.get_context("fork")
