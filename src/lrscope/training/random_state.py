@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lrscope.training.heap import kept
+
 
 class RandomState(NamedTuple):
     """A snapshot of every global generator a model, loss or dataset can draw from."""
@@ -133,7 +135,7 @@ def undisturbed(*data: Any) -> Iterator[int]:
     try:
         torch.set_flush_denormal(True)
         torch.set_num_threads(1)
-        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad(), kept():
             warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
             yield threads
     finally:
