@@ -5,12 +5,12 @@ import ctypes
 from collections.abc import Iterator
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""What `mallopt` calls them: free bytes at the end of the heap that go back to the system, and how large a piece
-is mapped by itself and unmapped when it is freed."""
+"""As `mallopt` knows them: how many bytes that are free at the heap's end go back to the system, and how many
+in one piece are mapped by themselves, and unmapped when they are freed."""
 
 LARGEST_MMAP = 2**25
-"""The largest threshold that the GNU C library takes; one that adapts itself gets as far, and half as far as that
-for trimming."""
+"""As high as the GNU C library lets the latter be. Thresholds that adapt themselves get as far, and twice as
+far for the former."""
 
 NEVER = 2**31 - 1
 
@@ -20,7 +20,7 @@ def kept() -> Iterator[None]:
     """Inside, the C library keeps what is freed.
 
     The activations of a pass are freed in its end and asked for again in the next one. Given back to the
-    system in between, every page of them is made and cleared anew: a fifth of the time of a convolution.
+    system in between, every page of them is cleared anew: up to a tenth of the time of convolutions.
     """
     _set(NEVER)
     try:
