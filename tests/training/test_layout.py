@@ -172,6 +172,27 @@ def test_processes_are_chosen_and_change_nothing(capture: bool, monkeypatch: pyt
     torch.testing.assert_close(shared, alone, rtol=1e-5, atol=1e-6)
 
 
+class Branching(nn.Linear):
+    """Cannot be vectorised."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h: torch.Tensor = super().forward(x)
+        return h if h.sum() > 0 else -h
+
+
+def test_lanes_that_share_no_call_are_shared_out_and_both_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    branching = dataclasses.replace(problem(), model=lambda: Branching(6, 3))
+    alone = prepare(branching, RATES, 1)
+    assert alone.how.startswith("4 lanes, one after another: the model cannot be vectorised")
+    monkeypatch.setattr(trials, "WORTH_IT", 0.0)
+    monkeypatch.setattr(layout, "TINY_SECONDS", 0.0)
+    shared = prepare(branching, RATES, 1, threads=2)
+    assert shared.processes == 2
+    assert shared.how.startswith("4 lanes in 2 processes, one after another: the model cannot be vectorised")
+    for one, other in zip(alone.steps(), shared.steps(), strict=True):
+        assert one.losses is None or torch.equal(one.losses, other.losses)
+
+
 class Rows(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Data that come by way of Python."""
 
@@ -219,6 +240,7 @@ def test_words() -> None:
     assert words(16, 1) == "16 lanes, one after another: that is fastest here"
     assert words(16, 1, asked=True) == "16 lanes, one after another"
     assert words(16, 8, 2) == "16 lanes in 2 processes, each in one pass"
+    assert words(16, 1, 2, reason="it branches") == "16 lanes in 2 processes, one after another: it branches"
     assert words(16, 2, 2) == "16 lanes in 2 processes in blocks of 2"
     assert in_threads(words(16, 4), 1) == "16 lanes in blocks of 4"
     assert in_threads(words(16, 4), 2) == "16 lanes in blocks of 4, in 2 threads"

@@ -201,7 +201,9 @@ def _median(step: Callable[[], object], clock: Callable[[], float], hopeless: fl
     return statistics.median(took)
 
 
-def words(count: int, per_block: int, processes: int = 1, *, asked: bool = False) -> Text:
+def words(
+    count: int, per_block: int, processes: int = 1, *, asked: bool = False, reason: str = ""
+) -> Text:
     """How K lanes run, said in the output.
 
     Args:
@@ -209,6 +211,7 @@ def words(count: int, per_block: int, processes: int = 1, *, asked: bool = False
         per_block: lanes in a call.
         processes: that share the lanes.
         asked: whether the number of lanes in a call is the user's choice.
+        reason: why no lanes can share a call, where they cannot.
     """
     if count == 1:
         return Text("1 lane", "1 条训练线")
@@ -216,6 +219,9 @@ def words(count: int, per_block: int, processes: int = 1, *, asked: bool = False
     if processes > 1:
         shared = Text("{lanes} in {processes} processes", "{lanes}分给 {processes} 个进程")
         lanes = shared.format(lanes=lanes, processes=processes)
+    if reason:
+        why = Text("{lanes}, one after another: {reason}", "{lanes}，一条接一条：{reason}")
+        return why.format(lanes=lanes, reason=reason)
     if per_block >= -(-count // processes):
         whole = Text("{lanes} in one pass", "{lanes}一次算完")
         each = Text("{lanes}, each in one pass", "{lanes}，各自一次算完")

@@ -167,8 +167,7 @@ def prepare(
         plan = dataclasses.replace(plan, gradient=gradient, nudge=scratch.difference.nudge)
         how = Text("{how}, by {scratch}", "{how}，{scratch}").format(how=how, scratch=scratch.words)
     elif not findings.together:
-        why = Text("{count} lanes, one after another: {reason}", "{count} 条训练线一条接一条：{reason}")
-        how = why.format(count=count, reason=findings.reason)
+        how = words(count, 1, reason=findings.reason)
     notes = list(problem.notes)
     run = Run(
         plan,

@@ -122,8 +122,9 @@ def undisturbed(*data: Any) -> Iterator[int]:
     make a longer one, and on a busy machine a far longer one: they wait for each other.
 
     On leaving, also by an exception, the global generators, those of the DataLoaders in `data`, the number of
-    threads and what becomes of denormal numbers are as they were. Inside, gradients are on, and the warning
-    that an operator is vectorised by a loop is off: the dry run has made sure that the result is right.
+    threads and what becomes of denormal numbers are as they were. Inside, gradients are on, what passes free
+    is kept for the next ones (see `kept`), and the warning that an operator is vectorised by a loop is off:
+    the dry run has made sure that the result is right.
     Denormal numbers (below 1.2e-38 in float32) read 0: a momentum that decays without end would otherwise
     make a step up to twenty times slower.
     """

@@ -95,9 +95,8 @@ def chosen(
         lane_seconds = seconds / count
     if asked is None and (whole or best.lanes == 1):
         per_block = best.lanes
-    if not findings.together:
-        return Chosen(per_block, best.threads, best.processes, lane_seconds=lane_seconds)
-    how = words(count, best.lanes, best.processes, asked=len(options) == 1)
+    asked_for = len(options) == 1
+    how = words(count, best.lanes, best.processes, asked=asked_for, reason=findings.reason)
     return Chosen(per_block, best.threads, best.processes, how, lane_seconds)
 
 
