@@ -172,16 +172,20 @@ def test_processes_are_chosen_and_change_nothing(capture: bool, monkeypatch: pyt
     torch.testing.assert_close(shared, alone, rtol=1e-5, atol=1e-6)
 
 
-class Branching(nn.Linear):
+class Branching(nn.Module):
     """Cannot be vectorised."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        h: torch.Tensor = super().forward(x)
+        h: torch.Tensor = self.layer(x)
         return h if h.sum() > 0 else -h
 
 
 def test_lanes_that_share_no_call_are_shared_out_and_both_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    branching = dataclasses.replace(problem(), model=lambda: Branching(6, 3))
+    branching = dataclasses.replace(problem(), model=Branching)
     alone = prepare(branching, RATES, 1)
     assert alone.how.startswith("4 lanes, one after another: the model cannot be vectorised")
     monkeypatch.setattr(trials, "WORTH_IT", 0.0)

@@ -201,9 +201,7 @@ def _median(step: Callable[[], object], clock: Callable[[], float], hopeless: fl
     return statistics.median(took)
 
 
-def words(
-    count: int, per_block: int, processes: int = 1, *, asked: bool = False, reason: str = ""
-) -> Text:
+def words(count: int, per_block: int, processes: int = 1, *, asked: bool = False, reason: str = "") -> Text:
     """How K lanes run, said in the output.
 
     Args:
