@@ -259,8 +259,8 @@ def test_tracked_scalars_are_read() -> None:
 
 def test_default_tracking_is_bounded() -> None:
     shapes = {f"layer{k}.weight": (4, 4) for k in range(160)}
-    assert len(default_tracked(shapes, 4, 100)) == 160
-    few = default_tracked(shapes, 64, 100_000)
+    assert len(default_tracked(shapes, 4, 100, {})) == 160
+    few = default_tracked(shapes, 64, 100_000, {})
     assert 1 <= len(few) <= 4
     assert few[0] == ("layer0.weight", (0, 0))
 

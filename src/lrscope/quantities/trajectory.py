@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from lrscope.errors import ProblemError
 from lrscope.plan import Tracked
@@ -18,7 +17,7 @@ def default_tracked(
     shapes: Mapping[str, tuple[int, ...]],
     lanes: int,
     steps: int,
-    liveliest: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    liveliest: Mapping[str, tuple[int, ...]],
 ) -> Tracked:
     """The first element of every tensor, or the liveliest where the first does not move; of evenly spaced
     tensors where all would be too much to keep.
