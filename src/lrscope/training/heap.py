@@ -20,7 +20,7 @@ def kept() -> Iterator[None]:
     """Inside, the C library keeps what is freed.
 
     The activations of a pass are freed in its end and asked for again in the next one. Given back to the
-    system in between, every page of them is cleared anew: up to a tenth of the time of convolutions.
+    system in between, every page of them is cleared anew.
     """
     _set(NEVER)
     try:
