@@ -89,9 +89,11 @@ class Share:
         """Train; None where no lane is finite any more."""
         self._ahead = order.ahead
         self._lanes.leave(order.leaving)
-        self._step = step = next(self._steps, None)
+        self._step = None  # the last step is over, also where no further one comes
+        step = next(self._steps, None)
         if step is None:
             return None
+        self._step = step
         told, self._told = self._told, len(self._notes)
         notes = self._notes[told:]
         rates, failure = step.rates(), self._lanes.failure
@@ -130,9 +132,9 @@ class Shares:
 
     def go(self, order: Go) -> dict[int, Arrived]:
         """Train; those that came to a step."""
-        arrived = {
-            number: self._shares[number].go(order) for number in order.shares if number in self._shares
-        }
+        for number in [number for number in self._shares if number not in order.shares]:
+            del self._shares[number]  # all of its lanes have left: nobody asks it again
+        arrived = {number: share.go(order) for number, share in self._shares.items()}
         there = {number: one for number, one in arrived.items() if one is not None}
         stretches = measured([one.stretch for one in there.values()], self._measures)
         pairs = zip(there.items(), stretches, strict=True)
