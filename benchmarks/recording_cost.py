@@ -1,7 +1,7 @@
 """What recording costs, and where that goes.
 
 The sweep as it is, in turn with the same sweep that records losses, validation and trajectories only
-(`--record-budget 0`), and with its lanes alone, which nobody looks at and nothing validates. Sweeps that
+(`--record losses`), and with its lanes alone, which nobody looks at and nothing validates. Sweeps that
 follow each other are compared; of their ratios the median is told, and the quartiles.
 
 Then, part by part, the seconds of the process that records, the median of its sweeps: points are copied where
@@ -84,7 +84,7 @@ def watched(spent: collections.Counter[str]) -> Iterator[None]:
 
 def losses_only(setting: Setting) -> Spent:
     """The sweep with as little recorded as can be."""
-    return recorded(setting, record_budget=0)
+    return recorded(setting, record="losses")
 
 
 def unrecorded(setting: Setting) -> Spent:

@@ -253,7 +253,7 @@ class CourseLab:
             first = len(self.plan.lanes)
             keys = [LaneKey(first + number, rate, seed) for number, (rate, seed) in enumerate(new)]
             self._extend(keys)
-            observer = Observer(self.plan, start=self._run.start, lane_seconds=self._run.lane_seconds)
+            observer = Observer(self.plan, self._run.start)
             course = self._run.course(keys, self.validate_at, observer.looks, observer.measures)
             self._ways.append(Way(course, observer))
             self._advance(self._ways[-1], keys, until)

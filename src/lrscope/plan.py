@@ -7,6 +7,13 @@ from typing import Any, NamedTuple, Self, TypeAlias
 GRADIENTS = ("autograd", "finite-difference", "central-difference")
 """How a sweep can get its gradients: exact, or measured by forward or central differences."""
 
+RECORDS = ("full", "light", "losses")
+"""How often the tensors of a run are measured: at about 125 steps, at about 45 steps, never."""
+
+SAMPLED_BELOW = 2**18
+"""Training examples that a lane sees in a run, below which large tensors are measured by a sample of their
+elements: training then takes too little time for measuring all of them again and again."""
+
 GROUP_RATES = "group_rates"
 """The option that holds what multiples of a lane's rate its parameter groups have, where any is not 1."""
 
@@ -53,6 +60,7 @@ class Plan:
             of a metric; None for the validation loss where there is one.
         curvature_examples: examples the Hessian of the loss is taken on; None where no curvature is measured.
         probes: whether batches are asked again after their update, and a fifth of the rate tried in the end.
+        record: how much is recorded, one of `RECORDS`.
     """
 
     problem: str
@@ -83,11 +91,17 @@ class Plan:
     chosen: tuple[tuple[float, int], ...] | None = None
     scouted: int = 0
     objective: str | None = None
+    record: str = "full"
 
     @property
     def steps(self) -> int:
         """Updates of each lane."""
         return self.epochs * self.steps_per_epoch
+
+    @property
+    def sampled(self) -> bool:
+        """Whether large tensors are measured by a sample of their elements."""
+        return self.steps * max(1, self.batch_size) < SAMPLED_BELOW
 
     @property
     def lanes(self) -> tuple[LaneKey, ...]:

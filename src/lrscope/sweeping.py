@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lrscope.errors import UsageError
 from lrscope.plan import Plan
 from lrscope.problems.load import load_problem
 from lrscope.problems.problem import Problem
-from lrscope.quantities.budget import RECORD_BUDGET
 from lrscope.quantities.landscape import landscape
 from lrscope.quantities.observe import Observer, series
+from lrscope.quantities.schedule import check_record
 from lrscope.quantities.trajectory import TRAJECTORY, default_tracked, read_tracked
 from lrscope.rates import read_rates
 from lrscope.record import HistogramRecord, Record
@@ -81,7 +80,7 @@ def sweep(
     probes: bool = False,
     lanes_per_block: int | None = None,
     compile: bool = False,
-    record_budget: float = RECORD_BUDGET,
+    record: str = "full",
     progress: Callable[[Progress], None] | None = None,
 ) -> Study:
     """Train a problem at every rate, from the same start and on the same batches, and record it.
@@ -113,11 +112,9 @@ def sweep(
         compile: whether steps that lanes make together are compiled by torch, once they have been made 256
             times: that takes ten seconds and more and a C++ compiler, and pays in runs of many minutes.
             Numbers are the same but for rounding.
-        record_budget: of the time that training takes, the share that recording may take: it sets how often
-            tensors and histograms are measured, 25 to 125 times and 6 to 200 times over a run. Where the
-            fewest are too many, about 4,096 elements of each larger tensor are measured. 0 keeps losses,
-            validation and trajectories only, float("inf") measures all as often as can be. Curvature and
-            probes that are asked for come on top.
+        record: how often tensors are measured. "full": statistics at about 125 steps and histograms at up to
+            21 epochs; "light": at about 45 steps and up to 6 epochs; "losses": losses, validation and
+            trajectories only. In short runs about 4,096 elements of each larger tensor are measured.
         progress: called about once a second and at validations; every three seconds where lanes of a process
             are trained one after another.
 
@@ -130,7 +127,7 @@ def sweep(
         StoreError: the study could not be written any further.
     """
     taken = read_rates(rates)
-    _check_budget(record_budget)
+    check_record(record)
     if isinstance(problem, str):
         problem = dataclasses.replace(load_problem(problem), reference=shlex.quote(problem))
     reference = typed(problem, batch_size, schedule)
@@ -144,13 +141,13 @@ def sweep(
             seeds,
             schedule=schedule,
             device=device,
-            curvature=False if curvature is None and not record_budget else curvature,
+            curvature=False if curvature is None and record == "losses" else curvature,
             gradient=gradient,
             probes=probes,
             lanes_per_block=lanes_per_block,
             compiles=compile,
             threads=threads,
-            recorded=record_budget,
+            record=record,
         )
         plan = run.plan
         shapes = dict(zip(plan.tensors, plan.shapes, strict=True))
@@ -169,16 +166,14 @@ def sweep(
             began = time.monotonic()
             observer = Observer(
                 plan,
-                record_budget,
                 run.start,
-                run.lane_seconds,
                 curvature_on_top=curvature is not None,
                 alone=run.in_turn,
             )
             steps = run.steps(observer.looks, observer.measures)
             try:
-                for record in _reported(observer.records(steps), run, progress):
-                    recorder.write(record)
+                for measured in _reported(observer.records(steps), run, progress):
+                    recorder.write(measured)
                 # Where curvature is measured the model is small enough, or the user asked for such things.
                 if plan.curvature_examples is not None and len(chosen) > 1 and observer.last is not None:
                     ends, examples = observer.last.weights, plan.curvature_examples
@@ -189,11 +184,6 @@ def sweep(
                 recorder.note("recording", observer.account())
                 recorder.note("seconds", round(time.monotonic() - began, 3))
         return Study(recorder.study_file())
-
-
-def _check_budget(share: float) -> None:
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not share >= 0:
-        raise UsageError(f"record_budget= wants a share of the time from 0, such as 0.05; got {share!r}")
 
 
 def typed(problem: Problem, batch_size: int | None, schedule: str | None) -> str | None:

@@ -26,7 +26,7 @@ def inside():
 def test_lrscope_trains_what_the_loop_trains(case):
     losses = np.array(loop(Setting(case, RATES, STEPS)))
     problem = CASES[case].make(STEPS)
-    with lrscope.sweep(problem, RATES, record_budget=0) as study:
+    with lrscope.sweep(problem, RATES, record="losses") as study:
         found = study.scalars("loss").sort("lane", "step")["value"].to_numpy().reshape(len(RATES), -1)
     np.testing.assert_allclose(found[:, :STEPS], losses, rtol=2e-4)
 

@@ -64,6 +64,6 @@ def test_no_path_is_kept_of_a_single_scalar() -> None:
 
 
 def test_a_budget_of_nothing_measures_no_plane() -> None:
-    with lrscope.sweep("line", "0.01,0.1", epochs=60, record_budget=0) as study:
+    with lrscope.sweep("line", "0.01,0.1", epochs=60, record="losses") as study:
         assert study.note("landscape") is None
         assert "sharpness" not in {one.name for one in study.series}

@@ -1,6 +1,5 @@
 """Measuring some elements of large tensors: which, when, and how near that comes to measuring all."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -9,11 +8,9 @@ import torch
 from torch import nn
 
 import lrscope
+from lrscope import plan
 from lrscope.problems.problem import Problem
-from lrscope.quantities import observe
-from lrscope.quantities.sample import ELEMENTS, affordable, spread
-from lrscope.training.prepare import prepare
-from lrscope.training.random_state import undisturbed
+from lrscope.quantities.sample import ELEMENTS, spread
 
 WIDE = {"large": torch.ones(2, 300, 200), "small": torch.ones(2, 100), "scalar": torch.ones(2)}
 
@@ -48,13 +45,6 @@ def test_every_row_and_column_gets_its_part(shape: tuple[int, ...]) -> None:
         assert counts.max() - counts.min() <= 1 + 0.1 * counts.max()
 
 
-def test_all_is_measured_where_that_is_cheap_or_asked_for() -> None:
-    assert affordable(WIDE, 1000, 10, math.inf)
-    assert affordable(WIDE, 1000, 10, 1e3)
-    assert not affordable(WIDE, 1000, 10, 1e-9)
-    assert affordable({"small": torch.ones(ELEMENTS)}, 1000, 10, 1e-9), "there is nothing to leave out"
-
-
 def test_the_samples_values_are_near_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Norms are those of all elements, as far as the sample can tell."""
     lengths = ("weight_norm", "gradient_norm", "distance", "weight_std")
@@ -62,13 +52,14 @@ def test_the_samples_values_are_near_those_of_all(monkeypatch: pytest.MonkeyPatc
     def of(study: lrscope.Study) -> list[np.ndarray]:
         return [study.tensors(name)["value"].to_numpy() for name in lengths]
 
-    with lrscope.sweep(wide(1_100), (1e-3, 1e-2), record_budget=math.inf) as study:
+    monkeypatch.setattr(plan, "SAMPLED_BELOW", 0)
+    with lrscope.sweep(wide(1_100), (1e-3, 1e-2)) as study:
         whole = of(study)
         assert "evenly spread" not in study.note("recording")
         counts = study.histograms().filter(tensor="0.weight")["counts"][0]
         assert sum(counts) == 1_100 * 50
-    monkeypatch.setattr(observe, "affordable", lambda *_: False)
-    with lrscope.sweep(wide(1_100), (1e-3, 1e-2), record_budget=math.inf) as study:
+    monkeypatch.undo()
+    with lrscope.sweep(wide(1_100), (1e-3, 1e-2)) as study:
         some = of(study)
         assert "of tensors of more than 4,096 elements about 4,096, evenly spread" in study.note("recording")
         counts = study.histograms().filter(tensor="0.weight")["counts"][0]
@@ -77,13 +68,3 @@ def test_the_samples_values_are_near_those_of_all(monkeypatch: pytest.MonkeyPatc
     for one, other in zip(some, whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=0.05)
         assert not np.array_equal(one, other)
-
-
-def test_a_run_that_is_too_short_for_its_tensors_is_sampled_by_itself() -> None:
-    with undisturbed():
-        run = prepare(wide(2_000), (1e-3, 1e-2), 1)
-        plan = dataclasses.replace(run.plan, tracked=())
-        for seconds, is_sampled in ((1e-9, True), (1e3, False)):
-            observer = observe.Observer(plan, 0.05, run.start, seconds)
-            assert list(observer.records(run.steps(observer.looks, observer.measures)))
-            assert ("evenly spread" in observer.account()) is is_sampled

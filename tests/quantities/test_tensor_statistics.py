@@ -1,7 +1,5 @@
 """Tensor statistics: the same numbers, whenever and however many at a time are measured."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -38,7 +36,7 @@ def measured(looks_every: int = 0, per_block: int | None = None) -> dict[str, tu
     """name -> steps [n] and values [n, lanes, tensors], with looks where they are wanted or more often."""
     with undisturbed():
         run = prepare(problem(), RATES, 1, lanes_per_block=per_block)
-        observer = Observer(run.plan, math.inf)
+        observer = Observer(run.plan)
 
         def looks(step: int) -> Ahead:
             ahead = observer.looks(step)

@@ -115,7 +115,6 @@ def test_a_study_of_lanes_that_leave(eager: None) -> None:
         curvature=True,
         probes=True,
         progress=told.append,
-        record_budget=float("inf"),
     ) as study:
         lanes = study.lanes
         dead = lanes.filter(lanes["rate"] >= 1)
@@ -139,7 +138,7 @@ def test_a_study_of_lanes_that_leave(eager: None) -> None:
 
 def test_a_study_says_the_same_of_lanes_that_stay(never: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def rows() -> tuple[list[object], np.ndarray]:
-        with lrscope.sweep(problem(), RATES, record_budget=float("inf")) as study:
+        with lrscope.sweep(problem(), RATES) as study:
             return study.lanes.rows(), study.scalars("loss")["value"].to_numpy()
 
     stayed, losses = rows()
@@ -216,7 +215,7 @@ def test_what_is_recorded_of_a_lane_that_raises_is_its_own(separate: bool) -> No
     stop = len(way) - 1
     assert stop > 2
     options = {"curvature": not separate, "probes": not separate}
-    with lrscope.sweep(subject, rates, record_budget=float("inf"), **options) as study:
+    with lrscope.sweep(subject, rates, **options) as study:
         assert study.lanes["stopped_step"].to_list() == [None, None, stop]
 
         def of(frame: pl.DataFrame, tensor: str = "layer.weight") -> pl.DataFrame:

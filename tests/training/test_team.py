@@ -254,9 +254,9 @@ def test_a_sweep_in_processes_records_what_one_records(monkeypatch: pytest.Monke
         run.processes = 2
         return made(run, *arguments, **options)  # type: ignore[arg-type]
 
-    alone = lrscope.sweep(problem(), RATES, seeds=2, lanes_per_block=1, record_budget=float("inf"))
+    alone = lrscope.sweep(problem(), RATES, seeds=2, lanes_per_block=1)
     monkeypatch.setattr(Run, "course", divided)
-    team = lrscope.sweep(problem(), RATES, seeds=2, lanes_per_block=1, record_budget=float("inf"))
+    team = lrscope.sweep(problem(), RATES, seeds=2, lanes_per_block=1)
     for name in ("loss", "val_loss"):
         assert team.scalars(name).equals(alone.scalars(name), null_equal=True), name
     for name in ("weight_norm", "gradient_norm", "update_ratio", "unchanged_share"):

@@ -116,14 +116,3 @@ def positive(example: str) -> Callback:
         return number
 
     return read
-
-
-def share(context: click.Context, parameter: click.Parameter, text: Any) -> float:
-    """A click callback that reads a share of the time: a number from 0, "inf" among them."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not number >= 0:
-        raise UsageError(f"{parameter.opts[0]} wants a share of the time from 0, such as 0.05; got {text!r}")
-    return number

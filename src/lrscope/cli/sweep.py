@@ -10,7 +10,7 @@ import click
 from lrscope.cli.door import Command
 from lrscope.cli.keeping import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
 from lrscope.cli.live_page import LivePage
-from lrscope.cli.options import counted, share
+from lrscope.cli.options import counted
 from lrscope.cli.problem_options import (
     BATCH_SIZE,
     CLIP_NORM,
@@ -29,7 +29,7 @@ from lrscope.cli.show import print_study
 from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
 from lrscope.language import said
-from lrscope.plan import GRADIENTS
+from lrscope.plan import GRADIENTS, RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,12 +93,11 @@ DEFAULT_RATES = "1e-5:1:16"
     help="Ask 20 batches again after their update, and try a fifth of every rate in the end.",
 )
 @click.option(
-    "--record-budget",
-    callback=share,
-    default="0.05",
+    "--record",
+    type=click.Choice(RECORDS),
+    default=RECORDS[0],
     show_default=True,
-    metavar="SHARE",
-    help="Of the training time, the share for recording. 0: losses, validation and trajectories only.",
+    help="How often tensors are measured: at about 125 steps, at about 45 steps, or not at all.",
 )
 @counted(
     "--lanes-per-block",
@@ -145,7 +144,7 @@ def sweep_command(
     probes: bool,
     lanes_per_block: int | None,
     compile_steps: bool,
-    record_budget: float,
+    record: str,
     device: str,
     track: tuple[str, ...],
     data: Path | None,
@@ -195,7 +194,7 @@ def sweep_command(
             probes=probes,
             lanes_per_block=lanes_per_block,
             compile=compile_steps,
-            record_budget=record_budget,
+            record=record,
             device=device,
             overwrite=overwrite,
             track=track or None,

@@ -5,18 +5,14 @@ once. What is measured when:
 
 - the loss and the trajectories at every step;
 - validation loss and metrics at every epoch and before training;
-- statistics of every tensor at 25 to 125 points of a run, 0 and the last among them, close together at the
-  beginning; at every step of a shorter run;
-- histograms at 6 to 200 epochs, the one before training and the last among them; or at all of fewer;
+- statistics of every tensor, and histograms, at the steps and epochs of `recording_schedule`;
 - sharpness, where it is wanted, at 21 points;
 - where probes are wanted, the batches of 20 steps once more after their update.
 
-How many points and epochs, `Budget` says: as many as keep recording within a share of the time. Where even
-the fewest would not, because tensors are large and the run is short, a sample of their elements is measured.
+Where tensors are large and the run is short, a sample of their elements is measured.
 """
 
 import bisect
-import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,12 +26,12 @@ from torch import Tensor
 from lrscope.errors import ProblemError
 from lrscope.language import Text
 from lrscope.plan import LaneKey, Plan
-from lrscope.quantities.budget import RECORD_BUDGET, REVIEW_EVERY, Budget, points
 from lrscope.quantities.gradients import GRADIENTS
 from lrscope.quantities.histogram import histograms
 from lrscope.quantities.landscape import Paths
 from lrscope.quantities.probe import BEND, BRANCH, COSINE, Asked, answers, branch
-from lrscope.quantities.sample import ELEMENTS, affordable, spread
+from lrscope.quantities.sample import ELEMENTS, spread
+from lrscope.quantities.schedule import full_points, recording_schedule
 from lrscope.quantities.sharpness import sharpness, sharpness_points, sharpness_series
 from lrscope.quantities.tensor_statistics import POINT, TensorStatistics
 from lrscope.quantities.trajectory import TRAJECTORY
@@ -56,6 +52,12 @@ CHUNK_SECONDS = 1.0
 CHUNK_SECONDS_ALONE = 3.0
 """The same where lanes are trained one after another from look to look: each look has all begin anew."""
 
+LOSSES_ONLY = Text("losses, validation and trajectories only", "只有损失、验证和轨迹")
+MEASURED = Text(
+    "tensor statistics at {points} of {steps} points, histograms at {counted} of {epochs} epochs",
+    "张量统计：{steps} 个点中的 {points} 个；直方图：{epochs} 轮中的 {counted} 轮",
+)
+TOOK = Text("{done}; it took {share} of the time", "{done}；用了 {share} 的时间")
 SAMPLED = Text(
     "{done}; of tensors of more than {count} elements about {count}, evenly spread",
     "{done}；元素多于 {count} 个的张量，均匀地取约 {count} 个",
@@ -95,16 +97,14 @@ class Observer:
     """Turns the steps of one run into records.
 
     Args:
-        plan: says how long the run is and which scalars are tracked.
-        share: of the training time that recording may take: see `Budget`.
-        start: name -> [...], the weights of a lane, and
-        lane_seconds: about how long a step of one takes: decide whether all elements can be measured.
-        curvature_on_top: whether curvature comes on top of that share, since it was asked for.
+        plan: says how long the run is, what is recorded when, and which scalars are tracked.
+        start: name -> [...], the weights of a lane before training.
+        curvature_on_top: whether curvature is not counted in the time that recording takes.
         alone: whether lanes are trained one after another from look to look.
 
     Attributes:
         measures: what measures lanes at points; None for nothing.
-        budget: what recording took so far, and what it measures.
+        trained, spent: seconds of training and of recording so far.
         paths: where lanes have been, for the landscape.
         last: the step observed last; its weights are those after training once training is over.
     """
@@ -112,9 +112,7 @@ class Observer:
     def __init__(
         self,
         plan: Plan,
-        share: float = RECORD_BUDGET,
         start: Mapping[str, Tensor] | None = None,
-        lane_seconds: float = math.inf,
         *,
         curvature_on_top: bool = True,
         alone: bool = False,
@@ -122,15 +120,13 @@ class Observer:
         self._plan = plan
         self._curvature_on_top = curvature_on_top
         self._chunk_seconds = CHUNK_SECONDS_ALONE if alone else CHUNK_SECONDS
-        self._strides: dict[str, int] = {}
-        if share and start is not None:
-            seconds = share * lane_seconds * plan.steps
-            if not affordable(start, plan.steps, plan.epochs, seconds):
-                self._strides = spread(start)
-        self.measures = TensorStatistics(self._strides) if share else None
-        self.budget = Budget(plan, share)
+        self._schedule = recording_schedule(plan)
+        self._strides = spread(start) if start is not None and plan.sampled else {}
+        self.measures = TensorStatistics(self._strides) if self._schedule.points else None
+        self.trained = self.spent = 0.0
+        self._measured = self._counted = 0
         self.paths = Paths(plan.steps, plan.tracked if plan.curvature_examples is not None else ())
-        self._rate_points = points(plan.steps) if plan.schedule is not None else ()
+        self._rate_points = full_points(plan.steps) if plan.schedule is not None else ()
         wanted = plan.curvature_examples is not None
         self._sharpness_points = tuple(sorted(sharpness_points(plan.steps))) if wanted else ()
         self._repeat_points = repeat_points(plan.steps) if plan.probes else frozenset()
@@ -140,7 +136,6 @@ class Observer:
         self._hessian: Hessian | None = None
         self._places: list[tuple[int, Place]] = []
         self._asked: Asked | None = None
-        self._point_seconds: dict[int, float] = {}
         # Of what was asked for beside the budget, and of waiting for the device.
         self._aside_seconds = 0.0
         self.last: Step | None = None
@@ -149,21 +144,20 @@ class Observer:
 
     def records(self, steps: Iterable[Step]) -> Iterator[Record | HistogramRecord]:
         """Measure every step and give the records, a chunk of steps at a time."""
-        budget = self.budget
         flushed = asked = time.perf_counter()
-        reviewed = waiting = 0
+        waiting = 0
         for step in steps:
             came, aside = time.perf_counter(), self._aside_seconds
             inside = sum(one.seconds for one in step.stretch.measured)
-            budget.trained += came - asked - inside
-            budget.spent += inside
+            self.trained += came - asked - inside
+            self.spent += inside
             if step.index == 0:
                 self._begin(step)
             elif step.keys != self._keys:
                 yield from self._flush()
                 self._keys = step.keys
             self.last = step
-            measured = self._measure(step)
+            self._measure(step)
             histogram = self._histogram(step)
             if histogram is not None:
                 yield histogram
@@ -172,13 +166,10 @@ class Observer:
                 yield from self._flush()
                 flushed, waiting = came, 0
             asked = time.perf_counter()
-            budget.spent += asked - came - (self._aside_seconds - aside)
-            if measured or histogram is not None or step.index - reviewed >= REVIEW_EVERY:
-                budget.review(step.index)
-                reviewed = step.index
+            self.spent += asked - came - (self._aside_seconds - aside)
         came, aside = time.perf_counter(), self._aside_seconds
         yield from self._flush()
-        budget.spent += time.perf_counter() - came - (self._aside_seconds - aside)
+        self.spent += time.perf_counter() - came - (self._aside_seconds - aside)
 
     def looks(self, index: int) -> Ahead:
         """What lies ahead: a look where all lanes are wanted at one point, or what waits is to be written."""
@@ -187,39 +178,43 @@ class Observer:
         else:
             # About as many steps as may wait, or those to where all lanes are wanted soon: a look costs more
             # than what it is for, where lanes do not fit the cache together.
-            pace = self.budget.pace(index + 1)
+            pace = self.trained / max(1, index + 1)
             wait = max(1, int(self._chunk_seconds / pace)) if pace else CHUNK_STEPS
             place = bisect.bisect_right(self._sharpness_points, index)
-            wanted = min([self.budget.next_histogram(index), *self._sharpness_points[place : place + 1]])
-            look = wanted if wanted <= index + 2 * wait else index + wait
-        ahead = Ahead(self._plan.steps, self.budget.points(index), self._rate_points)
+            per_epoch = self._plan.steps_per_epoch
+            histogram = self._schedule.epoch_after(index // per_epoch) * per_epoch
+            wanted = min([histogram, *self._sharpness_points[place : place + 1]])
+            look = int(wanted) if wanted <= index + 2 * wait else index + wait
+        ahead = Ahead(self._plan.steps, self._schedule.points_after(index), self._rate_points)
         return ahead.within(look)
 
     def account(self) -> Text:
         """What was measured, in words."""
-        done = self.budget.account()
-        return SAMPLED.format(done=done, count=f"{ELEMENTS:,}") if self._strides else done
+        done = LOSSES_ONLY
+        if self._schedule.points:
+            done = MEASURED.format(
+                points=f"{self._measured:,}",
+                steps=f"{self._plan.steps + 1:,}",
+                counted=f"{self._counted:,}",
+                epochs=f"{self._plan.epochs + 1:,}",
+            )
+        if self._strides:
+            done = SAMPLED.format(done=done, count=f"{ELEMENTS:,}")
+        return (
+            TOOK.format(done=done, share=f"{100 * self.spent / self.trained:.1f}%") if self.trained else done
+        )
 
     def _begin(self, step: Step) -> None:
         self._keys = step.keys
         self._device = next(iter(step.weights.values())).device
 
-    def _measure(self, step: Step) -> bool:
-        """Keep what was measured, and measure what is wanted of all lanes, but for histograms.
-
-        Returns:
-            Whether the cost of a point was found out.
-        """
+    def _measure(self, step: Step) -> None:
+        """Keep what was measured, and measure what is wanted of all lanes, but for histograms."""
         t = step.index
         self._stretches.append(step.stretch)
-        whole = False
         for one in step.stretch.measured:
             self._pending_tensors.setdefault(one.names, []).append((one.step, one.values))
-            if one.names == POINT:  # its update is yet to come
-                self._point_seconds[one.step] = one.seconds
-            else:
-                self.budget.point(self._point_seconds.pop(one.step, 0.0) + one.seconds)
-                whole = True
+            self._measured += one.names != POINT  # of which the update is yet to come
         for at, rates in step.stretch.rates:
             self._keep("learning_rate", at, torch.tensor(rates, dtype=torch.float64))
         if t in self._sharpness_points or self._plan.probes:
@@ -233,7 +228,6 @@ class Observer:
             self._set_aside(began)
         for name, value in step.validation.items():
             self._keep(name, t, value)
-        return whole
 
     def _set_aside(self, began: float) -> None:
         """What was asked for took the time since then."""
@@ -252,12 +246,10 @@ class Observer:
     def _histogram(self, step: Step) -> HistogramRecord | None:
         """The histograms, where they are due."""
         epoch, rest = divmod(step.index, self._plan.steps_per_epoch)
-        if rest or self.measures is None or not self.budget.histogram_due(epoch):
+        if rest or epoch not in self._schedule.epochs:
             return None
-        began = self._settled()
-        counted = histograms(step, epoch, self._strides)
-        self.budget.histogram(self._settled() - began)
-        return counted
+        self._counted += 1
+        return histograms(step, epoch, self._strides)
 
     def _probe(self, step: Step) -> None:
         """Ask the last step's batch again, and keep what the answer to this one will be compared with."""
@@ -282,7 +274,7 @@ class Observer:
             torch.cuda.synchronize(self._device)
             waited = time.perf_counter() - began
             self._aside_seconds += waited
-            self.budget.trained += waited
+            self.trained += waited
         return time.perf_counter()
 
     def _keep(self, name: str, step: int, value: Tensor) -> None:

@@ -1,45 +1,17 @@
-"""Sample: the elements of large tensors that are measured, where measuring all would take too long."""
+"""Sample: the elements of large tensors that are measured, where measuring all would take too long.
+
+`lrscope.plan.Plan.sampled` says where that is.
+"""
 
 import itertools
 import math
-import time
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
-
-from lrscope.quantities.budget import DETAILS
-from lrscope.quantities.look import norm, rows
 
 ELEMENTS = 2**12
 """Of a tensor that has more, about so many are measured: a norm is then known to 1.1% where elements are
 normally distributed: sqrt((kurtosis - 1) / (4 n))."""
-
-PASSES_OF_A_POINT = 20
-PASSES_OF_HISTOGRAMS = 30
-"""What measuring all elements takes, in passes over the weights, each as long as their norm takes."""
-
-
-def affordable(weights: Mapping[str, Tensor], steps: int, epochs: int, seconds: float) -> bool:
-    """Whether all elements can be measured as seldom as `Budget` ever does, in the seconds given.
-
-    Args:
-        weights: name -> [...], of one lane.
-        steps, epochs: of the run.
-        seconds: that recording may take for a lane; infinity for any.
-    """
-    stacks = [rows(weight.unsqueeze(0)) for weight in weights.values()]
-    if math.isinf(seconds) or all(stack.shape[1] <= ELEMENTS for stack in stacks):
-        return True
-    took = math.inf
-    for _ in range(2):  # the first one fetches what has not been used lately
-        began = time.perf_counter()
-        # To the host: a device is done by then.
-        torch.stack([norm(stack) for stack in stacks]).cpu()
-        took = min(took, time.perf_counter() - began)
-    fewest = DETAILS[-1]
-    points, counted = min(fewest.points, steps + 1), min(fewest.epochs, epochs + 1)
-    return took * (PASSES_OF_A_POINT * points + PASSES_OF_HISTOGRAMS * counted) <= seconds
 
 
 def spread(weights: Mapping[str, Tensor]) -> dict[str, int]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrscope.language import LANGUAGES, Text
-from lrscope.plan import Plan
+from lrscope.plan import RECORDS, Plan
 from lrscope.store import schema
 
 
@@ -129,6 +129,7 @@ def plan(text: object, lanes: int) -> Plan:
         or not {key.rate for key in found.lanes} <= set(found.rates)
         or not {key.seed for key in found.lanes} <= set(found.seeds)
         or len(found.tensors) != len(found.shapes)
+        or found.record not in RECORDS
     ):
         raise DamageError("a plan that contradicts itself")
     return found

@@ -31,9 +31,6 @@ VECTORISED = 2.0
 """What a vectorised call holds at its peak, in parts of what the passes of its lanes keep: copies that
 vectorised operations make, and memory not given back at once. Measured: see benchmarks/memory.py."""
 
-BYTES_A_SECOND = 1e10
-"""About what a pass over weights reads of them: tells whether all elements will be measured, or a sample."""
-
 ITSELF = 85 * 2**20
 """Bytes that torch takes for itself while it trains: compiled kernels, the captured step, the allocator."""
 
@@ -120,20 +117,6 @@ def footprint(
         largest=max(_bytes([parameter]) for parameter in module.parameters()),
         validation=sum(seen[:2]),
     )
-
-
-def copied(one: Footprint, steps: int, epochs: int, seconds: float) -> bool:
-    """Whether all elements are likely to be measured, which takes copies of them, and no sample.
-
-    What will be found out, `lrscope.quantities.sample` says, in as many passes over the weights.
-
-    Args:
-        one: of a lane.
-        steps, epochs: of the run.
-        seconds: that measuring a lane may take; 0 where nothing is measured.
-    """
-    passes = 20 * min(25, steps) + 30 * min(6, epochs)
-    return seconds > 0 and one.weights / BYTES_A_SECOND * passes <= seconds
 
 
 def need(

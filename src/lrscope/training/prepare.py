@@ -16,7 +16,7 @@ from lrscope.training.batches import Batches, of_tensors, validation_batches
 from lrscope.training.capture import Written
 from lrscope.training.curvature import EXAMPLES_AT_MOST
 from lrscope.training.dry_run import dry_run
-from lrscope.training.footprint import copied, footprint
+from lrscope.training.footprint import footprint
 from lrscope.training.heap import give_back
 from lrscope.training.layout import largest, words
 from lrscope.training.material import Material
@@ -46,7 +46,7 @@ def prepare(
     lanes_per_block: int | None = None,
     compiles: bool = False,
     threads: int = 1,
-    recorded: float = 0.05,
+    record: str = "full",
 ) -> Run:
     """Check that everything fits, find out how lanes can run, and write down the plan.
 
@@ -66,7 +66,7 @@ def prepare(
         compiles: whether captured steps are compiled; their numbers are the same but for rounding.
         threads: that an operation may take, or processes that train a share of the lanes each; they are tried
             where that pays.
-        recorded: the share of the time that measuring tensors may take: that takes memory.
+        record: how much is recorded, one of `RECORDS`.
 
     Raises:
         UsageError: too many lanes, or larger than the memory, no such device, or no such gradient.
@@ -108,6 +108,7 @@ def prepare(
         tensors=tuple(name for name, _ in first.named_parameters()),
         shapes=tuple(tuple(parameter.shape) for _, parameter in first.named_parameters()),
         metrics=tuple(problem.metrics),
+        record=record,
     )
     if schedule is not None:
         named: Schedule = schedule_by_name(schedule)(plan.steps)
@@ -127,7 +128,7 @@ def prepare(
     )
     one = footprint(problem, first, batches.first(which[0]), val_batch, where)
     give_back()
-    copies = copied(one, plan.steps, plan.epochs, recorded * findings.seconds * plan.steps)
+    copies = record != "losses" and not plan.sampled
     per_block = lanes_per_block
     if per_block is None and findings.together and where.type != "cpu":
         fitting = lanes_that_fit(one, len(plan.lanes), len(which), where, recorded=copies)

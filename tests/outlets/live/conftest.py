@@ -57,7 +57,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import lrscope
 
     path = tmp_path_factory.mktemp("finished") / "line.lrscope"
-    lrscope.sweep("line", "0.01,0.1,0.2,1", epochs=40, path=path, record_budget=float("inf")).close()
+    lrscope.sweep("line", "0.01,0.1,0.2,1", epochs=40, path=path).close()
     return path
 
 
