@@ -22,7 +22,7 @@ from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, STEP_TICK, Span, rate_span
 from lrscope.charts.terms import SEED
 from lrscope.charts.theme import Theme
-from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION
+from lrscope.diagnosis.objective import EARLY_STOPPED, END_TRAINING, FINAL_VALIDATION
 from lrscope.language import BLANK, Text, joined, said, say
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -56,7 +56,7 @@ def frame(study: Readable) -> pl.DataFrame:
         objective = (EARLY_STOPPED if early else FINAL_VALIDATION).name
         values, start = validation_at_horizons(study, best=early)
     else:
-        objective = FINAL_TRAINING.name
+        objective = END_TRAINING.name
         values, start = training_at_horizons(study)
     rates = values["rate"].unique().sort()
     if not values.height or len(rates) < 2:

@@ -17,7 +17,7 @@ from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import rate_span, span
 from lrscope.charts.terms import RATE, SEED, VERDICT, WHY
 from lrscope.charts.theme import Theme
-from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION
+from lrscope.diagnosis.objective import EARLY_STOPPED, END_TRAINING, FINAL_VALIDATION
 from lrscope.language import BLANK, Text, joined, said, say
 from lrscope.rates import format_rate
 
@@ -41,7 +41,7 @@ SCHEMA: dict[str, pl.DataType] = {
 _OBJECTIVES: dict[str, tuple[str, str]] = {
     FINAL_VALIDATION.name: ("val_loss", "final_val_loss"),
     EARLY_STOPPED.name: ("val_loss", "best_val_loss"),
-    FINAL_TRAINING.name: ("loss", "final_train_loss"),
+    END_TRAINING.name: ("loss", "final_train_loss"),
 }
 """What a recommendation compares by: the series and the column of `outcomes`."""
 
@@ -209,7 +209,7 @@ def _lanes(frame: pl.DataFrame, axes: Axes, theme: Theme) -> alt.Chart:
         alt.Tooltip("seed:Q", title=said(SEED)),
         alt.Tooltip("verdict:N", title=said(VERDICT)),
         alt.Tooltip("loss:Q", title=str(frame["axis"][0]), format=".4~g"),
-        alt.Tooltip("training:Q", title=said(FINAL_TRAINING.name), format=".4~g"),
+        alt.Tooltip("training:Q", title=said(END_TRAINING.name), format=".4~g"),
         alt.Tooltip("why:N", title=said(WHY)),
     ]
     dot = mark_of("point", filled=True, size=95, stroke=theme.background, strokeWidth=1)
