@@ -56,6 +56,7 @@ class Comparison:
         near_zero: the best loss has come down to next to nothing, from where no rate can gain more in loss.
         beats_constant: the best rate did better than a constant answer, or that is not known.
         thresholds: what the rules compare with.
+        failing: rates known to fail on lanes that were too short to be compared.
     """
 
     steps: int
@@ -70,6 +71,7 @@ class Comparison:
     near_zero: bool
     beats_constant: bool
     thresholds: Thresholds
+    failing: frozenset[float] = frozenset()
 
     @property
     def depth(self) -> int:
@@ -222,6 +224,7 @@ def compare(
         near_zero=near_zero,
         beats_constant=beside is None or beside.beaten,
         thresholds=thresholds,
+        failing=frozenset(failing),
     )
 
 

@@ -232,6 +232,10 @@ SENTENCES: dict[str, Text] = {
         "this lane trained well, but the rate failed on {failed} of {seeds} seeds",
         "这一条训练得好，但这个学习率在 {seeds} 个种子里有 {failed} 个失败",
     ),
+    "cannot_tell.other_seed": Text(
+        "this lane trained well, but the rate failed on a shorter lane of another seed",
+        "这一条训练得好，但这个学习率在另一个种子的较短训练里失败",
+    ),
     "cannot_tell.short": Text(
         "it ended after {steps} of {longest} steps, too early to compare it with the longer lanes",
         "它只训练了 {longest} 步中的 {steps} 步，太早，无法与更长的比较",

@@ -12,7 +12,7 @@ from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.limits import Standing
 from lrscope.diagnosis.rules import RULES
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
-from lrscope.diagnosis.verdict import FAILING, Verdict
+from lrscope.diagnosis.verdict import FAILING, UNSOUND, Verdict
 from lrscope.language import SEMICOLON, Text, joined
 from lrscope.plan import Plan
 
@@ -36,14 +36,17 @@ def judge(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT)
         thresholds: see `Thresholds`.
     """
     lengths = horizons(curves, thresholds)
-    longest = compare(curves, plan, thresholds)
     shorter = {steps: compare(curves, plan, thresholds, steps) for steps in lengths[:-1]}
-    verdicts = []
-    for curve in curves:
-        ended_early = curve.stopped_step is None and curve.steps in shorter
-        comparison = shorter[curve.steps] if ended_early else longest
-        verdicts.append(_verdict(curve, comparison, longest.steps, thresholds))
-    return tuple(verdicts)
+    verdicts = {
+        curve.lane: _verdict(curve, shorter[curve.steps], lengths[-1], thresholds)
+        for curve in curves
+        if curve.stopped_step is None and curve.steps in shorter
+    }
+    failing = {verdict.rate for verdict in verdicts.values() if verdict.kind in UNSOUND}
+    longest = compare(curves, plan, thresholds, failing=failing)
+    return tuple(
+        verdicts.get(curve.lane) or _verdict(curve, longest, longest.steps, thresholds) for curve in curves
+    )
 
 
 def _kind(facts: Facts, comparison: Comparison, longest: int) -> tuple[str, tuple[Finding, ...]]:

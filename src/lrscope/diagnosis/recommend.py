@@ -59,7 +59,7 @@ def recommend(
         thresholds: see `Thresholds`.
     """
     tested = tested_rates(curves, verdicts, plan)
-    comparison = compare(curves, plan, thresholds, failing=tested.failing, at_end=True)
+    comparison = compare(curves, plan, thresholds, failing=tested.broken, at_end=True)
     view = _view(comparison, curves, plan, tested)
     sole = _sole(comparison, view, plan, tested)
     near = (sole,) if sole is not None else comparison.near_optimal
@@ -168,8 +168,8 @@ def _only(
     thresholds = view.thresholds
     low, high = widened(good_interval(view, thresholds), view, tested.rates)
     low = for_whole_run(low, view.steps, plan.steps, thresholds.drift_most)
-    below = max((one for one in tested.failing if one < rate), default=0.0)
-    above = plain.first_failing or math.inf
+    below = max((one for one in tested.broken if one < rate), default=0.0)
+    above = min((one for one in tested.broken if one > rate), default=math.inf)
     caution = _ONLY.format(rate=rate_text(rate), steps=steps_text(view.steps), all=steps_text(plan.steps))
     return dataclasses.replace(
         plain,
@@ -202,7 +202,7 @@ def _view(comparison: Comparison, curves: Sequence[Curve], plan: Plan, tested: T
     if plan.chosen is None or several or silent:
         return comparison
     shorter = reversed(horizons(curves, thresholds)[:-1])
-    tried = (compare(curves, plan, thresholds, steps, tested.failing, at_end=True) for steps in shorter)
+    tried = (compare(curves, plan, thresholds, steps, tested.broken, at_end=True) for steps in shorter)
     return next((one for one in tried if one.best is not None), comparison)
 
 

@@ -105,7 +105,7 @@ def at_edge(comparison: Comparison, tested: Tested) -> Text | None:
     if leader == tried[0]:
         lowest = Text("the {word} rate, {rate}, is the lowest tested", "{word}的学习率 {rate} 是试过的最低的")
         return lowest.format(word=word, rate=rate_text(leader))
-    beside = sorted({*(one.curve.rate for one in comparison.facts.values()), *tested.failing})
+    beside = sorted({*(one.curve.rate for one in comparison.facts.values()), *tested.broken})
     if leader in (beside[0], beside[-1]):
         end = Text("highest", "最高") if leader == beside[-1] else Text("lowest", "最低")
         return _OF_WHOLE.format(word=word, rate=rate_text(leader), end=end)

@@ -59,11 +59,13 @@ def _seeds(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     same = [one for one in comparison.facts.values() if one.curve.rate == rate and not symptoms.invalid(one)]
     lost = [one for one in same if not symptoms.is_sound(one)]
     twin = comparison.at(best.rate, facts.curve.seed)
-    if not lost or facts in lost:
+    if not (lost or rate in comparison.failing) or facts in lost:
         return ()
     aim = best.value if twin is None else objective.value(twin)
     if regret(objective.value(facts), aim, objective.start(facts)) > facts.thresholds.regret:
         return ()
+    if not lost:
+        return (Finding("cannot_tell.other_seed", {}),)
     return (Finding("cannot_tell.seeds", {"failed": len(lost), "seeds": len(same)}),)
 
 
@@ -101,9 +103,9 @@ def _missing(sentence: str, facts: Facts, comparison: Comparison) -> tuple[Findi
     the best rate's lane of the same seed came to is said beside it.
     """
     standing, best = comparison.standing(facts.curve.rate), comparison.best
-    if best is None or standing is None or max(standing.seeds, best.seeds) == 1:
+    if best is None or standing is None or standing.seeds == 1:
         shown = _beside_the_best(facts, comparison)
-        told = math.isfinite(shown.get("share", math.nan))
+        told = math.isfinite(shown.get("share", math.nan)) and not _unpaired(facts, comparison)
         return (Finding(sentence, shown) if told else _beside(facts, comparison),)
     over = {"part": standing.regret, "share": standing.regret, "rate": best.rate, "error": standing.error}
     if standing.error is None:
@@ -114,12 +116,18 @@ def _missing(sentence: str, facts: Facts, comparison: Comparison) -> tuple[Findi
 
 def _beside(facts: Facts, comparison: Comparison) -> Finding:
     """Return what the lane came to beside the best rate's lane of the same seed, if there is one."""
-    shown, best = _beside_the_best(facts, comparison), comparison.best
+    shown = _beside_the_best(facts, comparison)
     if not (math.isfinite(shown["value"]) and math.isfinite(shown["best"])):
         return Finding("beside.unmeasured", {"objective": shown["objective"]})
-    paired = best is not None and comparison.at(best.rate, facts.curve.seed) is not None
+    unpaired = _unpaired(facts, comparison)
     told = {name: shown[name] for name in ("objective", "value", "best", "rate")}
-    return Finding("beside" if paired else "beside.alone", told)
+    return Finding("beside.alone" if unpaired else "beside", told)
+
+
+def _unpaired(facts: Facts, comparison: Comparison) -> bool:
+    """Whether the best rate was not trained on the seed of a lane."""
+    best = comparison.best
+    return best is None or comparison.at(best.rate, facts.curve.seed) is None
 
 
 def _held_up(facts: Facts) -> Finding | None:

@@ -45,6 +45,11 @@ class Tested(NamedTuple):
         """The rates that fail, rising."""
         return tuple(one.rate for one in self.failures if one.mostly)
 
+    @property
+    def broken(self) -> tuple[float, ...]:
+        """The rates at which any lane failed: none of them came through on every seed. Rising."""
+        return tuple(one.rate for one in self.failures)
+
     def fails_from(self, top: float | None) -> float | None:
         """Return the lowest rate above `top` that fails; of all rates where `top` is None."""
         return next((rate for rate in self.failing if top is None or rate > top), None)

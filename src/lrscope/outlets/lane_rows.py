@@ -18,6 +18,7 @@ class LaneRow:
         why: all of the evidence.
         train, val, metric: at the end; best: the lowest validation loss.
         recommended: whether no rate is nearer to the recommended one.
+        steps: how many were done; losses are shown of the longest lanes only.
     """
 
     rate: float
@@ -31,6 +32,7 @@ class LaneRow:
     best: float | None
     metric: float | None
     recommended: bool
+    steps: int = 0
 
     @property
     def words(self) -> str:
@@ -64,6 +66,7 @@ def lane_rows(content: Mapping[str, Any]) -> list[LaneRow]:
             best=row["best_val_loss"],
             metric=next(iter(row["metrics"].values()), None),
             recommended=row["rate"] == nearest,
+            steps=row["steps"],
         )
         for row, text in zip(rows, texts, strict=True)
     ]
