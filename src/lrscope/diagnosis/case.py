@@ -65,17 +65,17 @@ class Case:
         if self.reference is None:
             return without_reference(token)
         if not self.higher:
-            said = phrase("no_higher", {"next": self.upwards()})
+            said = phrase("no_higher", {"next": self.upwards(self.top)})
             return Claim(token, "cannot_tell", (said,), phrase("no_higher.short", {}), {})
         if not self.higher_compared:
-            said = phrase("no_higher.whole", {"top": rate_text(self.top), "next": self.upwards()})
+            said = phrase("no_higher.whole", {"top": rate_text(self.top), "next": self.upwards(self.top)})
             return Claim(token, "cannot_tell", (said,), phrase("no_higher.short", {}), {})
         return None
 
-    def upwards(self) -> str:
-        """Higher rates to type."""
+    def upwards(self, top: float) -> str:
+        """Return higher rates to type: above all tested ones, and well above the highest good one, `top`."""
         highest = self.tested.rates[-1]
-        until = 3 * max(highest, self.top * self.comparison.thresholds.far)
+        until = 3 * max(highest, top * self.comparison.thresholds.far)
         return f"{rate_text(highest)}:{rate_text(float(f'{until:.2g}'))}:4"
 
     @property

@@ -229,8 +229,8 @@ SENTENCES: dict[str, Text] = {
         "{steps} 步之后，损失 {end} 还没有低于开始时",
     ),
     "cannot_tell.seeds": Text(
-        "this lane trained well, but the rate failed on {failed} of {seeds} seeds",
-        "这一条训练得好，但这个学习率在 {seeds} 个种子里有 {failed} 个失败",
+        "this lane trained well, but {failed} of {seeds} seeds of the rate did not come through",
+        "这一条训练得好，但这个学习率的 {seeds} 个种子里有 {failed} 个没有训练下来",
     ),
     "cannot_tell.other_seed": Text(
         "this lane trained well, but the rate failed on a shorter lane of another seed",

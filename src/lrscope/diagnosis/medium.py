@@ -15,7 +15,7 @@ def medium(case: Case) -> Claim:
         return Claim("medium", "cannot_tell", (why,), phrase("medium.none.short", {}), {})
     low, high = advice.low or near[0], advice.high or near[-1]
     among = [rate for rate in near if low <= rate <= high] or list(near)
-    compared = [rate for rate in rates if rate in case.tested.whole or rate in case.tested.broken]
+    compared = [rate for rate in rates if rate in comparison.rates]
     shown: dict[str, str] = {
         "count": str(len(among)),
         "tested": str(len(compared)),
@@ -52,7 +52,7 @@ def medium(case: Case) -> Claim:
         phrases.append(phrase(key, {**shown, "next": f"{rate_text(lower)}:{rate_text(compared[0])}:4"}))
     if not above:
         key = "medium.no_higher" if compared[-1] == rates[-1] else "medium.no_higher.whole"
-        phrases.append(phrase(key, {**shown, "next": case.upwards()}))
+        phrases.append(phrase(key, {**shown, "next": case.upwards(among[-1])}))
     elif advice.first_failing is not None and advice.margin is not None and advice.rate is not None:
         cliff = {"failing": rate_text(advice.first_failing), "margin": times_text(advice.margin)}
         phrases.append(phrase("medium.margin", {**cliff, "rate": rate_text(advice.rate)}))

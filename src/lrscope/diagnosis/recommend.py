@@ -81,7 +81,9 @@ def recommend(
         training_rate=_best_by(END_TRAINING, comparison),
         safe_rate=max(_safe(comparison.standings, first_failing, thresholds), default=None),
         near_optimal=near,
-        worse_from=None if top is None else next((r for r in comparison.rates if r > top), None),
+        worse_from=None
+        if top is None
+        else next((r for r in comparison.rates if r > top and r in tested.rates), None),
         preferred_rate=_preferred(view, plan, tested),
         compared_steps=comparison.steps,
         failures=tested.failures,

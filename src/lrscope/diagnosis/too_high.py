@@ -39,7 +39,7 @@ def unstable(case: Case) -> Claim:
         "top": rate_text(case.top),
         "highest": rate_text(highest),
         "times": times_text(case.factor()),
-        "next": case.upwards(),
+        "next": case.upwards(case.top),
         "first": rate_text(where[0]) if where else "",
         "rates": ", ".join(map(rate_text, where)),
         "kinds": _kinds_text(
@@ -126,7 +126,7 @@ def useless(case: Case) -> Claim:
         "highest": rate_text(highest),
         "reference": rate_text(case.reference),
         "times": times_text(case.factor()),
-        "next": case.upwards(),
+        "next": case.upwards(case.top),
         "kinds": _kinds_text(kinds),
         "objective": case.comparison.objective.name,
         "share": share_text(missing) if math.isfinite(missing) else "",
