@@ -18,7 +18,8 @@ class Case:
     """What claims are tested on.
 
     Attributes:
-        comparison: the lanes side by side.
+        comparison: the lanes side by side, as verdicts compare them.
+        end: the same at the end of training, as the recommendation does.
         verdicts: of all lanes.
         advice: the recommendation.
         plan: of the case.
@@ -27,6 +28,7 @@ class Case:
     """
 
     comparison: Comparison
+    end: Comparison
     verdicts: tuple[Verdict, ...]
     advice: Recommendation
     plan: Plan
@@ -35,14 +37,14 @@ class Case:
 
     @property
     def top(self) -> float:
-        """The highest rate as good as the best."""
-        return self.comparison.near_optimal[-1]
+        """The highest rate that is called good."""
+        return self.comparison.good_rates[-1]
 
     @property
     def higher(self) -> tuple[float, ...]:
         """Tested rates above the good ones, also of lanes too short to be compared; rising."""
-        near = self.comparison.near_optimal
-        return tuple(rate for rate in self.tested.rates if near and rate > near[-1])
+        good = self.comparison.good_rates
+        return tuple(rate for rate in self.tested.rates if good and rate > good[-1])
 
     @property
     def higher_compared(self) -> tuple[float, ...]:

@@ -106,7 +106,8 @@ def conclusions(
     tested = tested_rates(curves, verdicts, plan)
     comparison = compare(curves, plan, thresholds, failing=tested.broken)
     reference = reference_rate(comparison, advice.low, advice.high)
-    case = Case(comparison, tuple(verdicts), advice, plan, reference, tested)
+    end = compare(curves, plan, thresholds, failing=tested.broken, at_end=True)
+    case = Case(comparison, end, tuple(verdicts), advice, plan, reference, tested)
     test = fair_test(comparison, reference)
     return (
         Conclusion("too_high", (too_high.unstable(case), too_high.wide(case), too_high.useless(case))),

@@ -85,10 +85,15 @@ class Facts:
 
     @property
     def still_moving(self) -> bool:
-        """Whether the losses alone show that updates are not lost in rounding.
+        """Whether updates are not lost in rounding, as far as losses and a few measurements show.
 
         Of a coarse dtype (16 bits) the loss must fall in the last quarter; of others to have learned will do.
         """
+        unchanged = self.unchanged
+        if unchanged is not None:
+            late = unchanged.values[unchanged.steps >= 3 * self.curve.steps // 4]
+            if len(late) and late.max() < self.thresholds.frozen_share:
+                return True
         if stability.epsilon(self.plan.dtype) < _COARSE:
             moved = self.displacement
             return self.learned or (moved is not None and moved >= self.thresholds.barely_moved)

@@ -1,6 +1,7 @@
 """Judge: curves in, a verdict for each lane out. Pure: the same curves give the same words."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def _unjudged(curve: Curve, thresholds: Thresholds) -> Finding:
 
 def _limit(known: Standing) -> Finding:
     """Where the lane stands to the limit of stability."""
-    shown = {
+    shown: dict[str, Any] = {
         "ratio": f"{known.ratio:.4g}" if 0.95 < known.ratio < 1.05 else f"{known.ratio:.2g}",
         "limit": f"{known.limit:.4g}",
         "sharpness": _sharpness(known),
@@ -150,7 +151,8 @@ _KNOWN_ON = Text(
 
 def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
     """What is to be said beside the verdict, in the catalogue's order."""
-    attributes = []
+    attributes: list[tuple[str, Finding]] = []
+    shown: dict[str, Any]
     known, thresholds = None if kind == "frozen" else facts.limit, facts.thresholds
     at_edge = known is not None and thresholds.edge_from <= known.ratio <= thresholds.edge_to
     if known is not None and known.late and at_edge and kind not in FAILING:

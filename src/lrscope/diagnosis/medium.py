@@ -8,7 +8,7 @@ from lrscope.language import Text
 
 def medium(case: Case) -> Claim:
     """Whether there are rates that do best between others that do worse, and how wide they lie."""
-    comparison, advice, rates = case.comparison, case.advice, case.tested.rates
+    comparison, advice, rates = case.end, case.advice, case.tested.rates
     near = advice.near_optimal
     if not near or comparison.too_noisy:
         why = phrase("medium.none", {"reason": advice.cannot_tell or ""})

@@ -31,6 +31,11 @@ _OTHERWISE = Text(
     "verdicts compare lanes at their best epoch, the recommendation at their end: so {rate} is called {word}",
     "判定比较的是每条最好的一轮，推荐比较的是训练结束时：所以 {rate} 被判为“{word}”",
 )
+_WORSE_AT_END = Text(
+    "verdicts compare lanes at their best epoch: there {rates} are good, too, at the end of training "
+    "they are worse",
+    "判定比较的是每条最好的一轮：那时 {rates} 也好，到训练结束时更差",
+)
 _ONLY = Text(
     "{rate} is the only rate trained to the full length, others were compared after {steps} of {all} steps",
     "只有 {rate} 训练满了全程，其他的只比较了 {all} 步中的 {steps} 步",
@@ -138,7 +143,7 @@ def _chosen(
     else:
         cliff = first_failing if at_cliff else None
         ahead = experiment.to_know_more(rate, interval, cliff, comparison, tested)
-    remarks = (choice.remark, _remark(rate, verdicts, comparison))
+    remarks = (choice.remark, _remark(rate, verdicts, comparison), _also_good(plain, verdicts, comparison))
     return dataclasses.replace(
         plain,
         rate=rate,
@@ -225,6 +230,15 @@ def _preferred(view: Comparison, plan: Plan, tested: Tested) -> float | None:
     if plan.chosen is not None and view.steps < plan.steps:
         return for_whole_run(rate, view.steps, plan.steps, view.thresholds.drift)
     return rate
+
+
+def _also_good(plain: Recommendation, verdicts: Sequence[Verdict], comparison: Comparison) -> Text | None:
+    """Return that rates are called good which are worse at the end of training; None where none is."""
+    good = {verdict.rate for verdict in verdicts if verdict.kind == "good"} - set(plain.near_optimal)
+    if comparison.objective.name != FINAL_VALIDATION.name or not good:
+        return None
+    overfit = any("overfitting" in verdict.attributes for verdict in verdicts)
+    return _WORSE_AT_END.format(rates=", ".join(map(rate_text, sorted(good)))) if overfit else None
 
 
 def _remark(rate: float, verdicts: Sequence[Verdict], comparison: Comparison) -> Text | None:

@@ -178,9 +178,10 @@ def _cannot_tell(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
         if _untold(facts, comparison):
             return _missing("cannot_tell.noise", facts, comparison)
         return _missing("cannot_tell.between", facts, comparison)
-    shown = {"objective": objective.name, "start": objective.start(facts), "value": objective.value(facts)}
-    if not (math.isfinite(shown["start"]) and math.isfinite(shown["value"])):
+    start, value = objective.start(facts), objective.value(facts)
+    if not (math.isfinite(start) and math.isfinite(value)):
         return (Finding("beside.unmeasured", {"objective": objective.name}),)
+    shown: dict[str, Any] = {"objective": objective.name, "start": start, "value": value}
     beside = beside_constant([facts], objective, facts.thresholds)
     if beside is not None:
         shown |= {"constant": beside.constant, "end": beside.reached}

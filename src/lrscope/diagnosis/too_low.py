@@ -50,11 +50,15 @@ def slow(case: Case) -> Claim:
     if not times:
         unknown = phrase("slow.unknown", {})
         return Claim("slow", "cannot_tell", (unknown,), unknown, {})
+    verdict = "cannot_tell"
+    if min(times.values()) > longer:
+        verdict = "confirmed"
+    elif max(times.values()) <= longer:
+        verdict = "refuted"
     lowest = min(times)
     short = {"rate": rate_text(lowest), "times": times_text(times[lowest])}
     numbers = {"reference_rate": reference, "rates": list(times), "times_more_steps": list(times.values())}
     figure = phrase("slow.short" if math.isfinite(times[lowest]) else "slow.start.short", short)
-    verdict = "confirmed" if min(times.values()) > longer else "refuted"
     return Claim("slow", verdict, tuple(phrases), figure, numbers)
 
 

@@ -18,6 +18,7 @@ class LaneRow:
         why: all of the evidence.
         train, val, metric: at the end; best: the lowest validation loss.
         recommended: whether no rate is nearer to the recommended one.
+        stopped: whether its loss was not finite any more.
         steps: how many were done; losses are shown of the longest lanes only.
     """
 
@@ -33,6 +34,7 @@ class LaneRow:
     metric: float | None
     recommended: bool
     steps: int = 0
+    stopped: bool = False
 
     @property
     def words(self) -> str:
@@ -67,6 +69,7 @@ def lane_rows(content: Mapping[str, Any]) -> list[LaneRow]:
             metric=next(iter(row["metrics"].values()), None),
             recommended=row["rate"] == nearest,
             steps=row["steps"],
+            stopped=row["stopped_step"] is not None,
         )
         for row, text in zip(rows, texts, strict=True)
     ]

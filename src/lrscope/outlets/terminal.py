@@ -153,7 +153,7 @@ def _columns(content: Mapping[str, Any], lanes: Sequence[LaneRow], *, ascii_only
     if len(plan["seeds"]) > 1:
         columns.append(Column(say("seed", "种子"), 0, lambda lane: Text(str(lane.seed)), number=True))
     columns.append(Column(say("verdict", "判定"), 0, verdict, wraps=True))
-    if len({lane.steps for lane in lanes}) > 1:
+    if len({lane.steps for lane in lanes if not lane.stopped}) > 1:
         columns.append(Column(say("steps", "步数"), 72, lambda lane: Text(f"{lane.steps:,}"), number=True))
     if any(row["best_val_loss"] is not None for row in content["lanes"]):
         columns.append(number(say("train", "训练"), 72, lambda lane: lane.train))
