@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 
 from lrscope.charts.valley import VALLEY
 from lrscope.diagnosis import figures
@@ -22,9 +22,8 @@ TOKENS = {str(one.name): one.token for one in figures.FIGURES}
 COMPARED = ("too_high", "too_slow", "good.near", "good.best", "beside", "beside.alone", "cannot_tell.between")
 
 many = settings(
-    max_examples=120,
+    max_examples=40,
     deadline=None,
-    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 
