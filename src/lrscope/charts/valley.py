@@ -145,8 +145,8 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
             "Not shown: {lanes} lanes of {fewest} to {most} steps, too short to be compared.",
             "未画出：{lanes} 条只有 {fewest} 到 {most} 步的训练，太短，无法比较。",
             lanes=shorter.height,
-            fewest=f"{shorter['steps'].min():,}",
-            most=f"{shorter['steps'].max():,}",
+            fewest=f"{shorter['steps'].to_numpy().min():,}",
+            most=f"{shorter['steps'].to_numpy().max():,}",
         )
         notes.append(left_out)
     note = said(joined(notes, BLANK))
