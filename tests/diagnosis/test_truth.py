@@ -176,7 +176,10 @@ def _check(sentence, values, verdict, read, longest):
         assert 1 <= values["failed"] < len(others)
     if sentence == "cannot_tell.other_seed":
         assert read.failed(verdict.rate)
-    if sentence in ("overfitting", "overfitting.far") and read.lanes[verdict.lane]["longest"]:
+    if (
+        sentence in ("overfitting", "overfitting.far", "overfitting.start")
+        and read.lanes[verdict.lane]["longest"]
+    ):
         assert values["best"] == read.figure(verdict.lane, "best validation loss")
         assert values["end"] == read.figure(verdict.lane, "final validation loss")
         assert values["step"] == read.lanes[verdict.lane]["best_val_step"]

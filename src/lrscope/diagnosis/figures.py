@@ -54,14 +54,15 @@ FINAL_VAL_LOSS = Figure(
 BEST_VAL_LOSS = Figure(
     "best_val_loss",
     Text("best validation loss", "最好的验证损失"),
-    Text("the lowest validation loss measured after training began", "训练开始之后测到的最低验证损失"),
+    Text("the lowest validation loss measured, before training included", "测到的最低验证损失，包括训练之前"),
 )
 EARLY_STOPPED_VAL_LOSS = Figure(
     "early_stopped_val_loss",
     Text("early-stopped validation loss", "早停的验证损失"),
     Text(
-        "the lowest mean of three neighbouring validation losses, so that a lucky epoch does not win",
-        "相邻三次验证损失平均值中最低的，免得碰巧的一轮胜出",
+        "the lowest mean of three neighbouring validation losses after training began, so that a lucky epoch "
+        "does not win",
+        "训练开始之后，相邻三次验证损失平均值中最低的，免得碰巧的一轮胜出",
     ),
 )
 WORSE_FROM = Figure(
@@ -129,19 +130,21 @@ def best_val_loss(values_n: Floats) -> tuple[int, float] | None:
     Args:
         values_n: before training, and after every epoch.
     """
-    later = np.where(np.isfinite(values_n[1:]), values_n[1:], np.inf)
-    if not np.isfinite(later).any():
-        return None
-    best = int(np.argmin(later))
-    return 1 + best, float(later[best])
+    finite = np.where(np.isfinite(values_n), values_n, np.inf)
+    best = int(np.argmin(finite)) if len(finite) else 0
+    return (best, float(finite[best])) if np.isfinite(finite[best : best + 1]).any() else None
 
 
 def early_stopped_val_loss(values_n: Floats) -> tuple[int, float] | None:
-    """Return place and value of the lowest mean of three neighbours; the ends stand for themselves."""
+    """Return place and value of the lowest mean of three neighbours after training began.
+
+    The ends stand for themselves. None where there is none.
+    """
     smooth = values_n.copy()
     if len(smooth) > 2:
         smooth[1:-1] = (values_n[:-2] + values_n[1:-1] + values_n[2:]) / 3
-    return best_val_loss(smooth)
+    best = best_val_loss(smooth[1:])
+    return None if best is None else (1 + best[0], best[1])
 
 
 class Measured(Protocol):
