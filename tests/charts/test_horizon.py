@@ -77,7 +77,7 @@ def test_the_rates_as_good_are_those_within_a_hundredth_of_what_was_learned() ->
 
 def test_without_validation_it_is_the_training_loss() -> None:
     frame = HORIZON.frame(descend_line((0.01, 0.05, 0.1, 0.13), epochs=320))
-    assert set(frame["objective"]) == {"final training loss"}
+    assert set(frame["objective"]) == {"mean training loss before the end"}
     rows = frame.filter(kind="best").sort("steps")
     assert rows["steps"].to_list() == [10, 20, 40, 80, 160, 320]
     assert set(rows["rate"]) <= {0.01, 0.05, 0.1}

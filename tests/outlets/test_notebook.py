@@ -62,7 +62,7 @@ def test_a_recommendation_shows_its_sentence_and_the_valley() -> None:
 def test_a_recommendation_draws_what_it_says_itself() -> None:
     study = STUDIES["usual"]()
     shown = study.recommendation("train-loss")._repr_mimebundle_()
-    assert "final training loss (nats)" in html.unescape(shown["text/html"])
+    assert "smoothed training loss at the end (nats)" in html.unescape(shown["text/html"])
     assert shown["image/png"] != study.recommendation()._repr_mimebundle_()["image/png"]
 
 

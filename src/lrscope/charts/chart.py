@@ -33,7 +33,11 @@ class Advice(Protocol):
 
     @property
     def first_failing(self) -> float | None:
-        """The lowest rate above the interval that breaks."""
+        """The lowest rate above the good ones that fails on most of its lanes."""
+
+    @property
+    def worse_from(self) -> float | None:
+        """The lowest rate above the good ones that is not one of them."""
 
     @property
     def margin(self) -> float | None:
@@ -45,7 +49,7 @@ class Advice(Protocol):
 
     @property
     def objective(self) -> str:
-        """What rates were compared by: final validation loss, best validation loss, final training loss."""
+        """What rates were compared by: final validation loss, smoothed training loss, a metric."""
 
     @property
     def cannot_tell(self) -> str | None:

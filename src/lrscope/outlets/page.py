@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels, shape_label
 from lrscope.diagnosis.evidence import times_text
+from lrscope.diagnosis.figures import WORSE_FROM
 from lrscope.diagnosis.limits import DIVIDING
 from lrscope.diagnosis.recommendation import CONFIDENCE
 from lrscope.language import COMMA, SEMICOLON, Text, joined, said, say
@@ -173,10 +174,12 @@ def answer(advice: Advice) -> Html:
     facts = []
     if known and advice.low is not None and advice.high is not None and advice.low < advice.high:
         facts.append((say("as good", "同样好"), f"{format_rate(advice.low)} – {format_rate(advice.high)}"))
+    if advice.worse_from is not None and advice.worse_from != advice.first_failing:
+        facts.append((said(WORSE_FROM.name), format_rate(advice.worse_from)))
     if advice.first_failing is not None:
-        facts.append((say("first to fail", "第一个失败"), format_rate(advice.first_failing)))
+        facts.append((say("fails from", "从此失败"), format_rate(advice.first_failing)))
     elif known:
-        facts.append((say("first to fail", "第一个失败"), say("none tested", "没有试到")))
+        facts.append((say("fails from", "从此失败"), say("none tested", "没有试到")))
     if advice.margin is not None:
         facts.append((say("safety margin", "安全余量"), f"×{times_text(advice.margin)}"))
     if known:
