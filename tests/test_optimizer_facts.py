@@ -35,6 +35,12 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"weight_decay": 3.0, "decoupled_weight_decay": True},
     ],
     "AdamW": [{}, {"weight_decay": 3.0}, {"betas": (0.8, 0.9), "weight_decay": 1.0}],
+    "NAdam": [
+        {},
+        {"betas": (0.5, 0.99), "momentum_decay": 0.1},
+        {"weight_decay": 0.7},
+        {"weight_decay": 3.0, "decoupled_weight_decay": True},
+    ],
     "RMSprop": [{}, {"momentum": 0.9}, {"momentum": 0.8, "weight_decay": 0.5}, {"centered": True}],
 }
 """Options of every optimizer that has a limit."""
@@ -125,12 +131,15 @@ def limit_of(name: str, options: dict[str, Any], done: int = LATE) -> float:
     return limit
 
 
+@pytest.mark.parametrize("done", [100, 2_000, LATE])
 @pytest.mark.parametrize(("name", "options"), CASES)
-def test_torch_s_own_step_contracts_exactly_below_the_limit(name: str, options: dict[str, Any]) -> None:
-    limit = limit_of(name, options)
-    assert growth(name, options, limit) == pytest.approx(1, abs=1e-6)
-    assert growth(name, options, limit * (1 - 1e-3)) < 1 - 1e-5
-    assert growth(name, options, limit * (1 + 1e-3)) > 1 + 1e-5
+def test_torch_s_own_step_contracts_exactly_below_the_limit(
+    name: str, options: dict[str, Any], done: int
+) -> None:
+    limit = limit_of(name, options, done)
+    assert growth(name, options, limit, done) == pytest.approx(1, abs=1e-6)
+    assert growth(name, options, limit * (1 - 1e-3), done) < 1 - 1e-5
+    assert growth(name, options, limit * (1 + 1e-3), done) > 1 + 1e-5
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
@@ -188,6 +197,34 @@ def test_a_class_from_elsewhere_is_not_known_by_its_name() -> None:
 
     assert facts_of(Adam) is UNKNOWN
     assert facts_named("Lion") is UNKNOWN
+
+
+def test_nadam_s_limit_rises_while_its_momentum_does() -> None:
+    """From little momentum to Nesterov's limit, for averaged gradients."""
+    facts = OPTIMIZERS["NAdam"]
+    assert facts.limit is not None
+    limits = [facts.limit(facts.limit_options, 1.0, step) for step in (0, 1_000, 10_000, 100_000)]
+    assert limits == sorted(limits)
+    assert limits[0] == pytest.approx(3.8 / 1.09, rel=1e-3)
+    assert limits[-1] == pytest.approx(3.8 / (0.1 * 2.8), rel=1e-3)
+
+
+def test_nadam_on_a_quadratic_ends_where_its_limit_says() -> None:
+    """Its squares grow with the swings until the rate stands at the limit; that is where it stays."""
+    w = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
+    options = {"betas": (0.9, 0.99)}
+    optimizer = torch.optim.NAdam([w], lr=0.02, eps=1e-12, **options)
+    facts, curvature, ratios = facts_of(torch.optim.NAdam), 3.0, []
+    assert facts.limit is not None
+    assert facts.divisor is not None
+    for done in range(1, 3_001):
+        w.grad = curvature * w.detach()
+        optimizer.step()
+        divided = curvature / float(facts.divisor(optimizer.param_groups[0], optimizer.state[w]))
+        limit = facts.limit({**facts.limit_options, **options}, divided, done)
+        assert limit is not None
+        ratios.append(0.02 / limit)
+    assert np.median(ratios[-500:]) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

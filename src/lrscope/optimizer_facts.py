@@ -14,6 +14,7 @@ first root leaves the disc at x = -1, which is where 1 + T + D = 0. Solving that
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -99,6 +100,23 @@ def adam_limit(options: Options, sharpness: float, step: float) -> float | None:
     return (2 + 2 * b) / ((1 - b) * sharpness + (1 + b) * _decoupled_decay(options))
 
 
+def nadam_limit(options: Options, sharpness: float, step: float) -> float | None:
+    """Return (2 + 2b) / (((1 - m)(1 + b) + n (1 - b)) s + (1 + b) w), s preconditioned and w decoupled.
+
+    The update is rate x ((1 - m) g + n M) / P, M being the running mean of the gradients g with beta1 = b. In
+    step t it takes m = m_t and n = m_(t+1) from the schedule m_t = b (1 - 0.96^(t momentum_decay) / 2) of
+    T. Dozat, Incorporating Nesterov Momentum into Adam (2016). So T = 1 + b - r w - r s ((1 - m) + n (1 - b))
+    and D = b (1 - r w) - r s b (1 - m). When the schedule has ended, m = n = b, and the limit is
+    (2 + 2b) / ((1 - b)(1 + 2b) s + (1 + b) w): Nesterov's limit, for gradients averaged with 1 - b.
+    """
+    if sharpness <= 0:
+        return None
+    b, decay = float(options["betas"][0]), float(options["momentum_decay"])
+    this, following = (b * (1 - math.pow(0.96, decay * (step + ahead)) / 2) for ahead in (1, 2))
+    share = (1 - this) * (1 + b) + following * (1 - b)
+    return (2 + 2 * b) / (share * sharpness + (1 + b) * _decoupled_decay(options))
+
+
 def _decoupled_decay(options: Options) -> float:
     return float(options["weight_decay"]) if options["decoupled_weight_decay"] else 0.0
 
@@ -121,6 +139,15 @@ def adam_divisor(group: Options, state: Mapping[str, Any]) -> Any:
     beta1, beta2 = (float(beta) for beta in group["betas"])
     squares = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
     return ((squares / (1 - beta2**done)) ** 0.5 + group["eps"]) * (1 - beta1**done)
+
+
+def nadam_divisor(group: Options, state: Mapping[str, Any]) -> Any:
+    """Return P = sqrt(v / (1 - beta2^t)) + eps after t steps, v the running mean of g^2.
+
+    The two corrections of the momentum are left out: by default both fall below 1% in six steps.
+    """
+    done, beta2 = float(state["step"]), float(group["betas"][1])
+    return (state["exp_avg_sq"] / (1 - beta2**done)) ** 0.5 + group["eps"]
 
 
 _ADAM_STATE = ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
@@ -162,7 +189,13 @@ OPTIMIZERS: Mapping[str, OptimizerFacts] = MappingProxyType(
             update_length="rate",
             separate_groups=True,
         ),
-        "NAdam": OptimizerFacts(update_length="rate", separate_groups=True),
+        "NAdam": OptimizerFacts(
+            limit=nadam_limit,
+            limit_options=_ADAM_OPTIONS | {"momentum_decay": 0.004},
+            divisor=nadam_divisor,
+            update_length="rate",
+            separate_groups=True,
+        ),
         "RAdam": OptimizerFacts(update_length="rate", separate_groups=True),
         "Adamax": OptimizerFacts(update_length="rate", separate_groups=True),
         "Adagrad": OptimizerFacts(fused=True, separate_groups=True),
