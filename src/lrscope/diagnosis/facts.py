@@ -11,6 +11,7 @@ from lrscope.diagnosis.curve import Curve, Floats, Track
 from lrscope.diagnosis.progress import Rise
 from lrscope.diagnosis.stability import Ringing, Spread
 from lrscope.diagnosis.thresholds import Thresholds
+from lrscope.optimizer_facts import facts_named
 from lrscope.plan import Plan
 
 _COARSE = 2.0**-12
@@ -143,7 +144,7 @@ class Facts:
         gradient: Adam's swings, and clipped ones, saturate.
         """
         plan = self.plan
-        if plan.optimizer != "SGD" or plan.schedule is not None or plan.clip_norm is not None:
+        if not facts_named(plan.optimizer).linear or plan.schedule is not None or plan.clip_norm is not None:
             return None
         if not is_full_batch(plan):
             return None

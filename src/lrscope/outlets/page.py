@@ -7,9 +7,9 @@ from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels, shape_label
 from lrscope.diagnosis.evidence import times_text
 from lrscope.diagnosis.figures import WORSE_FROM
-from lrscope.diagnosis.limits import DIVIDING
 from lrscope.diagnosis.recommendation import CONFIDENCE
 from lrscope.language import COMMA, SEMICOLON, Text, joined, said, say
+from lrscope.optimizer_facts import facts_named
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import Content, Html, element, join
@@ -267,7 +267,7 @@ def _curvature(plan: Plan) -> str:
         "{examples} examples, "
         "21 times at most",
         "损失的 Hessian 的最大特征值（评估模式{also}），用 Lanczos 在 {examples} 个样本上测，至多 21 次",
-        also=also if plan.optimizer in DIVIDING else "",
+        also=also if facts_named(plan.optimizer).divisor else "",
         examples=f"{plan.curvature_examples:,}",
     )
 
