@@ -119,6 +119,36 @@ def test_every_axis_that_is_shown_has_a_title_and_every_tooltip_lists_its_fields
         assert all(column["title"]["text"] for column in spec["hconcat"])
 
 
+def made_by(transforms: list[dict[str, Any]]) -> set[str]:
+    """The fields that transforms make for every row."""
+    named = [one.get("as", ()) for one in transforms]
+    flat = {name for one in named for name in ([one] if isinstance(one, str) else one)}
+    return flat | {name for one in transforms if "aggregate" in one for name in one.get("groupby", ())}
+
+
+def tooltips(
+    view: dict[str, Any], rows: Any, known: frozenset[str]
+) -> Iterator[tuple[str, Any, frozenset[str]]]:
+    """Every field of a tooltip with the rows of its data and the fields that transforms make."""
+    rows = view["data"]["name"] if "data" in view else rows
+    known = known | made_by(view.get("transform", []))
+    for field in view.get("encoding", {}).get("tooltip", ()):
+        yield field["field"], rows, known
+    for key in ("layer", "hconcat", "vconcat", "concat"):
+        for inner in view.get(key, ()):
+            yield from tooltips(inner, rows, known)
+    if "spec" in view:
+        yield from tooltips(view["spec"], rows, known)
+
+
+@EVERY
+@EVERYWHERE
+def test_no_tooltip_shows_a_field_that_a_row_lacks(chart: Chart, name: str) -> None:
+    _, spec = drawn(chart, name)
+    for field, data, known in tooltips(spec, None, frozenset()):
+        assert field in known or all(field in row for row in spec["datasets"][data]), field
+
+
 @EVERY
 def test_rate_axes_are_logarithmic_with_ticks_as_people_type_them(chart: Chart) -> None:
     _, spec = drawn(chart, "seeds")

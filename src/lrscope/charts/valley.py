@@ -94,7 +94,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     words = Words(
         VALLEY.title,
         VALLEY.question,
-        Text("No lane has ended an epoch yet.", "还没有一条训练线走完一轮。"),
+        Text("No lane has ended an epoch with a finite loss yet.", "还没有一个运行以有限的损失走完一轮。"),
     )
     if not frame.height or (frame["loss"].is_null().all() and not frame["verdict"].is_in(list(LOST)).any()):
         return nothing(theme, words)

@@ -30,6 +30,7 @@ from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
 from lrscope.language import said
 from lrscope.plan import GRADIENTS
+from lrscope.rates import DEFAULT_RATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from lrscope.outlets.progress import View
     from lrscope.problems.problem import Problem
     from lrscope.study import Study
-
-DEFAULT_RATES = "1e-5:1:16"
-"""Five decades, a factor of 2.15 apart: from too slow to diverged for nearly every model and optimizer."""
 
 
 @click.command(
