@@ -10,9 +10,6 @@ import numpy as np
 
 from lrscope.errors import RatesError
 
-DEFAULT_RATES = "1e-5:1:16"
-"""Five decades, a factor of 2.15 apart: from too slow to diverged for nearly every model and optimizer."""
-
 MOST_RATES = 100_000
 """More rates than this are refused unread; how many a machine can train, far fewer, is the sweep's to say."""
 

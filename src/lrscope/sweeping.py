@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lrscope.errors import UsageError
-from lrscope.plan import Plan
+from lrscope.plan import DEFAULT_RATES, Plan
 from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
 from lrscope.quantities.budget import RECORD_BUDGET
 from lrscope.quantities.landscape import landscape
 from lrscope.quantities.observe import Observer, series
 from lrscope.quantities.trajectory import TRAJECTORY, default_tracked, read_tracked
-from lrscope.rates import DEFAULT_RATES, read_rates
+from lrscope.rates import read_rates
 from lrscope.record import HistogramRecord, Record
 from lrscope.store.recorder import Recorder
 from lrscope.store.target import check_target

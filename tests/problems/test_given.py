@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 
 import lrscope
 from lrscope.cli.sweep import sweep_command
-from lrscope.rates import DEFAULT_RATES, read_rates
+from lrscope.plan import DEFAULT_RATES
+from lrscope.rates import read_rates
 from lrscope.training.check_gradients import check_gradients
 
 

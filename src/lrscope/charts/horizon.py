@@ -24,7 +24,7 @@ from lrscope.charts.terms import SEED
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION
 from lrscope.language import BLANK, Text, joined, said, say
-from lrscope.rates import DEFAULT_RATES
+from lrscope.plan import DEFAULT_RATES
 
 SCHEMA: dict[str, pl.DataType] = {
     "kind": pl.Utf8(),

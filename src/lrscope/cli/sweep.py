@@ -29,8 +29,7 @@ from lrscope.cli.show import print_study
 from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
 from lrscope.language import said
-from lrscope.plan import GRADIENTS
-from lrscope.rates import DEFAULT_RATES
+from lrscope.plan import DEFAULT_RATES, GRADIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
