@@ -76,9 +76,3 @@ def test_reading_and_judging_load_neither_torch_nor_altair() -> None:
     loaded = loaded_by("from lrscope import Study, Verdict, Recommendation, open")
     assert loaded & {"torch", "altair", "sklearn", "scipy", "rich", "click"} == set()
     assert {"polars", "sqlite3"} <= loaded
-
-
-def test_making_a_problem_loads_no_reader() -> None:
-    loaded = loaded_by("from lrscope import Problem")
-    assert "torch" in loaded
-    assert loaded & {"polars", "altair", "sqlite3", "click"} == set()

@@ -1,7 +1,6 @@
 """Find: spend a budget of training runs on finding the rate to use."""
 
 import dataclasses
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from lrscope.diagnosis.search import Search
 from lrscope.errors import UsageError
 from lrscope.language import Text
 from lrscope.plan import LaneKey, Plan
-from lrscope.problems.load import load_problem
+from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
 from lrscope.quantities.observe import Observer, series
 from lrscope.rates import format_rate
@@ -112,8 +111,7 @@ def search(
     Returns:
         The study of the search, open for reading; lanes that it had seen enough of are short.
     """
-    if isinstance(problem, str):
-        problem = dataclasses.replace(load_problem(problem), reference=shlex.quote(problem))
+    problem = given_problem(problem)
     reference = typed(problem, batch_size, schedule)
     problem = shortened(problem, epochs, batch_size)
     if not isinstance(budget, (int, float)) or isinstance(budget, bool) or not 1 <= budget < 1e6:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lrscope.plan import Plan
-from lrscope.problems.load import load_problem
+from lrscope.plan import DEFAULT_RATES, Plan
+from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
 from lrscope.quantities.landscape import landscape
 from lrscope.quantities.observe import Observer, series
@@ -65,7 +65,7 @@ class Progress(NamedTuple):
 
 def sweep(
     problem: Problem | str,
-    rates: str | Sequence[float],
+    rates: str | Sequence[float] = DEFAULT_RATES,
     *,
     seeds: int = 1,
     epochs: int | None = None,
@@ -90,7 +90,8 @@ def sweep(
 
     Args:
         problem: a Problem, or the name of a built-in one.
-        rates: "0.01,0.1,1", "1e-5:1:16" (log-spaced, both ends included) or a sequence of numbers.
+        rates: "0.01,0.1,1", "1e-5:1:16" (log-spaced, both ends included) or a sequence of numbers. By default
+            16 rates from 1e-5 to 1.
         seeds: starts and batch orders: 0..seeds-1, each with every rate.
         epochs, batch_size: in place of the problem's own.
         schedule: the name of a schedule ("cosine", ...) in place of the problem's own.
@@ -128,8 +129,7 @@ def sweep(
     """
     taken = read_rates(rates)
     check_record(record)
-    if isinstance(problem, str):
-        problem = dataclasses.replace(load_problem(problem), reference=shlex.quote(problem))
+    problem = given_problem(problem)
     reference = typed(problem, batch_size, schedule)
     problem = shortened(problem, epochs, batch_size)
     if path is not None:

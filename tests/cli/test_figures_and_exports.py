@@ -46,9 +46,7 @@ def test_a_figure_is_written_beside_a_hostile_name_and_said_on_one_clean_line(st
 @pytest.mark.parametrize(
     ("words", "size"),
     [
-        (["--width", "84mm"], (992, None)),
         (["--width", "84mm", "--dpi", "150"], (496, None)),
-        (["--width", "900px"], (900, None)),
         (["--width", "900px", "--height", "600px", "--dpi", "200"], (900, 600)),
         (["--width", "12cm", "--height", "10cm", "--dpi", "254", "--theme", "dark"], (1200, 1000)),
     ],

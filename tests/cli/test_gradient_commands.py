@@ -72,14 +72,7 @@ def document(line: str, code: int = 0) -> Any:
 class TestSweep:
     def test_the_rounding_trap_is_told_in_the_table(self) -> None:
         result = run("sweep line --gradient finite-difference --rates 0.01,0.1,1")
-        assert "line: SGD by finite differences, 1,000 epochs" in result.stdout
         assert "weight + 1e-4 rounds to the weight" in result.stdout
-        assert "at a loss of 1.5e9" in result.stdout
-        assert (
-            "3 lanes in one pass, by finite differences (forward, weights nudged by 0.0001)" in result.stderr
-        )
-
-    def test_the_same_in_the_document(self) -> None:
         content = document("sweep line --gradient finite-difference --rates 0.01,0.1,1 -q")
         assert [lane["verdict"] for lane in content["lanes"]] == ["good", "good", "frozen"]
         assert content["plan"]["gradient"] == "finite-difference"

@@ -106,7 +106,7 @@ def test_a_disk_that_is_full_already_leaves_nothing(
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("limit", [120_000, 200_000, 1_000_000])
+@pytest.mark.parametrize("limit", [120_000, 1_000_000])
 def test_the_system_refuses_to_write_any_more(tmp_path: Path, limit: int) -> None:
     script = f"""
 import resource, sys

@@ -33,10 +33,3 @@ def test_the_file_is_one_of_sqlite_that_names_its_format(tmp_path: Path) -> None
         "journal_mode": "delete",
         "integrity_check": "ok",
     }
-
-
-def test_the_file_has_a_log_while_it_is_written(tmp_path: Path) -> None:
-    with recorder(tmp_path / "x.lrscope"):
-        connection = sqlite3.connect(tmp_path / "x.lrscope")
-        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        connection.close()

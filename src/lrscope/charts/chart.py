@@ -122,6 +122,8 @@ class Chart:
         frame: gathers all that is drawn as one tidy frame, small enough to draw; no rows where there is
             nothing yet. What concerns the whole picture (a unit, the recommended rate) stands in every row.
         draw: draws such a frame, any size, as an Altair chart.
+        option: what `lrscope sweep` needs to record the data of this chart: "--curvature"; "" where every
+            sweep records them unless told not to; None where no option of a sweep does.
     """
 
     name: str
@@ -129,6 +131,7 @@ class Chart:
     question: Text
     frame: Callable[[Readable], pl.DataFrame]
     draw: Callable[[pl.DataFrame, Theme], Drawing]
+    option: str | None = None
 
     def of(self, study: Readable, theme: Theme = LIGHT) -> Drawing:
         """The picture of a study."""

@@ -24,6 +24,7 @@ from lrscope.charts.terms import SEED
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.objective import END_TRAINING, FINAL_VALIDATION
 from lrscope.language import BLANK, Text, joined, said, say
+from lrscope.plan import DEFAULT_RATES
 
 SCHEMA: dict[str, pl.DataType] = {
     "kind": pl.Utf8(),
@@ -126,7 +127,10 @@ def _note(found: pl.DataFrame, study: Readable) -> str:
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """Best rate over steps on log axes, the rates as good as bars, each seed's best, and the fitted line."""
-    why = Text("Fewer than two rates have learned anything yet.", "学到东西的学习率还不到两个。")
+    why = Text(
+        "Fewer than two rates have learned anything: this chart compares rates.",
+        "学到东西的学习率还不到两个：这张图要比较学习率。",
+    )
     words = Words(HORIZON.title, HORIZON.question, why)
     if not frame.height:
         return nothing(theme, words)
@@ -242,4 +246,5 @@ HORIZON = Chart(
     Text("Does the best rate change as runs grow longer?", "训练更长时，最好的学习率会变吗？"),
     frame,
     draw,
+    option=f"--rates {DEFAULT_RATES}",
 )

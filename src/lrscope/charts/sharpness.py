@@ -122,8 +122,8 @@ def _meaning(plan: Plan, limited: bool) -> Text | None:
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel, log axis, with a rule at the limit."""
     why = Text(
-        "No sharpness: it is measured on request, with --curvature or curvature=True.",
-        "没有锐度：要用 --curvature 或 curvature=True 才测。",
+        "Sharpness was not measured: it is measured on request, with --curvature or curvature=True.",
+        "未测量锐度：要用 --curvature 或 curvature=True 才测。",
     )
     words = Words(SHARPNESS.title, SHARPNESS.question, why)
     if not frame.height:
@@ -156,4 +156,5 @@ SHARPNESS = Chart(
     ),
     frame,
     draw,
+    option="--curvature",
 )

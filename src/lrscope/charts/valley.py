@@ -102,7 +102,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     words = Words(
         VALLEY.title,
         VALLEY.question,
-        Text("No lane has ended an epoch yet.", "还没有一条训练线走完一轮。"),
+        Text("No lane has ended an epoch with a finite loss yet.", "还没有一个运行以有限的损失走完一轮。"),
     )
     shorter = frame.filter(_SHORTER)
     frame = frame.filter(~_SHORTER)

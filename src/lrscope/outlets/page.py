@@ -43,9 +43,17 @@ def title(study: Readable) -> str:
     )
 
 
-def contents() -> Html:
-    """Links to the sections."""
-    return join(*(element("a", said(word), href=f"#{anchor}") for anchor, word, _ in SECTIONS))
+def contents(pictures: Sequence[Picture]) -> Html:
+    """Return links to the sections of the page."""
+    drawn = {_section_of(picture) for picture in pictures[1:] if not picture.empty}
+    left_out = {"losses", "weights"} - drawn
+    shown = (section for section in SECTIONS if section[0] not in left_out)
+    return join(*(element("a", said(word), href=f"#{anchor}") for anchor, word, _ in shown))
+
+
+def _section_of(picture: Picture) -> str:
+    """Return the section that shows a chart, which is not the valley: that one stands beside the answer."""
+    return "losses" if picture.name in _LOSSES else "weights"
 
 
 def body(study: Readable, pictures: Sequence[Picture], still: Html | None = None) -> Html:
@@ -53,25 +61,24 @@ def body(study: Readable, pictures: Sequence[Picture], still: Html | None = None
 
     Args:
         study: what is read.
-        pictures: every chart.
+        pictures: every chart; an empty one is left out, and so is a section without any other content.
         still: the first of them as it stands until it is drawn.
     """
-    figures = {picture.name: _figure(picture) for picture in pictures[1:]}
-    valley = _figure(pictures[0], still)
-    losses = [figures.pop(name) for name in _LOSSES]
+    drawn = [picture for picture in pictures[1:] if not picture.empty]
+    valley = None if pictures[0].empty else _figure(pictures[0], still)
     parts: dict[str, Sequence[Content]] = {
         "answer": [answer(study.recommendation()), valley],
         "conclusions": [conclusion_list(study)],
         "lanes": [lane_table(study)],
-        "losses": losses,
-        "weights": list(figures.values()),
+        "losses": [_figure(picture) for picture in drawn if _section_of(picture) == "losses"],
+        "weights": [_figure(picture) for picture in drawn if _section_of(picture) == "weights"],
         "method": [method(study)],
     }
     return join(
         element("h1", study.plan.problem),
         element("p", setting(study.plan), class_="setting"),
         standing(study),
-        *(_section(anchor, said(heading), parts[anchor]) for anchor, _, heading in SECTIONS),
+        *(_section(anchor, said(heading), parts[anchor]) for anchor, _, heading in SECTIONS if parts[anchor]),
     )
 
 
@@ -96,19 +103,16 @@ def _section(anchor: str, heading: str, parts: Sequence[Content]) -> Html:
 
 
 def _figure(picture: Picture, still: Html | None = None) -> Html:
-    """A chart's words, and the place where it is drawn, behind what stands there until then; or why not."""
-    if picture.empty:
-        plot = element("p", picture.about, class_="empty")
-    else:
-        plot = element(
-            "div",
-            element("noscript", picture.about),
-            class_="plot",
-            data_picture=picture.name,
-            tabindex="0",
-            role="group",
-            aria_label=picture.title,
-        )
+    """Return a chart's words, a picture of it, and the place where the chart itself is drawn."""
+    plot = element(
+        "div",
+        element("noscript", picture.about),
+        class_="plot",
+        data_picture=picture.name,
+        tabindex="0",
+        role="group",
+        aria_label=picture.title,
+    )
     return element(
         "figure",
         element("h3", picture.title),
