@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from studies import lost, ringing
 
 from lrscope.charts.lines import SCHEMA
