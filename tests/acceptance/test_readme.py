@@ -1,5 +1,7 @@
 """README, run as its reader would: every command in a process of its own, every block of Python."""
 
+import re
+
 import pytest
 from snippets import README, Session, Shown, Snippet, furnish, snippets
 from user import skeleton
@@ -34,8 +36,17 @@ def test_every_sweep_and_every_search_has_a_row_for_each_rate_and_an_answer(
         if "--json" not in snippet.source and "--lang" not in snippet.source:
             header, rates, verb = skeleton(shown[snippet].output)
             assert "verdict" in header, snippet.source
-            assert len(rates) >= 2, snippet.source
+            asked = _number_of_rates(snippet.source)
+            assert len(rates) == asked if asked else len(rates) >= 3, snippet.source
             assert verb, snippet.source
+
+
+def _number_of_rates(line: str) -> int | None:
+    """Return how many rates a command line asks for; None where it leaves them out."""
+    asked = re.search(r"--rates (\S+)", line)
+    if asked is None:
+        return None
+    return int(asked[1].rpartition(":")[2]) if ":" in asked[1] else asked[1].count(",") + 1
 
 
 def test_the_output_that_the_page_states_is_of_the_shape_that_the_command_has(
