@@ -154,15 +154,16 @@ class Session:
     def _executed(self, snippet: Snippet) -> str:
         """Run a block of Python; return what it prints."""
         if self._python is None:
-            self._python = subprocess.Popen(
-                [sys.executable, "-c", _PYTHON],
-                cwd=self._folder,
-                env=environment(self._processes),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=(self._folder / "python.txt").open("w"),
-                text=True,
-            )
+            with (self._folder / "python.txt").open("w") as errors:
+                self._python = subprocess.Popen(
+                    [sys.executable, "-c", _PYTHON],
+                    cwd=self._folder,
+                    env=environment(self._processes),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                )
         assert self._python.stdin is not None
         assert self._python.stdout is not None
         where = f"{snippet.page}, line {snippet.line}"
