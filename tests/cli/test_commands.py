@@ -279,14 +279,6 @@ def test_ctrl_c_before_anything_is_recorded_does_not_point_to_an_older_study(
     assert result.stderr == "lrscope: interrupted; nothing had been recorded yet\n"
 
 
-def test_a_report_is_written_while_sweeping(folder: Path) -> None:
-    swept = done("sweep line --rates 0.01,0.1,1 --epochs 60 --report swept.html")
-    assert "report: swept.html (" in swept.stderr
-    page = (folder / "swept.html").read_text(encoding="utf-8")
-    assert page.lstrip().lower().startswith("<!doctype html>")
-    assert "</html>" in page
-
-
 @pytest.fixture
 def plain_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without charts, which take seconds."""
