@@ -18,6 +18,7 @@ from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.refusal import at_edge, cannot_tell
 from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
+from lrscope.diagnosis.too_few import too_few
 from lrscope.diagnosis.verdict import FAILING, Verdict, kind
 from lrscope.language import SEMICOLON, Text, joined
 from lrscope.plan import Plan
@@ -73,7 +74,7 @@ def recommend(
         near_optimal=near,
     )
     tried = tuple(sorted({curve.rate for curve in curves}))
-    reason = cannot_tell(comparison, verdicts, tried)
+    reason = too_few(curves, plan) or cannot_tell(comparison, verdicts, tried)
     edge = at_edge(comparison, tried) if reason is None else None
     # A search widens for as long as its budget allows: its best at the edge is the answer to what was asked.
     if plan.chosen is None and edge is not None:

@@ -104,6 +104,10 @@ class Share:
         """The step to be looked at, where there is one."""
         return self._step
 
+    def end(self) -> None:
+        """Stand at no step any more: all lanes have left."""
+        self._step = None
+
     def write_gradients(self) -> tuple[str, ...]:
         """Write those of the step into the first rows of the stacks; of which tensors."""
         found = {} if self._step is None else self._step.gradients()
@@ -129,7 +133,9 @@ class Shares:
         self._weights, self._measures = weights, measures
 
     def go(self, order: Go) -> dict[int, Arrived]:
-        """Train; those that came to a step."""
+        """Train; those that came to a step. Shares that are not ordered to go on have ended."""
+        for number in self._shares.keys() - set(order.shares):
+            self._shares[number].end()
         arrived = {
             number: self._shares[number].go(order) for number in order.shares if number in self._shares
         }
