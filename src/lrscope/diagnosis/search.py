@@ -262,8 +262,8 @@ class Search:
         if comparison.best is None:
             return None
         limits = comparison.thresholds
-        good = set(good_interval(comparison, limits))
-        good = {one for one in comparison.standings if one.rate in good}
+        interval = good_interval(comparison, limits)
+        good = [one for one in comparison.standings if one.rate in interval]
         weights = [math.exp(-limits.centring * one.excess) for one in good]
         logs = [math.log10(one.rate) for one in good]
         centre = sum(map(operator.mul, weights, logs)) / sum(weights)
