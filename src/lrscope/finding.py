@@ -1,6 +1,7 @@
 """Find: spend a budget of training runs on finding the rate to use."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -139,19 +140,26 @@ def search(
             lab = CourseLab(problem, run, plan, recorder, device, progress)
             hunt = Search(lab, float(budget), seeds)
             lab.validate_at = hunt.rungs
-            began = time.monotonic()
+            began, worked = time.monotonic(), _cpu_seconds()
             try:
                 hunt.run()
             finally:
                 lab.end()
                 recorder.note("notes", run.notes)
                 recorder.note("seconds", round(time.monotonic() - began, 3))
+                recorder.note("cpu_seconds", round(_cpu_seconds() - worked, 3))
         return Study(recorder.study_file())
 
 
 def seeds_for(budget: float) -> int:
     """How many starts and batch orders a search of this budget may come to need."""
     return max(2, min(SEEDS_AT_MOST, int(budget / 2)))
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of those that it has ended, in seconds."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _without_number(how: str) -> str:
@@ -214,6 +222,7 @@ class CourseLab:
         self._problem, self._device = problem, device
         self._run, self._recorder, self._progress = run, recorder, progress
         self._ways: list[Way] = []
+        self._curves: tuple[Curve, ...] | None = ()
 
     @property
     def open(self) -> frozenset[tuple[float, int]]:
@@ -222,11 +231,11 @@ class CourseLab:
 
     @property
     def curves(self) -> tuple[Curve, ...]:
-        """All lanes begun so far."""
-        if not self.plan.lanes:
-            return ()
-        self._recorder.commit()
-        return read_curves(self._recorder.study_file())
+        """All lanes begun so far; read from the study once after they were trained."""
+        if self._curves is None:
+            self._recorder.commit()
+            self._curves = read_curves(self._recorder.study_file())
+        return self._curves
 
     def scout(self, steps: int) -> float | None:
         """The centre of a range test on two seeds; None also where the steps are too few for one."""
@@ -266,6 +275,7 @@ class CourseLab:
             rates = ", ".join(format_rate(key.rate) for key in keys)
             spent = self.plan.scouted + sum(curve.steps for curve in self.curves)
             self._progress(f"{rates} to step {until:,}", spent / self.plan.steps)
+        self._curves = None
         for record in way.records(keys, until):
             self._recorder.write(record)
 

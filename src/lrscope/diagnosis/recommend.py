@@ -19,6 +19,7 @@ from lrscope.diagnosis.refusal import at_edge, cannot_tell, unfinished
 from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.tested import Tested, tested_rates
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
+from lrscope.diagnosis.too_few import too_few
 from lrscope.diagnosis.verdict import Verdict, kind
 from lrscope.language import SEMICOLON, Text, joined
 from lrscope.plan import Plan
@@ -94,7 +95,9 @@ def recommend(
         failures=tested.failures,
         highest_tested=tested.rates[-1] if tested.rates else None,
     )
-    reason = None if sole is not None else _reason(comparison, view, verdicts, plan, tested)
+    reason = too_few(curves, plan)
+    if reason is None and sole is None:
+        reason = _reason(comparison, view, verdicts, plan, tested)
     if reason is not None:
         ahead = experiment.to_tell(comparison, verdicts, tested)
         return dataclasses.replace(plain, cannot_tell=reason, next_experiment=ahead)

@@ -106,6 +106,10 @@ class Share:
         """The step to be looked at, where there is one."""
         return self._step
 
+    def end(self) -> None:
+        """Stand at no step any more: all lanes have left."""
+        self._step = None
+
     def write_gradients(self) -> tuple[str, ...]:
         """Write those of the step into the first rows of the stacks; of which tensors."""
         found = {} if self._step is None else self._step.gradients()
