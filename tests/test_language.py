@@ -203,7 +203,7 @@ def test_no_report_says_anything_in_english(study: lrscope.Study, tmp_path: Path
 
 
 def test_the_terminal_says_nothing_in_english(study: lrscope.Study) -> None:
-    from lrscope.outlets.document import document
+    from lrscope.outlets.json_document import document
     from lrscope.outlets.terminal import show
 
     for width in (40, 80, 140):
@@ -231,7 +231,7 @@ def test_verdicts_advice_and_conclusions_are_told_in_chinese(study: lrscope.Stud
 
 
 def test_json_keeps_its_tokens_in_every_language(study: lrscope.Study) -> None:
-    from lrscope.outlets.document import document
+    from lrscope.outlets.json_document import document
 
     pages = []
     for language in LANGUAGES:

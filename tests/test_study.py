@@ -15,7 +15,7 @@ import pytest
 import lrscope
 from lrscope import sweeping
 from lrscope.errors import StudyError
-from lrscope.outlets.document import document, strict
+from lrscope.outlets.json_document import document, strict
 from lrscope.outlets.terminal import show
 from lrscope.plan import Plan
 from lrscope.record import HistogramRecord, Record, Series
@@ -177,7 +177,7 @@ def test_a_study_is_read_without_torch_or_altair(tmp_path: Path) -> None:
     record(tmp_path / "x.lrscope").close()
     script = f"""
 import sys, lrscope
-from lrscope.outlets.document import document
+from lrscope.outlets.json_document import document
 with lrscope.open({str(tmp_path / "x.lrscope")!r}) as study:
     study.lanes, study.scalars("loss"), study.histograms(), study.trajectories()
     study.verdicts(), study.recommendation(), document(study)

@@ -1,6 +1,6 @@
 import pytest
 
-from lrscope.outlets.numerals import count_text, duration_text, number_text, size_text
+from lrscope.outlets.text import count_text, duration_text, number_text, size_text
 
 
 @pytest.mark.parametrize(

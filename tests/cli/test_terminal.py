@@ -7,7 +7,7 @@ import pytest
 from contents import KINDS, RATES, document, lane
 
 from lrscope.diagnosis.verdict import KINDS as ALL_KINDS
-from lrscope.outlets.lane_rows import lane_rows, representatives
+from lrscope.outlets.json_document import lane_rows, representatives
 from lrscope.outlets.terminal import COLOURS, show, terminal_width
 
 

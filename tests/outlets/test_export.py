@@ -12,9 +12,9 @@ from studies import STUDIES
 
 import lrscope
 from lrscope.errors import UsageError
-from lrscope.outlets.document import strict
 from lrscope.outlets.export.manifest import MANIFEST, listed
 from lrscope.outlets.export.tables import tables
+from lrscope.outlets.json_document import strict
 from lrscope.study import Study
 
 MADE = {"rough": rough, **{name: STUDIES[name] for name in ("seeds", "hostile", "lost", "cut_off", "empty")}}

@@ -15,7 +15,7 @@ from lrscope.charts.snapshot import Snapshot
 from lrscope.errors import UsageError
 from lrscope.outlets.figure import Figure, drawn, figure
 from lrscope.outlets.figure_file import FIGURE_FORMATS, figure_bytes, figure_format
-from lrscope.outlets.lengths import read_length
+from lrscope.outlets.text import read_length
 
 EVERY = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
 

@@ -54,8 +54,7 @@ def export_command(study: Path, to: str, out: Path | None, overwrite: bool) -> N
 
 def _written(folder: Path) -> str:
     """'export: digits-parquet (17 files, 1.4 MB)'."""
-    from lrscope.outlets.numerals import count_text, size_text
-    from lrscope.outlets.printable import printable
+    from lrscope.outlets.text import count_text, printable, size_text
 
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return printable(

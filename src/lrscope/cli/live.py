@@ -86,7 +86,7 @@ def _check(path: Path, *, wait: bool) -> None:
 
 
 def _say(path: Path, host: str, *, alone: bool) -> None:
-    from lrscope.outlets.printable import printable
+    from lrscope.outlets.text import printable
 
     click.echo(printable(f"serving {path} until Ctrl-C; open the address above in a browser"), err=True)
     if not alone:

@@ -10,8 +10,8 @@ import vl_convert
 from lrscope.errors import UsageError
 from lrscope.outlets.figure import Figure, sized
 from lrscope.outlets.glyphs import warn_of_boxes
-from lrscope.outlets.lengths import Length
 from lrscope.outlets.standalone import page
+from lrscope.outlets.text import Length
 
 FIGURE_FORMATS = ("pdf", "svg", "png", "html", "json")
 """The endings of a figure's file."""

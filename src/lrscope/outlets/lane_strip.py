@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from lrscope.language import say
-from lrscope.outlets.numerals import count_text
+from lrscope.outlets.text import count_text
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.-=+*%#"

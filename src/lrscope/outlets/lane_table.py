@@ -10,9 +10,9 @@ from lrscope.charts.names import rate_labels
 from lrscope.charts.terms import SEED, VERDICT, WHY
 from lrscope.diagnosis.verdict import ATTRIBUTES, KINDS
 from lrscope.language import SEMICOLON, said, say
-from lrscope.outlets.document import document
+from lrscope.outlets.json_document import document
 from lrscope.outlets.markup import Html, element, join
-from lrscope.outlets.numerals import number_text
+from lrscope.outlets.text import number_text
 
 _LONG = 40
 """More lanes than this scroll in a window of their own."""

@@ -3,7 +3,7 @@
 import html
 from typing import TypeAlias
 
-from lrscope.outlets.printable import printable
+from lrscope.outlets.text import printable
 
 
 class Html(str):

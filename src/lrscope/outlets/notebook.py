@@ -25,7 +25,7 @@ from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import element, join
 from lrscope.outlets.page import setting
 from lrscope.outlets.standalone import frame
-from lrscope.outlets.wording import state_word
+from lrscope.outlets.text import state_text
 
 Bundle: TypeAlias = dict[str, Any]
 
@@ -131,7 +131,7 @@ def shown_study(study: Readable, summary: str) -> Bundle:
         element(
             "p",
             element("strong", snapshot.plan.problem),
-            f" · {setting(snapshot.plan)} · {state_word(snapshot.state)}",
+            f" · {setting(snapshot.plan)} · {state_text(snapshot.state)}",
         ),
         element("p", sentence, class_="sentence"),
     )

@@ -12,12 +12,10 @@ from lrscope.language import COMMA, SEMICOLON, Text, joined, said, say
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import Content, Html, element, join
-from lrscope.outlets.numerals import count_text, duration_text
 from lrscope.outlets.pictures import Picture
-from lrscope.outlets.printable import printable
 from lrscope.outlets.repeating import repeating
+from lrscope.outlets.text import batch_text, count_text, duration_text, length_text, printable, state_text
 from lrscope.outlets.unbroken import unbroken
-from lrscope.outlets.wording import batch_text, length_text, state_word
 from lrscope.plan import Plan
 from lrscope.rates import format_rate
 
@@ -139,7 +137,7 @@ def standing(study: Readable) -> Html | None:
         return None
     done = max(study.lanes["steps"].to_list(), default=0)
     told = _STATES.get(study.state, _CUT_OFF)
-    words = told.format(step=f"{done:,}", steps=f"{study.plan.steps:,}", state=state_word(study.state))
+    words = told.format(step=f"{done:,}", steps=f"{study.plan.steps:,}", state=state_text(study.state))
     return element("p", said(words), class_="state", role="status")
 
 

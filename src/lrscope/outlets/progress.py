@@ -22,8 +22,7 @@ from rich.text import Text
 
 from lrscope.language import said, say
 from lrscope.outlets.lane_strip import lane_counts, lane_marks
-from lrscope.outlets.numerals import count_text
-from lrscope.outlets.printable import one_line
+from lrscope.outlets.text import count_text, one_line
 from lrscope.rates import format_rate
 
 SECONDS_BETWEEN_LINES = 30.0

@@ -13,7 +13,7 @@ import vl_convert
 
 from lrscope.outlets.markup import Html, element
 from lrscope.outlets.pictures import Picture
-from lrscope.outlets.printable import printable
+from lrscope.outlets.text import printable
 
 _WIDTH = 838
 """Pixels of the plotting area where the page is as wide as it gets; picture.js comes to the same."""

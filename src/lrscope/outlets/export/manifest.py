@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrscope.outlets.document import document, strict
+from lrscope.outlets.json_document import document, strict
 
 if TYPE_CHECKING:
     from lrscope.outlets.export.tables import Exportable

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from lrscope.outlets.document import strict
 from lrscope.outlets.export.manifest import Written
 from lrscope.outlets.export.tables import Table
+from lrscope.outlets.json_document import strict
 
 _ROWS = 20_000
 """Rows that are turned into text at a time."""

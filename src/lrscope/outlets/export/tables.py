@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import polars as pl
 
 from lrscope.errors import UsageError
-from lrscope.outlets.printable import printable
+from lrscope.outlets.text import printable
 from lrscope.record import Series
 
 if TYPE_CHECKING:

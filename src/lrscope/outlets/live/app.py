@@ -32,7 +32,7 @@ from lrscope.outlets.live.shelf import Shelf
 from lrscope.outlets.live.words import words
 from lrscope.outlets.live.worker import Worker
 from lrscope.outlets.markup import element, join
-from lrscope.outlets.printable import one_line
+from lrscope.outlets.text import one_line
 
 
 class Page:

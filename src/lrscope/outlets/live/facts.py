@@ -9,7 +9,7 @@ from lrscope.diagnosis.evidence import times_text
 from lrscope.diagnosis.recommendation import CONFIDENCE
 from lrscope.language import said
 from lrscope.outlets.live.words import Words
-from lrscope.outlets.numerals import number_text
+from lrscope.outlets.text import number_text
 from lrscope.rates import format_rate
 
 

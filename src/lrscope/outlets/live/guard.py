@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lrscope.outlets.live.address import host_name, is_own
-from lrscope.outlets.printable import one_line
+from lrscope.outlets.text import one_line
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob:; connect-src 'self'; "

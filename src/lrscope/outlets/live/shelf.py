@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lrscope.errors import StudyError
-from lrscope.outlets.printable import one_line, printable
+from lrscope.outlets.text import one_line, printable
 from lrscope.store.schema import APPLICATION_ID
 from lrscope.store.study_file import StudyFile
 

@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from lrscope.outlets.numerals import count_text, number_text
-from lrscope.outlets.printable import one_line
+from lrscope.outlets.text import count_text, number_text, one_line
 from lrscope.rates import format_rate
 
 
