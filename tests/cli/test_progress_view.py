@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import pytest
 
-from lrscope.outlets.lane_strip import lane_counts, lane_marks
 from lrscope.outlets.progress import (
     BarView,
     LineView,
     QuietView,
     View,
+    lane_counts,
+    lane_marks,
     progress_view,
 )
 
