@@ -23,8 +23,8 @@ from lrscope.charts import CHARTS
 from lrscope.cli import main
 from lrscope.errors import UsageError
 from lrscope.language import LANGUAGES, SEMICOLON, Text, joined, said, say, speaking, spoken
-from lrscope.outlets import glyphs
-from lrscope.outlets.glyphs import has_chinese
+from lrscope.outlets import figure
+from lrscope.outlets.figure import has_chinese
 
 SOURCES = Path(lrscope.__file__).parent
 
@@ -346,7 +346,7 @@ def test_a_picture_with_a_font_for_chinese_is_drawn_without_a_word(tmp_path: Pat
 
 
 def test_a_missing_font_is_warned_of_where_no_command_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(glyphs, "has_chinese", lambda: False)
-    glyphs.warn_of_boxes("<svg><text>learning rate</text></svg>")
-    with pytest.warns(glyphs.GlyphWarning, match="no font of this machine"):
-        glyphs.warn_of_boxes("<svg><text>学习率</text></svg>")
+    monkeypatch.setattr(figure, "has_chinese", lambda: False)
+    figure.warn_of_boxes("<svg><text>learning rate</text></svg>")
+    with pytest.warns(figure.GlyphWarning, match="no font of this machine"):
+        figure.warn_of_boxes("<svg><text>学习率</text></svg>")

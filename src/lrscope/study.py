@@ -18,7 +18,7 @@ from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.language import said, speaking
-from lrscope.outlets.answer import Answer
+from lrscope.outlets.notebook import Answer, offline_chart, shown_study
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store.study_file import StudyFile
@@ -242,8 +242,6 @@ class Study:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """The study in a notebook: the answer, the valley and every lane."""
-        from lrscope.outlets.notebook import shown_study  # it loads altair
-
         return shown_study(self, repr(self))
 
     def __repr__(self) -> str:
@@ -264,11 +262,10 @@ class Charts:
         if name.startswith("_"):  # what notebooks and copy look for is no chart
             raise AttributeError(name)
         from lrscope.charts import CHARTS  # it loads altair
-        from lrscope.outlets.notebook import offline
 
         for chart in CHARTS:
             if chart.name == name:
-                return functools.partial(offline, chart, self._study)
+                return functools.partial(offline_chart, chart, self._study)
         raise AttributeError(f"no chart {name!r}; there are {', '.join(chart.name for chart in CHARTS)}")
 
     def __dir__(self) -> list[str]:

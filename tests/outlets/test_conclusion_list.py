@@ -1,21 +1,15 @@
 """The report's words about too high, medium and too low a rate."""
 
-from types import SimpleNamespace
-from typing import Any
-
 from lrscope.diagnosis.conclusions import Conclusion
 from lrscope.diagnosis.sayings import Claim, phrase
-from lrscope.outlets.conclusion_list import conclusion_list
-
-
-def study(*conclusions: Conclusion) -> Any:
-    return SimpleNamespace(conclusions=lambda: conclusions)
+from lrscope.outlets.web_page import render
 
 
 def test_every_claim_stands_under_its_saying_and_what_comes_from_outside_is_escaped() -> None:
     said = phrase("wide.std", {"tensor": "<b>0.weight", "times": "3", "std": "1", "good": "0.3"})
     claims = tuple(Claim("wide", verdict, (said,), said, {}) for verdict in ("confirmed", "refuted"))
-    page = conclusion_list(study(Conclusion("too_high", claims), Conclusion("medium", claims[:1])))
+    conclusions = (Conclusion("too_high", claims), Conclusion("medium", claims[:1]))
+    page = render("conclusions.html", conclusions=conclusions)
     assert page.count("<h3>") == 2
     assert page.count("<li>") == 3
     assert '<span class="tag">confirmed in part</span>' in page

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lrscope.outlets.unbroken import unbroken
+from lrscope.outlets.web_page import nowrap
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ from lrscope.outlets.unbroken import unbroken
         ("", ""),
     ],
 )
-def test_unbroken(text: str, html: str) -> None:
-    assert unbroken(text) == html
+def test_nowrap(text: str, html: str) -> None:
+    assert nowrap(text) == html

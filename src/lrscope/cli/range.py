@@ -112,7 +112,7 @@ def range_command(
     )
     _check(low, high, steps, seeds)
     if chart is not None:
-        from lrscope.outlets.figure_file import figure_format
+        from lrscope.outlets.figure import figure_format
 
         figure_format(chart)
         check_figure("--chart", chart)

@@ -1,25 +1,46 @@
-"""Figure: one chart as a picture of a given size: plotting areas give way, letters stay as large as they are.
+"""A chart as a picture of a given size, and as a pdf, svg, png, html or json file.
 
 Vega adds axes, names and legends to the size of a plotting area, so the size of a figure is only known once
-it is drawn. It is drawn, measured and drawn again until it fits; the last fraction of a pixel is empty
-margin.
+it is drawn. It is drawn, measured and drawn again until it fits: plotting areas give way, letters stay as
+large as they are. The last fraction of a pixel is empty margin.
 """
 
+import contextlib
 import dataclasses
+import functools
 import json
 import math
+import os
 import re
+import warnings
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 import vl_convert
 from altair.utils.schemapi import debug_mode
 
+from lrscope.charts import THEMES, range_test
 from lrscope.charts.chart import Chart
 from lrscope.charts.room import Room
 from lrscope.charts.theme import Theme
+from lrscope.diagnosis.range_reading import RangeReading
 from lrscope.errors import UsageError
+from lrscope.outlets.text import Length
+from lrscope.outlets.web_chart import chart_page
 from lrscope.wrapping import wrapped
+
+FIGURE_FORMATS = ("pdf", "svg", "png", "html", "json")
+"""The endings of a figure's file."""
+
+DPI = 300.0
+"""Dots per inch of a PNG, as journals want them."""
+
+_POINTS, _PIXELS = 72.0, 96.0
+"""Per inch."""
+
+_MAX_DOTS = 100_000_000
+"""Of a PNG: more is a slip, and would take the memory of the machine."""
 
 FONT = (
     '"Liberation Sans", Arial, Helvetica, '
@@ -45,6 +66,12 @@ _KEY = 96.0
 
 _SVG = re.compile(r'<svg ([^>]*?)width="([\d.]+)" height="([\d.]+)" viewBox="0 0 [\d.]+ [\d.]+"')
 _GROUND = re.compile(r'(<rect )width="[\d.]+" height="[\d.]+"( fill="#[0-9a-f]+")')
+
+_CHINESE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]")
+
+
+class GlyphWarning(UserWarning):
+    """A picture shows boxes in place of characters."""
 
 
 class Figure(NamedTuple):
@@ -191,3 +218,144 @@ def sized(made: Figure, width: str, height: str) -> str:
 
 def _millimetres(pixels: float) -> str:
     return f"{pixels / 96 * 25.4:.0f}mm"
+
+
+def figure_format(path: Path) -> str:
+    """The format that the ending of a file name asks for.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    ending = path.suffix.lower().lstrip(".")
+    if ending not in FIGURE_FORMATS:
+        every = ", ".join(f".{one}" for one in FIGURE_FORMATS)
+        raise UsageError(
+            f"cannot tell the format of {str(path)!r}; end the name with one of {every}, for instance "
+            f"{path.stem or 'figure'}.pdf"
+        )
+    return ending
+
+
+def figure_bytes(
+    made: Figure,
+    to: str,
+    *,
+    width: Length | None = None,
+    height: Length | None = None,
+    dpi: float | None = None,
+) -> bytes:
+    """A figure in one of `FIGURE_FORMATS`.
+
+    Args:
+        made: drawn at this width and height.
+        to: the format.
+        width, height: as they were asked for; an SVG states them in their own units.
+        dpi: dots per inch of a PNG; None for `DPI`, or, where a size is given in px, for a dot a px.
+
+    Warns:
+        GlyphWarning: a PNG or PDF has boxes in place of Chinese characters, for want of a font.
+
+    Raises:
+        UsageError: a PNG would have too many dots.
+    """
+    if to in ("png", "pdf"):
+        warn_of_boxes(made.svg)
+    match to:
+        case "json":
+            return (json.dumps(made.spec, allow_nan=False, indent=1) + "\n").encode()
+        case "html":
+            return chart_page(made.spec).encode()
+        case "svg":
+            return sized(
+                made, _stated(width, height, made.width), _stated(height, width, made.height)
+            ).encode()
+        case "pdf":
+            # vl-convert takes the user unit of an SVG for a point.
+            points = _POINTS / _PIXELS
+            return bytes(
+                vl_convert.svg_to_pdf(
+                    sized(made, f"{made.width * points:.8g}", f"{made.height * points:.8g}")
+                )
+            )
+        case _:
+            return _png(made, dots_per_inch(width, height, dpi))
+
+
+def dots_per_inch(width: Length | None, height: Length | None, dpi: float | None) -> float:
+    """Those asked for; else a dot for each px where a size is given in px, else `DPI`."""
+    if dpi is not None:
+        return dpi
+    return _PIXELS if any(one is not None and one.unit == "px" for one in (width, height)) else DPI
+
+
+def save_figure(content: bytes, path: Path) -> None:
+    """Write a figure; a file that stands there is replaced when the new one is whole.
+
+    Raises:
+        UsageError: no file can be written there.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"figure {str(path)!r} cannot be written ({reason}); name a file in a folder of yours"
+        ) from error
+
+
+def _stated(length: Length | None, other: Length | None, pixels: float) -> str:
+    """A size as an SVG states it: as it was asked for, else in the unit of the other one."""
+    if length is not None:
+        return f"{length.number:.8g}{length.unit}"
+    return f"{pixels:.8g}" if other is None else f"{pixels * other.number / other.pixels:.6g}{other.unit}"
+
+
+def _png(made: Figure, dpi: float) -> bytes:
+    """Dots of a figure: whole numbers, so that its edges are those of dots."""
+    across, up = (max(1, round(size / _PIXELS * dpi)) for size in (made.width, made.height))
+    if across * up > _MAX_DOTS:
+        raise UsageError(
+            f"a PNG of {across:,} x {up:,} dots is too large; ask for fewer, for instance --dpi 300"
+        )
+    # vl-convert takes the user unit of an SVG for 1/72 inch.
+    return bytes(vl_convert.svg_to_png(sized(made, str(across), str(up)), scale=_POINTS / dpi, ppi=dpi))
+
+
+def save_range_figure(reading: RangeReading, path: Path, theme: str) -> None:
+    """Draw a range test and write it as the ending of the file name says.
+
+    Raises:
+        UsageError: there is no such format or theme, or no file can be written there.
+    """
+    to = figure_format(path)
+    themes = {one.name: one for one in THEMES}
+    if theme not in themes:
+        raise UsageError(f"theme= wants one of {', '.join(themes)}; got {theme!r}")
+    with debug_mode(False):
+        spec = for_print(range_test.draw(range_test.frame(reading), themes[theme]).to_dict(validate=False))
+    save_figure(figure_bytes(drawn(spec), to), path)
+
+
+def warn_of_boxes(svg: str) -> None:
+    """Warn if a picture holds Chinese and no font has it."""
+    if _CHINESE.search(svg) and not has_chinese():
+        warnings.warn(
+            "no font of this machine has Chinese characters: they are boxes in the picture; install one, for "
+            "instance fonts-noto-cjk or fonts-wqy-microhei, or save it as .svg or .html",
+            GlyphWarning,
+            stacklevel=4,
+        )
+
+
+@functools.cache
+def has_chinese() -> bool:
+    """Whether two different characters are drawn differently: as boxes they would be the same."""
+    sample = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><text x="2" y="16">{}</text></svg>'
+    )
+    first, second = (vl_convert.svg_to_png(sample.format(character)) for character in "学率")
+    return bool(first != second)
