@@ -221,9 +221,9 @@ class Study:
         Raises:
             UsageError: there is no such table, or pandas is not installed.
         """
-        from lrscope.outlets.export.pandas_frames import pandas_frame, pandas_frames
+        from lrscope.outlets.export import pandas_frames
 
-        return pandas_frames(self) if name is None else pandas_frame(self, name)
+        return pandas_frames(self, name)
 
     def close(self) -> None:
         """Close the file; a study in memory stays as long as it is held."""

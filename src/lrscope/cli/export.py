@@ -43,7 +43,7 @@ def export_command(study: Path, to: str, out: Path | None, overwrite: bool) -> N
     """
     folder = study.with_name(f"{study.stem}-{to}") if out is None else out
 
-    from lrscope.outlets.export.folder import check_folder
+    from lrscope.outlets.export import check_folder
     from lrscope.study import open_study
 
     with open_study(study) as opened:

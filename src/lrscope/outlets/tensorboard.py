@@ -1,4 +1,4 @@
-"""Event files: a study as TensorBoard reads it, a folder for each lane.
+"""A study as TensorBoard reads it: a folder with an event file for each lane.
 
     loss, val_loss, accuracy, ...     scalars; NaN where a value was not finite
     weight_norm/0.weight, ...         series measured on every tensor, as scalars
@@ -20,12 +20,11 @@ import numpy as np
 import polars as pl
 
 from lrscope.errors import UsageError
-from lrscope.outlets.export.manifest import Written
-from lrscope.outlets.export.tables import Table, tables
+from lrscope.outlets.export import Table, Written, tables
 from lrscope.rates import format_rates
 
 if TYPE_CHECKING:
-    from lrscope.outlets.export.tables import Exportable
+    from lrscope.outlets.export import Exportable
 
 _FILE = "events.out.tfevents.0.lrscope"
 """TensorBoard takes every file with "tfevents" in its name. No time or machine stands in it: equal studies
@@ -49,7 +48,7 @@ def require_tensorboard() -> None:
 
 
 def write_lanes(study: "Exportable", folder: Path) -> list[Written]:
-    """Write a folder with an event file for each lane; return what was written, lane by lane."""
+    """Write a folder with an event file for each lane."""
     lanes = study.lanes
     names = _folder_names(lanes, several=len(study.plan.seeds) > 1)
     for name in names.values():
@@ -69,7 +68,7 @@ def write_lanes(study: "Exportable", folder: Path) -> list[Written]:
 
 
 def _folder_names(lanes: pl.DataFrame, *, several: bool) -> dict[int, str]:
-    """lr=1e-3, or lr=1e-3,seed=0; no two alike."""
+    """Return a name for each lane: lr=1e-3, or lr=1e-3,seed=0; no two alike."""
     rates = lanes["rate"].unique().to_list()
     labels = dict(zip(rates, format_rates(rates), strict=True))
     names: dict[int, str] = {}
@@ -89,7 +88,7 @@ def _append(folder: Path, events: Iterable[Any]) -> None:
 
 
 def _events(table: Table, rows: pl.DataFrame, per_epoch: int) -> Iterator[Any]:
-    """The events of one lane and one table."""
+    """Yield the events of one lane and one table."""
     match table.kind:
         case "verdicts":
             yield from (_verdict(row) for row in rows.iter_rows(named=True))
@@ -103,7 +102,7 @@ def _events(table: Table, rows: pl.DataFrame, per_epoch: int) -> Iterator[Any]:
 
 
 def _points(table: Table, rows: pl.DataFrame) -> Iterator[tuple[int, list[str], list[float | None]]]:
-    """Step, tags and values: one event a step, whatever the series is measured on."""
+    """Yield step, tags and values: one event a step, whatever the series is measured on."""
     if table.kind == "scalar":
         for step, value in rows.select("step", "value").iter_rows():
             yield step, [table.series], [value]
@@ -119,14 +118,14 @@ def _points(table: Table, rows: pl.DataFrame) -> Iterator[tuple[int, list[str], 
 
 
 def _single(value: float | None) -> float:
-    """In single precision, where what is too large is infinite."""
+    """Return a value for single precision: a number that is too large becomes infinite."""
     if value is None:
         return math.nan
     return value if abs(value) <= _LARGEST else math.copysign(math.inf, value)
 
 
 def _histograms(row: dict[str, Any], step: int) -> Iterator[Any]:
-    """A histogram. TensorBoard's first bucket ends at the first edge: it is empty here.
+    """Yield a histogram. TensorBoard's first bucket ends at the first edge: it is empty here.
 
     Its sum and sum of squares are those of elements in the middle of their bins.
     """
@@ -167,7 +166,7 @@ def _verdict(row: dict[str, Any]) -> Any:
 
 
 def _event(step: int = 0, values: list[dict[str, Any]] | None = None, **fields: Any) -> Any:
-    """An event with a summary of values, each the fields of a Summary.Value."""
+    """Return an event with a summary of values, each the fields of a Summary.Value."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
