@@ -78,7 +78,7 @@ def test_the_reason_stands_beside_the_lane_where_there_is_room_and_below_where_n
 
 def test_the_reason_shown_for_a_kind_is_the_one_nearest_to_the_recommended_rate() -> None:
     chosen = representatives(lane_rows(document()))
-    assert [(one.verdict, one.rate) for one in chosen] == [
+    assert [(one["verdict"], one["rate"]) for one in chosen] == [
         ("not_started", 1e-5),
         ("too_slow", 4.6415888e-4),
         ("good", 1e-3),

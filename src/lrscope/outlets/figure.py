@@ -138,37 +138,37 @@ def figure(
             height=None if room.height is None else max(least, room.height - math.ceil(above / rows)),
         )
     if best is None:
-        sizes = [("--width", width, made.width), ("--height", height, made.height)]
-        short = [
-            f"{name} {math.ceil(it / 96 * 25.4)}mm"
-            for name, asked, it in sizes
-            if asked is not None and it > asked
-        ]
+        sizes = (("--width", width, made.width), ("--height", height, made.height))
+        needs = (
+            f"{name} {math.ceil(size / _PIXELS * 25.4)}mm"
+            for name, asked, size in sizes
+            if asked and size > asked
+        )
         free = "any height" if height is None else _millimetres(height)
         raise UsageError(
-            f"{chart.name} has no room in {_millimetres(width)} x {free}; it needs about {' '.join(short)}"
+            f"{chart.name} has no room in {_millimetres(width)} x {free}; it needs about {' '.join(needs)}"
         )
     return _grown(best, width, best.height if height is None else height)
 
 
 def drawn(spec: dict[str, Any]) -> Figure:
-    """A specification as a picture of the size that it has."""
+    """Draw a specification at its own size."""
     svg = vl_convert.vegalite_to_svg(json.dumps(spec, allow_nan=False))
-    found = _SVG.search(svg)
-    if found is None:
+    match = _SVG.search(svg)
+    if match is None:
         raise RuntimeError("the picture says no size")
-    return Figure(spec, svg, float(found[2]), float(found[3]))
+    return Figure(spec, svg, float(match[2]), float(match[3]))
 
 
 def for_print(spec: dict[str, Any]) -> dict[str, Any]:
-    """The same with a font that is as wide wherever the picture is shown."""
+    """Return a specification with a font that is equally wide wherever the picture is shown."""
     return {**spec, "config": {**spec["config"], "font": FONT}}
 
 
 def _specification(
     chart: Chart, frame: pl.DataFrame, theme: Theme, *, titled: bool, wrap: float | None = None
 ) -> dict[str, Any]:
-    """A chart as Vega-Lite; with `wrap`, its title and its legends are no wider than so many pixels."""
+    """Return a chart as Vega-Lite; with `wrap`, its title and legends are at most so many pixels wide."""
     with debug_mode(False):
         spec = for_print(chart.draw(frame, theme).to_dict(validate=False))
     if not titled:
@@ -195,25 +195,17 @@ def _lines(text: str, width: float, kind: str, size: float) -> list[str]:
 
 
 def _grown(made: Figure, width: float, height: float) -> Figure:
-    """The same picture with empty margin to the right and below, up to exactly this size."""
-    svg = _SVG.sub(
-        lambda found: (
-            f'<svg {found[1]}width="{width:.10g}" height="{height:.10g}" '
-            f'viewBox="0 0 {width:.10g} {height:.10g}"'
-        ),
-        made.svg,
-        count=1,
-    )
-    svg = _GROUND.sub(rf'\g<1>width="{width:.10g}" height="{height:.10g}"\g<2>', svg, count=1)
-    return Figure(made.spec, svg, width, height)
+    """Return a figure with empty margin to the right and below, up to exactly this size."""
+    size = f'width="{width:.10g}" height="{height:.10g}"'
+    view = f'viewBox="0 0 {width:.10g} {height:.10g}"'
+    svg = _SVG.sub(lambda match: f"<svg {match[1]}{size} {view}", made.svg, count=1)
+    return Figure(made.spec, _GROUND.sub(rf"\g<1>{size}\g<2>", svg, count=1), width, height)
 
 
 def sized(made: Figure, width: str, height: str) -> str:
-    """Its SVG with another width and height in the root element, "84mm" or a number; the user unit stays."""
-    view = f'viewBox="0 0 {made.width:.10g} {made.height:.10g}"'
-    return _SVG.sub(
-        lambda found: f'<svg {found[1]}width="{width}" height="{height}" {view}', made.svg, count=1
-    )
+    """Return its SVG with another width and height, "84mm" or a number; the user unit stays."""
+    size = f'width="{width}" height="{height}" viewBox="0 0 {made.width:.10g} {made.height:.10g}"'
+    return _SVG.sub(lambda match: f"<svg {match[1]}{size}", made.svg, count=1)
 
 
 def _millimetres(pixels: float) -> str:
@@ -221,14 +213,14 @@ def _millimetres(pixels: float) -> str:
 
 
 def figure_format(path: Path) -> str:
-    """The format that the ending of a file name asks for.
+    """Return the format that the ending of a file name asks for.
 
     Raises:
         UsageError: there is no such format.
     """
     ending = path.suffix.lower().lstrip(".")
     if ending not in FIGURE_FORMATS:
-        every = ", ".join(f".{one}" for one in FIGURE_FORMATS)
+        every = ", ".join(f".{ending}" for ending in FIGURE_FORMATS)
         raise UsageError(
             f"cannot tell the format of {str(path)!r}; end the name with one of {every}, for instance "
             f"{path.stem or 'figure'}.pdf"
@@ -244,7 +236,7 @@ def figure_bytes(
     height: Length | None = None,
     dpi: float | None = None,
 ) -> bytes:
-    """A figure in one of `FIGURE_FORMATS`.
+    """Return a figure in one of `FIGURE_FORMATS`.
 
     Args:
         made: drawn at this width and height.
@@ -260,36 +252,33 @@ def figure_bytes(
     """
     if to in ("png", "pdf"):
         warn_of_boxes(made.svg)
-    match to:
-        case "json":
-            return (json.dumps(made.spec, allow_nan=False, indent=1) + "\n").encode()
-        case "html":
-            return chart_page(made.spec).encode()
-        case "svg":
-            return sized(
-                made, _stated(width, height, made.width), _stated(height, width, made.height)
-            ).encode()
-        case "pdf":
-            # vl-convert takes the user unit of an SVG for a point.
-            points = _POINTS / _PIXELS
-            return bytes(
-                vl_convert.svg_to_pdf(
-                    sized(made, f"{made.width * points:.8g}", f"{made.height * points:.8g}")
-                )
-            )
-        case _:
-            return _png(made, dots_per_inch(width, height, dpi))
+    if to == "json":
+        return (json.dumps(made.spec, allow_nan=False, indent=1) + "\n").encode()
+    if to == "html":
+        return chart_page(made.spec).encode()
+    if to == "svg":
+        size = _stated(width, height, made.width), _stated(height, width, made.height)
+        return sized(made, *size).encode()
+    if to == "pdf":
+        # vl-convert takes the user unit of an SVG for a point.
+        points = (f"{size * _POINTS / _PIXELS:.8g}" for size in (made.width, made.height))
+        return bytes(vl_convert.svg_to_pdf(sized(made, *points)))
+    return _png(made, dots_per_inch(width, height, dpi))
 
 
 def dots_per_inch(width: Length | None, height: Length | None, dpi: float | None) -> float:
-    """Those asked for; else a dot for each px where a size is given in px, else `DPI`."""
+    """Return the dots asked for; else one for each px where a size is given in px; else `DPI`."""
     if dpi is not None:
         return dpi
-    return _PIXELS if any(one is not None and one.unit == "px" for one in (width, height)) else DPI
+    return _PIXELS if any(length is not None and length.unit == "px" for length in (width, height)) else DPI
 
 
-def save_figure(content: bytes, path: Path) -> None:
-    """Write a figure; a file that stands there is replaced when the new one is whole.
+def save_figure(content: bytes, path: Path, kind: str = "figure") -> None:
+    """Write a file; one that stands there is replaced when the new one is whole.
+
+    Args:
+        content, path: of the file.
+        kind: what it is, for the error message.
 
     Raises:
         UsageError: no file can be written there.
@@ -303,19 +292,19 @@ def save_figure(content: bytes, path: Path) -> None:
             draft.unlink()
         reason = error.strerror or str(error)
         raise UsageError(
-            f"figure {str(path)!r} cannot be written ({reason}); name a file in a folder of yours"
+            f"{kind} {str(path)!r} cannot be written ({reason}); name a file in a folder of yours"
         ) from error
 
 
 def _stated(length: Length | None, other: Length | None, pixels: float) -> str:
-    """A size as an SVG states it: as it was asked for, else in the unit of the other one."""
+    """Return a size as an SVG states it: as it was asked for, else in the unit of the other size."""
     if length is not None:
         return f"{length.number:.8g}{length.unit}"
     return f"{pixels:.8g}" if other is None else f"{pixels * other.number / other.pixels:.6g}{other.unit}"
 
 
 def _png(made: Figure, dpi: float) -> bytes:
-    """Dots of a figure: whole numbers, so that its edges are those of dots."""
+    """Return a figure as a PNG of whole dots, so that its edges are those of dots."""
     across, up = (max(1, round(size / _PIXELS * dpi)) for size in (made.width, made.height))
     if across * up > _MAX_DOTS:
         raise UsageError(
@@ -332,7 +321,7 @@ def save_range_figure(reading: RangeReading, path: Path, theme: str) -> None:
         UsageError: there is no such format or theme, or no file can be written there.
     """
     to = figure_format(path)
-    themes = {one.name: one for one in THEMES}
+    themes = {look.name: look for look in THEMES}
     if theme not in themes:
         raise UsageError(f"theme= wants one of {', '.join(themes)}; got {theme!r}")
     with debug_mode(False):
@@ -341,7 +330,7 @@ def save_range_figure(reading: RangeReading, path: Path, theme: str) -> None:
 
 
 def warn_of_boxes(svg: str) -> None:
-    """Warn if a picture holds Chinese and no font has it."""
+    """Warn if a picture holds Chinese and no font has it: the renderer draws boxes without a word."""
     if _CHINESE.search(svg) and not has_chinese():
         warnings.warn(
             "no font of this machine has Chinese characters: they are boxes in the picture; install one, for "
@@ -353,7 +342,7 @@ def warn_of_boxes(svg: str) -> None:
 
 @functools.cache
 def has_chinese() -> bool:
-    """Whether two different characters are drawn differently: as boxes they would be the same."""
+    """Return True if two different characters are drawn differently: as boxes they would be the same."""
     sample = (
         '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><text x="2" y="16">{}</text></svg>'
     )

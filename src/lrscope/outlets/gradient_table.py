@@ -1,4 +1,4 @@
-"""Gradients: what a gradient check found, as a table of tensors and one sentence."""
+"""A gradient check as a table of tensors and one sentence."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def show(content: Mapping[str, Any], file: TextIO) -> None:
 
 
 def element_name(tensor: str, index: Sequence[int]) -> str:
-    """'0.weight[3,5]'; the name alone for a scalar."""
+    """Return '0.weight[3,5]'; the name alone for a scalar."""
     return one_line(f"{tensor}[{','.join(map(str, index))}]" if index else tensor)
 
 
@@ -59,7 +59,7 @@ def _row(tensor: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
 
 
 def _error(worst: Mapping[str, Any] | None) -> str:
-    """Of the worst element, as a share of the tensor's largest gradient."""
+    """Return the error of the worst element, as a share of the tensor's largest gradient."""
     if worst is None:
         return "-"
     error = worst["error"]
@@ -82,14 +82,14 @@ def _sentence(tensors: Sequence[Mapping[str, Any]]) -> str:
             f"{many}. The worst element is {name}: autograd says {_number(element['autograd'])}, "
             f"finite differences say {_number(element['finite_difference'])}."
         )
-    told = sum(tensor["agree"] for tensor in tensors)
+    agree = sum(tensor["agree"] for tensor in tensors)
     checked = sum(tensor["checked"] for tensor in tensors)
-    if told == checked:
+    if agree == checked:
         return "Every gradient agrees."
-    if not told:
+    if not agree:
         return "Nothing could be told: the loss is not differentiable at these weights."
     return (
-        f"What could be told agrees, {told:,} of {checked:,} elements; at the others the loss is not smooth."
+        f"What could be told agrees, {agree:,} of {checked:,} elements; at the others the loss is not smooth."
     )
 
 

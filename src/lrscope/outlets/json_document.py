@@ -140,79 +140,40 @@ def _conclusion(conclusion: Conclusion) -> dict[str, Any]:
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class LaneRow:
-    """One lane as a table for people shows it.
+def lane_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the lanes of a document by rate and seed, with what a table for people shows of them.
 
-    Attributes:
-        why: all of the evidence; short_why: its first clause, on the verdict; rest: the others.
-        train, val: losses at the end; best: the lowest validation loss.
-        metrics: at the end, in the order of the plan.
-        recommended: True if no rate of the study is nearer to the recommended one.
+    rate_text: the rate; words: the verdict and its attributes, 'good, overfitting'; why: the first clause of
+    the evidence, which is about the verdict; rest: the other clauses; recommended: True if no rate is nearer
+    to the recommended one, which may lie between two lanes' rates.
     """
-
-    rate: float
-    rate_text: str
-    seed: int
-    verdict: str
-    attributes: tuple[str, ...]
-    why: str
-    train: float | None
-    val: float | None
-    best: float | None
-    metrics: tuple[float | None, ...]
-    recommended: bool
-
-    @property
-    def words(self) -> str:
-        """Return the verdict and its attributes: 'good, overfitting'."""
-        return said(joined((kind(token).word for token in (self.verdict, *self.attributes)), COMMA))
-
-    @property
-    def short_why(self) -> str:
-        """Return the first clause of the evidence."""
-        return self.why.partition(said(SEMICOLON))[0]
-
-    @property
-    def rest(self) -> str:
-        """Return the other clauses of the evidence."""
-        return self.why.partition(said(SEMICOLON))[2]
-
-
-def lane_rows(content: Mapping[str, Any]) -> list[LaneRow]:
-    """Return the lanes of a document by rate and seed; a recommended rate may lie between two of them."""
-    rows = sorted(content["lanes"], key=lambda row: (row["rate"], row["seed"]))
+    lanes = sorted(content["lanes"], key=lambda lane: (lane["rate"], lane["seed"]))
     advised = content["recommendation"]["rate"]
-    nearest = (
-        None if advised is None else min((row["rate"] for row in rows), key=lambda r: _decades(r, advised))
-    )
-    return [
-        LaneRow(
-            rate=row["rate"],
-            rate_text=text,
-            seed=row["seed"],
-            verdict=row["verdict"],
-            attributes=tuple(row["attributes"]),
-            why=row["evidence"],
-            train=row["final_train_loss"],
-            val=row["final_val_loss"],
-            best=row["best_val_loss"],
-            metrics=tuple(row["metrics"].values()),
-            recommended=row["rate"] == nearest,
+    rates = [lane["rate"] for lane in lanes]
+    nearest = None if advised is None else min(rates, key=lambda rate: _decades(rate, advised))
+    rows = []
+    for lane, rate_text in zip(lanes, format_rates(rates), strict=True):
+        words = joined((kind(token).word for token in (lane["verdict"], *lane["attributes"])), COMMA)
+        why, _, rest = lane["evidence"].partition(said(SEMICOLON))
+        rows.append(
+            {
+                **lane,
+                "rate_text": rate_text,
+                "words": said(words),
+                "why": why,
+                "rest": rest,
+                "recommended": lane["rate"] == nearest,
+            }
         )
-        for row, text in zip(rows, format_rates([row["rate"] for row in rows]), strict=True)
-    ]
+    return rows
 
 
-def representatives(lanes: Sequence[LaneRow]) -> list[LaneRow]:
+def representatives(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return one lane of each kind of verdict, by rate: the one nearest to the recommended rate."""
-    centre = next((lane.rate for lane in lanes if lane.recommended), None)
-    chosen: dict[str, LaneRow] = {}
-    for lane in lanes:
-        held = chosen.get(lane.verdict)
-        if held is None or (centre is not None and _decades(lane.rate, centre) < _decades(held.rate, centre)):
-            chosen[lane.verdict] = lane
-    return sorted(chosen.values(), key=lambda lane: lane.rate)
+    centre = next((row["rate"] for row in rows if row["recommended"]), None)
+    by_distance = rows if centre is None else sorted(rows, key=lambda row: _decades(row["rate"], centre))
+    chosen = {row["verdict"]: row for row in reversed(by_distance)}
+    return sorted(chosen.values(), key=lambda row: float(row["rate"]))
 
 
 def _decades(rate: float, other: float) -> float:

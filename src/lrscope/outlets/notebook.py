@@ -111,7 +111,7 @@ def _offline_class(kind: type) -> type:
 
 def _as_offline(kind: type, attributes: dict[str, Any]) -> Any:
     # All there is of an Altair chart stands in its dictionary; making a new one would check all of it again.
-    offline = object.__new__(_offline_class(kind))
+    offline: Any = object.__new__(_offline_class(kind))
     vars(offline).update(attributes)
     return offline
 

@@ -8,7 +8,6 @@ import itertools
 import math
 import os
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self, TextIO
 
@@ -69,8 +68,8 @@ class _Moment(Protocol):
     def epochs(self) -> Sequence[_Epoch]: ...
 
 
-class View(ABC):
-    """A view that shows the progress of a sweep on a stream.
+class View:
+    """A view of a sweep under way. This one shows nothing (`-q`); others show it on a stream.
 
     Args:
         name: the problem's, for people.
@@ -124,11 +123,9 @@ class View(ABC):
         values = (f"{value:.7g} at {lane}" for lane, value in zip(lanes, epoch.values, strict=True))
         return f"epoch {epoch.epoch:,}: {epoch.scalar} is {', '.join(values)}"
 
-    @abstractmethod
     def say(self, *lines: str) -> None:
         """Show lines that stay."""
 
-    @abstractmethod
     def show(self, moment: _Moment) -> None:
         """Show the state of the sweep, if it is time to."""
 
@@ -136,18 +133,8 @@ class View(ABC):
         """Begin, before anything is loaded."""
         return self
 
-    def __exit__(self, *error: object) -> None:  # noqa: B027 - only a bar takes lines of the terminal
+    def __exit__(self, *error: object) -> None:
         """Leave the terminal as it was."""
-
-
-class QuietView(View):
-    """A view that shows nothing (`-q`)."""
-
-    def say(self, *lines: str) -> None:
-        """Show nothing."""
-
-    def show(self, moment: _Moment) -> None:
-        """Show nothing."""
 
 
 class LineView(View):
@@ -280,7 +267,7 @@ class BarView(View):
 def progress_view(stream: TextIO, *, quiet: bool = False, **settings: Any) -> View:
     """Return the view that fits a stream, standard error; the settings are `View`'s."""
     if quiet:
-        return QuietView(**settings)
+        return View(**settings)
     # Some build servers give their jobs a terminal, and keep all that was ever drawn on it.
     overwrites = stream.isatty() and os.environ.get("CI", "") in ("", "0", "false")
     if overwrites and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):

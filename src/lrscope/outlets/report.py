@@ -5,7 +5,6 @@ known by their hashes. Charts are interpreted, not compiled: Vega's own `ast` mo
 """
 
 import base64
-import contextlib
 import hashlib
 import json
 import math
@@ -13,6 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import vl_convert
@@ -28,7 +28,8 @@ from lrscope.diagnosis.recommendation import CONFIDENCE
 from lrscope.diagnosis.verdict import ATTRIBUTES, KINDS
 from lrscope.errors import UsageError
 from lrscope.language import Text, said
-from lrscope.outlets.json_document import LaneRow, document, lane_rows
+from lrscope.outlets.figure import save_figure
+from lrscope.outlets.json_document import document, lane_rows
 from lrscope.outlets.repeat_command import repeat_command
 from lrscope.outlets.text import batch_text, count_text, length_text, printable
 from lrscope.outlets.web_chart import WebChart, web_charts
@@ -81,18 +82,7 @@ def report(study: Readable, path: str | os.PathLike[str]) -> None:
         raise UsageError(
             f"report {str(target)!r}: the folder {str(target.parent)!r} does not exist; make it first"
         )
-    content = page(study)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
-    try:
-        draft.write_text(content, encoding="utf-8", newline="\n")
-        draft.replace(target)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise UsageError(
-            f"report {str(target)!r} cannot be written ({error.strerror or error}); "
-            "name a file in a folder of yours"
-        ) from error
+    save_figure(page(study).encode("utf-8"), target, "report")
 
 
 def page(study: Readable) -> str:
@@ -180,17 +170,19 @@ def setting_text(plan: Plan) -> str:
     return " · ".join(text for text in texts if text)
 
 
-def _meanings(rows: Sequence[LaneRow]) -> list[tuple[str, str | None, str]]:
+def _meanings(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str | None, str]]:
     """Return sign and word, colour and meaning of each verdict in a table, then of each attribute."""
     kinds = {said(entry.word): entry for entry in KINDS}
-    present = {name for row in rows for name in row.attributes}
+    present = {name for row in rows for name in row["attributes"]}
     verdicts = [
         (f"{verdict.sign} {verdict.word}", verdict.family, said(kinds[verdict.word].sentence))
-        for verdict in looks_of(row.verdict for row in rows)
+        for verdict in looks_of(row["verdict"] for row in rows)
         if verdict.word in kinds
     ]
     attributes = [entry for entry in ATTRIBUTES if entry.token in present]
-    return verdicts + [(f"{one.sign} {said(one.word)}", None, said(one.sentence)) for one in attributes]
+    return verdicts + [
+        (f"{entry.sign} {said(entry.word)}", None, said(entry.sentence)) for entry in attributes
+    ]
 
 
 def _static_image(chart: WebChart) -> Markup:

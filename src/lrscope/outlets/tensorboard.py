@@ -171,5 +171,5 @@ def _event(step: int = 0, values: list[dict[str, Any]] | None = None, **fields: 
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     if values is not None:
-        fields["summary"] = Summary(value=[Summary.Value(**one) for one in values])
+        fields["summary"] = Summary(value=[Summary.Value(**value) for value in values])
     return Event(wall_time=_TIME, step=step, **fields)

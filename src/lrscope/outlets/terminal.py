@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lrscope.diagnosis.verdict import kind
 from lrscope.language import COMMA, joined, said, say
-from lrscope.outlets.json_document import LaneRow, lane_rows, representatives
+from lrscope.outlets.json_document import lane_rows, representatives
 from lrscope.outlets.text import (
     batch_text,
     count_text,
@@ -41,17 +41,10 @@ ROOMY_FROM = 56
 
 COLOURS = {
     "good": "green",
-    "too_slow": "blue",
-    "not_started": "blue",
-    "frozen": "blue",
-    "unstable": "yellow",
-    "too_high": "yellow",
-    "failed": "magenta",
-    "collapsed": "magenta",
-    "diverging": "magenta",
-    "diverged": "magenta",
-    "invalid": "dim",
-    "cannot_tell": "dim",
+    **dict.fromkeys(("too_slow", "not_started", "frozen"), "blue"),
+    **dict.fromkeys(("unstable", "too_high"), "yellow"),
+    **dict.fromkeys(("failed", "collapsed", "diverging", "diverged"), "magenta"),
+    **dict.fromkeys(("invalid", "cannot_tell"), "dim"),
 }
 """Of the sign and word of each verdict; never the only difference."""
 
@@ -69,7 +62,7 @@ class Column(NamedTuple):
 
     title: str
     shown_from: int
-    text: Callable[[LaneRow], Text]
+    text: Callable[[dict[str, Any]], Text]
     number: bool = False
     wraps: bool = False
 
@@ -155,36 +148,42 @@ def _columns(content: Mapping[str, Any], *, ascii_only: bool) -> list[Column]:
     plan = content["plan"]
     pointer = ">" if ascii_only else "→"
 
-    def verdict(lane: LaneRow) -> Text:
-        entry = kind(lane.verdict)
-        return Text(f"{entry.ascii if ascii_only else entry.sign} {lane.words}", style=COLOURS[lane.verdict])
-
-    def rate(lane: LaneRow) -> Text:
+    def verdict(lane: dict[str, Any]) -> Text:
+        entry = kind(lane["verdict"])
         return Text(
-            f"{pointer if lane.recommended else ' '} {lane.rate_text}",
-            style="bold" if lane.recommended else "",
+            f"{entry.ascii if ascii_only else entry.sign} {lane['words']}", style=COLOURS[lane["verdict"]]
         )
 
-    def number(title: str, shown_from: int, value: Callable[[LaneRow], float | None]) -> Column:
-        return Column(title, shown_from, lambda lane: Text(number_text(value(lane))), number=True)
+    def rate(lane: dict[str, Any]) -> Text:
+        return Text(
+            f"{pointer if lane['recommended'] else ' '} {lane['rate_text']}",
+            style="bold" if lane["recommended"] else "",
+        )
+
+    def number(title: str, shown_from: int, key: str) -> Column:
+        return Column(title, shown_from, lambda lane: Text(number_text(lane[key])), number=True)
 
     columns = [Column(say("  rate", "  学习率"), 0, rate)]
     if len(plan["seeds"]) > 1:
-        columns.append(Column(say("seed", "种子"), 0, lambda lane: Text(str(lane.seed)), number=True))
+        columns.append(Column(say("seed", "种子"), 0, lambda lane: Text(str(lane["seed"])), number=True))
     columns.append(Column(say("verdict", "判定"), 0, verdict, wraps=True))
     if any(row["best_val_loss"] is not None for row in content["lanes"]):
-        columns.append(number(say("train", "训练"), 72, lambda lane: lane.train))
-        columns.append(number(say("val loss", "验证损失"), 40, lambda lane: lane.val))
-        columns.append(number(say("best", "最好"), 56, lambda lane: lane.best))
+        columns.append(number(say("train", "训练"), 72, "final_train_loss"))
+        columns.append(number(say("val loss", "验证损失"), 40, "final_val_loss"))
+        columns.append(number(say("best", "最好"), 56, "best_val_loss"))
     else:
-        columns.append(number(say("train loss", "训练损失"), 40, lambda lane: lane.train))
+        columns.append(number(say("train loss", "训练损失"), 40, "final_train_loss"))
     if plan["metrics"]:
-        columns.append(number(printable(plan["metrics"][0])[:12], 56, lambda lane: lane.metrics[0]))
-    columns.append(Column(say("why", "原因"), WHY_FROM, lambda lane: Text(one_line(lane.short_why))))
+        metric = plan["metrics"][0]
+        value = Column(
+            printable(metric)[:12], 56, lambda lane: Text(number_text(lane["metrics"].get(metric)))
+        )
+        columns.append(value._replace(number=True))
+    columns.append(Column(say("why", "原因"), WHY_FROM, lambda lane: Text(one_line(lane["why"]))))
     return columns
 
 
-def _print_lanes(console: Terminal, lanes: Sequence[LaneRow], columns: Sequence[Column]) -> None:
+def _print_lanes(console: Terminal, lanes: Sequence[dict[str, Any]], columns: Sequence[Column]) -> None:
     shown = [column for column in columns if console.width >= column.shown_from]
     table = console.table()
     for column in shown:
@@ -201,10 +200,15 @@ def _print_lanes(console: Terminal, lanes: Sequence[LaneRow], columns: Sequence[
     console.print(table)
 
 
-def _reason(lane: LaneRow) -> Text:
+def _reason(lane: dict[str, Any]) -> Text:
     """Return the reason of a verdict with an example: 'too slow, as at 1e-5: ...'."""
-    word = Text(said(kind(lane.verdict).word), style=COLOURS[lane.verdict])
-    why = say(", as at {rate}: {why}", "，例如 {rate}：{why}", rate=lane.rate_text, why=one_line(lane.why))
+    word = Text(said(kind(lane["verdict"]).word), style=COLOURS[lane["verdict"]])
+    why = say(
+        ", as at {rate}: {why}",
+        "，例如 {rate}：{why}",
+        rate=lane["rate_text"],
+        why=one_line(lane["evidence"]),
+    )
     return Text.assemble(word, why)
 
 

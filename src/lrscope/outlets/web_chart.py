@@ -64,20 +64,20 @@ def web_chart(chart: Chart, study: Readable) -> WebChart:
 
 
 def differences(
-    one: Any, other: Any, path: tuple[str | int, ...] = ()
+    first: Any, second: Any, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[list[str | int], Any]]:
-    """Yield what has to be replaced in `one`, and where, to make it `other`.
+    """Yield what has to be replaced in `first`, and where, to make it `second`.
 
     Two themes differ in some colours only: writing those costs a page a tenth of a second specification.
     """
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        for key in one:
-            yield from differences(one[key], other[key], (*path, key))
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for place, pair in enumerate(zip(one, other, strict=True)):
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        for key in first:
+            yield from differences(first[key], second[key], (*path, key))
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        for place, pair in enumerate(zip(first, second, strict=True)):
             yield from differences(*pair, (*path, place))
-    elif one != other:
-        yield list(path), other
+    elif first != second:
+        yield list(path), second
 
 
 def chart_page(spec: dict[str, Any]) -> str:

@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import subprocess
 import sys
-import threading
 from collections.abc import Awaitable, Callable
 from concurrent import futures
 from typing import Any, TypeVar
@@ -28,57 +27,13 @@ from starlette.types import ASGIApp
 
 from lrscope.charts import CHARTS
 from lrscope.errors import StudyError
-from lrscope.language import COMMA, TAG, Text, said, speaking
+from lrscope.language import Text, said, speaking
 from lrscope.outlets.live.security import AccessControl
 from lrscope.outlets.live.studies import Read, ShownStudies, ShownStudy, Studies, as_json
-from lrscope.outlets.text import STATES, one_line
+from lrscope.outlets.text import one_line
 from lrscope.outlets.web_page import asset, render, script
 
 Result = TypeVar("Result")
-
-WORDS: dict[str, Text] = {
-    "language": TAG,
-    "page": Text("live", "实时"),
-    "nothing to compare": Text("nothing", "不对比"),
-    "all studies": Text("All studies", "所有研究"),
-    "light": Text("light", "浅色"),
-    "dark": Text("dark", "深色"),
-    "to light": Text("Switch to the light theme", "换成浅色主题"),
-    "to dark": Text("Switch to the dark theme", "换成深色主题"),
-    "waiting": Text(
-        "The study is not there yet: it appears with the first step of training.",
-        "研究还没有出现：训练的第一步之后就会出现。",
-    ),
-    "no studies": Text(
-        "There is no study in this folder yet. One that a sweep writes here appears by itself.",
-        "这个文件夹里还没有研究。扫描写到这里的研究会自己出现。",
-    ),
-    "unknown study": Text("There is no study of this name here: {name}", "这里没有叫这个名字的研究：{name}"),
-    "lost": Text(
-        "lrscope live does not answer any more. This page shows what it had, and goes on by itself "
-        "when it is started again.",
-        "lrscope live 不再应答。这一页保留已有的内容，等它重新启动就自动继续。",
-    ),
-    "refused": Text(
-        "lrscope live was started again with another token: open the address that it printed.",
-        "lrscope live 换了令牌重新启动：请打开它打印的地址。",
-    ),
-    "failed chart": Text("This chart could not be drawn: {reason}", "这张图画不出来：{reason}"),
-    "name": Text("study", "研究"),
-    "problem": Text("problem", "问题"),
-    "state": Text("state", "状态"),
-    "progress": Text("progress", "进度"),
-    "lanes": Text("rates", "学习率"),
-    "written": Text("last written", "最后写入"),
-    "of": Text("{step} of {steps} steps", "第 {step} 步，共 {steps} 步"),
-    **{f"state {state}": text for state, text in STATES.items()},
-    "state waiting": Text("not there yet", "还没出现"),
-    "state unreadable": Text("cannot be read", "读不了"),
-    "comma": COMMA,
-    "side by side": Text("Side by side", "并排对比"),
-    "same settings": Text("Same in both: {names}.", "两边相同：{names}。"),
-}
-"""What the script of the page says. What it shows of a study comes in the words of the report and charts."""
 
 _CHART_WORDS: dict[str, Text] = {
     "valley": Text("Final loss", "最终损失"),
@@ -102,12 +57,6 @@ _MAKE_BUNDLE = (
 )
 
 
-def words(language: str | None = None) -> dict[str, str]:
-    """Return the words of a language; None for the one in force."""
-    with speaking(language):
-        return {name: said(text) for name, text in WORDS.items()}
-
-
 class LiveApp:
     """The application that answers the requests of a live page.
 
@@ -129,7 +78,8 @@ class LiveApp:
         # One thread each: whoever asks second for the same finds it made, and reading waits for no drawing.
         self._reading, self._drawing, self._bundling = (futures.ThreadPoolExecutor(1) for _ in range(3))
         self._tasks: set[futures.Future[Any]] = set()
-        self._bundle = VegaBundle()
+        self._bundle: bytes | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         texts = {
             "/report.css": ("text/css", lambda: asset("report.css")),
             "/live.css": ("text/css", lambda: asset("live/live.css")),
@@ -147,15 +97,16 @@ class LiveApp:
 
     def stop(self, seconds: float) -> bool:
         """End all work; return True if it ended within so many seconds."""
-        self._bundle.stop()
         for executor in (self._reading, self._drawing, self._bundling):
             executor.shutdown(wait=False, cancel_futures=True)
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
         return not futures.wait(list(self._tasks), seconds).not_done
 
     async def warm_up(self) -> None:
         """Make the bundle of Vega before anybody asks for it; a later request gets the error, if any."""
         with contextlib.suppress(OSError):
-            await self._do(self._bundling, self._bundle.read)
+            await self._do(self._bundling, self._vega_bundle)
 
     async def _do(self, executor: futures.Executor, work: Callable[[], Result]) -> Result:
         """Return what `work` returns in a thread, once it is its turn."""
@@ -164,14 +115,38 @@ class LiveApp:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.wrap_future(task)
 
+    def _vega_bundle(self) -> bytes:
+        """Return Vega, Vega-Lite and Vega-Embed as one script, made once by a process of its own.
+
+        vl-convert takes a second or more for it and lets no other thread of Python run meanwhile: the server
+        would answer nobody, and Ctrl-C would wait.
+
+        Raises:
+            OSError: it could not be made.
+        """
+        if self._bundle is None:
+            self._process = subprocess.Popen(
+                # -P: a folder called lrscope where the command was typed is not the program.
+                [sys.executable, "-P", "-c", _MAKE_BUNDLE],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            content, _ = self._process.communicate()
+            if self._process.returncode != 0:
+                raise OSError("the charts' program could not be made by vl-convert")
+            self._bundle = content
+        return self._bundle
+
     async def _html(self, request: Request) -> Response:
         with speaking(self._language):
             charts = [[chart.name, said(_CHART_WORDS.get(chart.name, chart.title))] for chart in CHARTS]
-            page = render("live.html", words=_text(words()), charts=_text(charts))
+            page = render("live.html", charts=as_json(charts).decode("ascii"))
         return Response(page, media_type="text/html")
 
     async def _vega(self, request: Request) -> Response:
-        content = await self._do(self._bundling, self._bundle.read)
+        content = await self._do(self._bundling, self._vega_bundle)
         return Response(content, media_type="text/javascript")
 
     async def _list(self, request: Request) -> Response:
@@ -205,60 +180,11 @@ class LiveApp:
             return _tagged(request, {"reason": one_line(str(error))})
 
 
-class VegaBundle:
-    """The bundle of Vega, made once by a process of its own.
-
-    vl-convert takes a second or more for it and lets no other thread of Python run meanwhile: the server
-    would answer nobody, and Ctrl-C would wait.
-    """
-
-    def __init__(self) -> None:
-        self._content: bytes | None = None
-        self._stopped = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()
-
-    def read(self) -> bytes:
-        """Return Vega, Vega-Lite and Vega-Embed as one script.
-
-        Raises:
-            OSError: it could not be made.
-        """
-        if self._content is None:
-            with self._lock:
-                if self._stopped:
-                    raise OSError("the server is being stopped")
-                self._process = subprocess.Popen(
-                    # -P: a folder called lrscope where the command was typed is not the program.
-                    [sys.executable, "-P", "-c", _MAKE_BUNDLE],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            content, _ = self._process.communicate()
-            if self._process.returncode != 0:
-                raise OSError("the charts' program could not be made by vl-convert")
-            self._content = content
-        return self._content
-
-    def stop(self) -> None:
-        """Kill the process, and start no other."""
-        with self._lock:
-            self._stopped = True
-            if self._process is not None and self._process.poll() is None:
-                self._process.kill()
-
-
 def _file(media_type: str, text: Callable[[], str]) -> Callable[[Request], Awaitable[Response]]:
     async def send(request: Request) -> Response:
         return Response(text(), media_type=media_type)
 
     return send
-
-
-def _text(value: Any) -> str:
-    return as_json(value).decode("ascii")
 
 
 def _not_found() -> Response:

@@ -144,15 +144,12 @@ class Studies:
     def _files(self) -> dict[str, Path]:
         if not self.is_folder:
             return {_name(self.path.name): self.path}
-        files: list[tuple[int, Path]] = []
+        paths: list[Path] = []
         with contextlib.suppress(OSError), os.scandir(self.path) as entries:
-            files += (
-                (_modified(entry), self.path / entry.name)
-                for entry in entries
-                if not entry.name.startswith(".") and _is_study(entry)
-            )
-        newest = sorted(files, key=lambda file: (-file[0], file[1]))[:MAX_LISTED]
-        return {_name(path.name): path for _, path in newest}
+            shown = (entry for entry in entries if not entry.name.startswith("."))
+            paths += (self.path / entry.name for entry in shown if _is_study(entry))
+        newest = sorted(paths, key=lambda path: (-next(iter(_stamp(path)), 0), path))
+        return {_name(path.name): path for path in newest[:MAX_LISTED]}
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -163,13 +160,6 @@ def _stamp(path: Path) -> tuple[int, ...]:
             status = part.stat()
             stamp += (status.st_mtime_ns, status.st_ino, status.st_size)
     return tuple(stamp)
-
-
-def _modified(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _is_study(entry: os.DirEntry[str]) -> bool:
@@ -312,33 +302,28 @@ def _text(study: Readable) -> dict[str, Any]:
     }
 
 
-def _results(study: Readable) -> list[list[str]]:
+def _results(study: Readable) -> list[tuple[str, str]]:
     """Return pairs of name and value, the same names for every study, that a comparison sets side by side."""
     advice = study.recommendation()
     lowest = VALLEY.frame(study)["loss"].drop_nulls()
-    rate, low, high = advice.rate, advice.low, advice.high
+    rate, failing, margin = advice.rate, advice.first_failing, advice.margin
     interval = ""
-    if rate is not None and low is not None and high is not None:
-        interval = f"{format_rate(low)} – {format_rate(high)}"
+    if rate is not None and advice.low is not None and advice.high is not None:
+        interval = f"{format_rate(advice.low)} – {format_rate(advice.high)}"
+    best = say("cannot tell", "下不了结论") if rate is None else format_rate(rate)
     return [
-        [
-            say("recommended rate", "推荐的学习率"),
-            say("cannot tell", "下不了结论") if rate is None else format_rate(rate),
-        ],
-        [say("as good", "同样好"), interval],
-        [
-            say("first to fail", "第一个失败"),
-            "" if advice.first_failing is None else format_rate(advice.first_failing),
-        ],
-        [say("safety margin", "安全余量"), "" if advice.margin is None else f"×{times_text(advice.margin)}"],
-        [say("confidence", "可信度"), "" if rate is None else said(CONFIDENCE[advice.confidence])],
-        [say("rates compared by", "学习率的比较依据"), said(advice.objective)],
-        [say("lowest such loss", "该损失的最低值"), number_text(float(lowest.min())) if len(lowest) else ""],  # type: ignore[arg-type]
-        [say("state", "状态"), state_text(study.state)],
+        (say("recommended rate", "推荐的学习率"), best),
+        (say("as good", "同样好"), interval),
+        (say("first to fail", "第一个失败"), "" if failing is None else format_rate(failing)),
+        (say("safety margin", "安全余量"), "" if margin is None else f"×{times_text(margin)}"),
+        (say("confidence", "可信度"), "" if rate is None else said(CONFIDENCE[advice.confidence])),
+        (say("rates compared by", "学习率的比较依据"), said(advice.objective)),
+        (say("lowest such loss", "该损失的最低值"), number_text(min(lowest)) if len(lowest) else ""),
+        (say("state", "状态"), state_text(study.state)),
     ]
 
 
-def _settings(study: Readable) -> list[list[str]]:
+def _settings(study: Readable) -> list[tuple[str, str]]:
     """Return pairs of name and value of what was asked, the same names for every study."""
     plan = study.plan
     options = "".join(f", {name}={value}" for name, value in plan.optimizer_options.items())
@@ -346,16 +331,16 @@ def _settings(study: Readable) -> list[list[str]]:
     full = not plan.batch_size or plan.batch_size == plan.train_size
     none = say("none", "无")
     return [
-        [say("problem", "问题"), plan.problem],
-        [say("optimizer", "优化器"), plan.optimizer + options],
-        [say("schedule", "学习率计划"), plan.schedule or none],
-        [say("epochs", "轮数"), f"{plan.epochs:,}"],
-        [say("steps", "步数"), f"{plan.steps:,}"],
-        [say("batch", "批次"), say("all examples", "全部样本") if full else f"{plan.batch_size:,}"],
-        [say("gradient clipping", "梯度裁剪"), none if plan.clip_norm is None else f"{plan.clip_norm:g}"],
-        [say("rates", "学习率"), f"{len(labels)}: {labels[0]} – {labels[-1]}" if labels[1:] else labels[0]],
-        [say("seeds", "种子"), f"{len(plan.seeds):,}"],
-        [say("parameters", "参数"), f"{sum(math.prod(shape) for shape in plan.shapes):,}"],
-        [say("gradient", "梯度"), plan.gradient],
-        [say("precision, device", "精度，设备"), f"{plan.dtype}, {plan.device}"],
+        (say("problem", "问题"), plan.problem),
+        (say("optimizer", "优化器"), plan.optimizer + options),
+        (say("schedule", "学习率计划"), plan.schedule or none),
+        (say("epochs", "轮数"), f"{plan.epochs:,}"),
+        (say("steps", "步数"), f"{plan.steps:,}"),
+        (say("batch", "批次"), say("all examples", "全部样本") if full else f"{plan.batch_size:,}"),
+        (say("gradient clipping", "梯度裁剪"), none if plan.clip_norm is None else f"{plan.clip_norm:g}"),
+        (say("rates", "学习率"), f"{len(labels)}: {labels[0]} – {labels[-1]}" if labels[1:] else labels[0]),
+        (say("seeds", "种子"), f"{len(plan.seeds):,}"),
+        (say("parameters", "参数"), f"{sum(math.prod(shape) for shape in plan.shapes):,}"),
+        (say("gradient", "梯度"), plan.gradient),
+        (say("precision, device", "精度，设备"), f"{plan.dtype}, {plan.device}"),
     ]
