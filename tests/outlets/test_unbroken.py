@@ -17,7 +17,7 @@ from lrscope.outlets.web_page import nowrap
             "try <code>--schedule warmup-cosine</code> or <code>--clip-norm</code> with it",
         ),
         ("加上 --seeds 6。", "加上 <code>--seeds 6</code>。"),
-        ("from 4.64e-3 on", 'from <span class="unbroken">4.64e-3</span> on'),
+        ("from 4.64e-3 on", 'from <span class="nowrap">4.64e-3</span> on'),
         ("a < b & --seeds 3", "a &lt; b &amp; <code>--seeds 3</code>"),
         ("", ""),
     ],

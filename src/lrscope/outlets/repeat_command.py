@@ -25,7 +25,7 @@ def repeat_command(study: Readable) -> str:
     if curvature is not None:
         options.append("--curvature" if curvature else "--no-curvature")
     options += ["--probes"] if plan.probes else []
-    # By default the first element of each tensor is tracked: only another choice was asked for.
+    # Unless other scalars are tracked than the first of each tensor, the default tracks the same.
     tensors = [tensor for tensor, _ in plan.tracked]
     if any(any(index) for _, index in plan.tracked) or len(set(tensors)) < len(tensors):
         for tensor, index in plan.tracked:

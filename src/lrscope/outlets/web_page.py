@@ -60,7 +60,7 @@ def nowrap(string: str) -> Markup:
 
     "--rates 1e-3:0.5:12" or "--schedule warmup-cosine" is code, "1e-3" a span that is not wrapped.
     """
-    code, span = Markup("<code>{}</code>"), Markup('<span class="unbroken">{}</span>')
+    code, span = Markup("<code>{}</code>"), Markup('<span class="nowrap">{}</span>')
     parts = _NOWRAP.split(text.printable(string))
     parts[1::2] = [(code if part[0] == "-" else span).format(part) for part in parts[1::2]]
     return Markup("").join(parts)
