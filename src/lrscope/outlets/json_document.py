@@ -122,21 +122,17 @@ def _conclusion(conclusion: Conclusion) -> dict[str, Any]:
     The verdict of a claim is confirmed, refuted or cannot_tell; a conclusion whose claims differ is partly
     confirmed, or cannot be told.
     """
+    claims = [
+        {"claim": claim.token, "verdict": claim.verdict, "sentence": claim.text(), "evidence": claim.numbers}
+        for claim in conclusion.claims
+    ]
     return {
         "conclusion": conclusion.token,
         "title": conclusion.title,
         "verdict": conclusion.verdict,
         "headline": conclusion.headline(),
         "sentence": conclusion.sentence(),
-        "claims": [
-            {
-                "claim": claim.token,
-                "verdict": claim.verdict,
-                "sentence": claim.text(),
-                "evidence": claim.numbers,
-            }
-            for claim in conclusion.claims
-        ],
+        "claims": claims,
     }
 
 

@@ -210,6 +210,7 @@ class ShownStudy:
     def __init__(self, tag: str, study: Readable, language: str) -> None:
         self.tag = tag
         self.seconds = 0.0
+        self.made = self.looked = time.monotonic()
         self._study = Snapshot(study)
         self._language = language
         self._cache: dict[str, bytes] = {}
@@ -247,7 +248,7 @@ class ShownStudies:
         self._studies = studies
         self._read = read
         self._language = language
-        self._cache: dict[str, tuple[ShownStudy, float, float]] = {}
+        self._cache: dict[str, ShownStudy] = {}
 
     def current(self, name: str, path: Path) -> ShownStudy:
         """Return the version to show: the one there is, or a new one after a commit when it is time.
@@ -256,27 +257,22 @@ class ShownStudies:
             StudyError: the file is no readable study.
             OSError: it went away while it was opened.
         """
-        now = time.monotonic()
-        if name in self._cache:
-            shown, made, looked = self._cache[name]
-            busy = max(LEAST_SECONDS, REST * shown.seconds)
-            if now - looked < LOOK_SECONDS or now - made < busy:
-                return shown
-            with contextlib.closing(self._studies.open(path)) as file:
-                tag = etag(name, path, file)
-            if tag == shown.tag:
-                self._keep(name, shown, made, now)
-                return shown
-        copy = self._studies.open(path, Still)
-        shown = ShownStudy(etag(name, path, copy), self._read(copy), self._language)
-        self._keep(name, shown, now, now)
-        return shown
-
-    def _keep(self, name: str, shown: ShownStudy, made: float, looked: float) -> None:
-        self._cache.pop(name, None)
-        self._cache[name] = (shown, made, looked)  # the study used last stands last
+        shown = self._cache.pop(name, None)
+        if shown is None or self._is_outdated(shown, name, path):
+            copy = self._studies.open(path, Still)
+            shown = ShownStudy(etag(name, path, copy), self._read(copy), self._language)
+        self._cache[name] = shown  # the study used last stands last
         while len(self._cache) > _MAX_CACHED:
             del self._cache[next(iter(self._cache))]
+        return shown
+
+    def _is_outdated(self, shown: ShownStudy, name: str, path: Path) -> bool:
+        now = time.monotonic()
+        if now - shown.looked < LOOK_SECONDS or now - shown.made < max(LEAST_SECONDS, REST * shown.seconds):
+            return False
+        shown.looked = now
+        with contextlib.closing(self._studies.open(path)) as file:
+            return etag(name, path, file) != shown.tag
 
 
 def as_json(value: Any) -> bytes:
