@@ -18,7 +18,7 @@ from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.language import said, speaking
-from lrscope.outlets.answer import Answer
+from lrscope.outlets.notebook import Answer, asked_chart, shown_study
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store.study_file import StudyFile
@@ -221,9 +221,9 @@ class Study:
         Raises:
             UsageError: there is no such table, or pandas is not installed.
         """
-        from lrscope.outlets.export.pandas_frames import pandas_frame, pandas_frames
+        from lrscope.outlets.export import pandas_frames
 
-        return pandas_frames(self) if name is None else pandas_frame(self, name)
+        return pandas_frames(self, name)
 
     def close(self) -> None:
         """Close the file; a study in memory stays as long as it is held."""
@@ -242,8 +242,6 @@ class Study:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """The study in a notebook: the answer, the valley and every lane."""
-        from lrscope.outlets.notebook import shown_study  # it loads altair
-
         return shown_study(self, repr(self))
 
     def __repr__(self) -> str:
@@ -265,7 +263,6 @@ class Charts:
         if name.startswith("_"):  # what notebooks and copy look for is no chart
             raise AttributeError(name)
         from lrscope.charts import CHARTS  # it loads altair
-        from lrscope.outlets.notebook import asked_chart
 
         for chart in CHARTS:
             if chart.name == name:

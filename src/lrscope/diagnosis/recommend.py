@@ -95,7 +95,7 @@ def recommend(
         failures=tested.failures,
         highest_tested=tested.rates[-1] if tested.rates else None,
     )
-    reason = too_few(curves, plan)
+    reason: str | None = too_few(curves, plan)
     if reason is None and sole is None:
         reason = _reason(comparison, view, verdicts, plan, tested)
     if reason is not None:
