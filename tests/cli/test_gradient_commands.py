@@ -75,7 +75,7 @@ class TestSweep:
         assert [lane["verdict"] for lane in content["lanes"]] == ["good", "good", "frozen"]
         assert content["plan"]["gradient"] == "finite-difference"
         assert content["plan"]["nudge"] == 1e-4
-        assert content["recommendation"]["worse_from"] == 1
+        assert content["recommendation"]["first_failing"] == 1
 
     def test_central_differences_are_of_the_same_kind(self) -> None:
         content = document("sweep line --gradient central-difference --rates 0.01,0.1 --epochs 30 -q")
