@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from lrscope.quantities.look import rows
+from lrscope.recording.point import rows
 from lrscope.training.elements import readable
 
 Views: TypeAlias = Sequence[tuple[slice, Any]]
 """Columns, and what goes there: [L, n]."""
 
 
-class Alike(NamedTuple):
+class TensorsOfOneSize(NamedTuple):
     """Tensors of one size, side by side.
 
     Attributes:
@@ -59,13 +59,13 @@ class Packing:
         for name, row in firsts.items():
             alike.setdefault((row.shape[1], stacks[name][0].numel()), []).append(name)
         place = {name: at for at, name in enumerate(firsts)}
-        self.groups: list[Alike] = []
+        self.groups: list[TensorsOfOneSize] = []
         self._columns: dict[str, slice] = {}
         end = 0
         for (taken, size), names in alike.items():
             begin, end = end, end + taken * len(names)
             ratio = size / max(1, taken)
-            self.groups.append(Alike([place[name] for name in names], slice(begin, end), ratio))
+            self.groups.append(TensorsOfOneSize([place[name] for name in names], slice(begin, end), ratio))
             self._columns |= {n: slice(at, at + taken) for n, at in zip(names, itertools.count(begin, taken))}
         self._size = end
         self.order = torch.tensor([at for group in self.groups for at in group.places]).argsort()

@@ -1,7 +1,7 @@
 """Landscape: the training loss over the plane of two tracked scalars, everything else held where it ended."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,36 +23,7 @@ ELEMENTS_AT_ONCE = 2**17
 ROOM = 0.25
 """How far the plane reaches beyond the paths, in parts of their extent."""
 
-PATH_POINTS = 1_000
-"""Of a path, about, that say where the plane is."""
-
 Losses = Callable[[Mapping[str, Tensor]], Tensor]
-
-
-class Paths:
-    """Where lanes have been in the plane: of a long run every s-th step.
-
-    Args:
-        steps: of the run.
-        tracked: scalars that there are; the first two are meant.
-    """
-
-    def __init__(self, steps: int, tracked: Tracked) -> None:
-        self._wanted = len(tracked) > 1
-        # Odd: a weight that rings from one step to the next shows both of its ends.
-        self._stride = max(1, steps // PATH_POINTS) | 1
-        self._pieces: list[tuple[tuple[int, ...], NDArray[np.float64]]] = []
-
-    def add(self, first: int, tracked_nkL: NDArray[Any], lanes: Iterable[int]) -> None:
-        """Go on with steps from the first on: the scalars [n, k, L] of these lanes."""
-        if self._wanted:
-            begin = -first % self._stride
-            self._pieces.append((tuple(lanes), tracked_nkL[begin :: self._stride, :2].astype(np.float64)))
-
-    def of(self, lanes: Sequence[int]) -> NDArray[np.float64]:
-        """Those of lanes that have been there all the time: [n, L, 2]."""
-        rows = [piece[:, :, [known.index(lane) for lane in lanes]] for known, piece in self._pieces]
-        return np.moveaxis(np.concatenate(rows), 1, 2) if rows else np.empty((0, len(lanes), 2))
 
 
 def landscape(

@@ -5,7 +5,6 @@ made common). Letters: S seeds, n steps.
 """
 
 import dataclasses
-import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -13,13 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lrscope.errors import RatesError, TrainingError, UsageError
+from lrscope.executors import executor_for
+from lrscope.executors.executor import Executor, Training
 from lrscope.problems.problem import Problem
 from lrscope.rates import format_rate
+from lrscope.record import Record
 from lrscope.training.batches import Batches
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
@@ -116,36 +117,61 @@ def ramp(
         ramped = dataclasses.replace(
             problem, schedule=rising, epochs=math.ceil(len(rates) / per_epoch), val=None, metrics={}
         )
-        run = prepare(ramped, (float(rates[0]),), seeds, device=device, curvature=False, threads=threads)
-        kept: list[Tensor] = []
-        known = len(run.notes)
-        raised: TrainingError | None = None
+        prepared = prepare(
+            ramped,
+            (float(rates[0]),),
+            seeds,
+            device=device,
+            curvature=False,
+            threads=threads,
+            record="losses",
+        )
+        plan = prepared.plan
+        executor = executor_for(prepared, plan)
+        trainings = [Training(executor, block) for block in prepared.blocks(plan.lanes)]
+        losses = np.full((len(plan.seeds), len(rates)), np.nan)
+        failures: dict[int, str] = {}
         try:
-            # One by one: what came before an exception is kept.
-            for step in itertools.islice(run.steps(), len(rates)):
-                kept += [] if step.losses is None else [step.losses.detach()]
-        except TrainingError as error:
-            # At the top of a ramp every seed may raise at once (an assertion on NaN, a Cholesky): data.
-            if len(kept) < FEWEST_STEPS:
-                raise
-            raised = error
-        measured_nS = torch.stack(kept).double().cpu().numpy()
-    losses = np.full((len(run.plan.seeds), len(rates)), np.nan)
-    losses[:, : len(measured_nS)] = measured_nS.T
+            for training in trainings:
+                failures |= _trained(executor, training, losses)
+        finally:
+            executor.close()
     losses[np.logical_or.accumulate(~np.isfinite(losses), axis=1)] = np.nan
     notes = list(problem.notes)
     if problem.schedule is not None:
         notes.append("the problem's own schedule is left out: the ramp takes its place")
     ended = int(np.isfinite(losses).any(axis=0).sum())
-    stopped = [note.partition(": ")[2] for note in run.notes[known:] if " stopped at step " in note]
-    if ended < len(rates) and (raised is not None or stopped):
-        notes.append(f"the ramp ended at rate {format_rate(rates[ended])}: {raised or stopped[-1]}")
+    # At the top of a ramp every seed may raise at once (an assertion on NaN, a Cholesky): data.
+    if ended < len(rates) and ended in failures:
+        if ended < FEWEST_STEPS:
+            raise TrainingError(failures[ended])
+        notes.append(f"the ramp ended at rate {format_rate(rates[ended])}: {failures[ended]}")
     return Ramp(
         rates=rates,
         losses=losses,
-        seeds=run.plan.seeds,
+        seeds=plan.seeds,
         full_run=problem.epochs * per_epoch,
-        how=run.how,
+        how=prepared.execution(len(plan.seeds)),
         notes=tuple(notes),
         seconds=time.monotonic() - began,
     )
+
+
+def _trained(executor: Executor, training: Training, losses: NDArray[np.float64]) -> dict[int, str]:
+    """Train a Block of a ramp and keep its losses [S, n]; return the step at which it failed, and why."""
+    steps = losses.shape[1]
+    done = 0
+    try:
+        for record in training.advance(steps):
+            if isinstance(record, Record) and record.quantity == "loss":
+                losses[np.ix_(record.lanes, record.steps)] = record.values.T
+                done = int(record.steps[-1]) + 1
+    except TrainingError as error:
+        return {done: str(error)}
+    finally:
+        training.close()
+    if training.failure is not None:
+        return {done: str(training.failure)}
+    stopped = [note.partition(": ")[2] for note in training.notes if " stopped at step " in note]
+    known = np.isfinite(losses[[key.lane for key in training.block.keys]]).any(axis=0)
+    return {int(known.sum()): stopped[-1]} if stopped else {}

@@ -4,7 +4,6 @@ The plan alone decides it, never a clock: two runs of one plan are recorded at t
 the machine is.
 """
 
-import bisect
 import functools
 import itertools
 import math
@@ -13,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lrscope.errors import UsageError
+from lrscope.language import Text
 from lrscope.plan import RECORDS, Plan
+from lrscope.recording.sample import ELEMENTS
 
 FULL_POINTS = 125
 """Points of a fully recorded run: 87 of them evenly over it, 22 of these in its last quarter."""
@@ -28,6 +29,30 @@ FULL_EPOCHS, LIGHT_EPOCHS = 21, 6
 """Epochs with histograms, at most."""
 
 
+LOSSES_ONLY = Text("losses, validation and trajectories only", "只有损失、验证和轨迹")
+MEASURED = Text(
+    "tensor statistics at {points} of {steps} points, histograms at {counted} of {epochs} epochs",
+    "张量统计：{steps} 个点中的 {points} 个；直方图：{epochs} 轮中的 {counted} 轮",
+)
+SAMPLED = Text(
+    "{done}; of tensors of more than {count} elements about {count}, evenly spread",
+    "{done}；元素多于 {count} 个的张量，均匀地取约 {count} 个",
+)
+TOOK = Text("{done}; it took {share} of the time", "{done}；用了 {share} 的时间")
+
+
+class Spent(NamedTuple):
+    """Seconds of training.
+
+    Attributes:
+        training: all of it, recording included.
+        recording: of that, for measuring.
+    """
+
+    training: float = 0.0
+    recording: float = 0.0
+
+
 class RecordingSchedule(NamedTuple):
     """When tensors of a run are measured.
 
@@ -38,15 +63,6 @@ class RecordingSchedule(NamedTuple):
 
     points: tuple[int, ...]
     epochs: tuple[int, ...]
-
-    def points_after(self, step: int) -> tuple[int, ...]:
-        """Return the points after a step."""
-        return self.points[bisect.bisect_right(self.points, step) :]
-
-    def epoch_after(self, epoch: int) -> float:
-        """Return the first epoch with histograms after an epoch; infinity where none follows."""
-        place = bisect.bisect_right(self.epochs, epoch)
-        return self.epochs[place] if place < len(self.epochs) else math.inf
 
 
 def recording_schedule(plan: Plan) -> RecordingSchedule:
@@ -95,3 +111,21 @@ def check_record(record: object) -> None:
     """Raise UsageError unless `record` is the name of a recording schedule."""
     if record not in RECORDS:
         raise UsageError(f"record= wants one of {', '.join(RECORDS)}; got {record!r}")
+
+
+def recording_words(plan: Plan, spent: Spent) -> Text:
+    """Say what was measured when, and how much of the time that took."""
+    schedule = recording_schedule(plan)
+    done = LOSSES_ONLY
+    if schedule.points:
+        done = MEASURED.format(
+            points=f"{len(schedule.points):,}",
+            steps=f"{plan.steps + 1:,}",
+            counted=f"{len(schedule.epochs):,}",
+            epochs=f"{plan.epochs + 1:,}",
+        )
+        if any(math.prod(shape) > ELEMENTS for shape in plan.shapes) and plan.sampled:
+            done = SAMPLED.format(done=done, count=f"{ELEMENTS:,}")
+    if spent.training:
+        done = TOOK.format(done=done, share=f"{100 * spent.recording / spent.training:.1f}%")
+    return done

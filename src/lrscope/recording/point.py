@@ -1,6 +1,7 @@
-"""Look: tensors of all lanes at a point, and Move: across the update that follows.
+"""Point: tensors of all lanes at one step; and Update: the same tensors across the update that follows.
 
-What several quantities share is computed once. Letters: L lanes, k tensors of one size, N elements of each.
+Values that several quantities need are computed once. Letters: L lanes, k tensors of one size, N elements of
+each.
 """
 
 import functools
@@ -49,20 +50,20 @@ def _spread(values_LkN: Tensor, mean_Lk: Tensor) -> Tensor:
     return norm(values_LkN - mean_Lk.unsqueeze(-1)) / math.sqrt(values_LkN.shape[-1])
 
 
-class Look:
+class Point:
     """Tensors of one size, of all lanes, at w_t.
 
     Args:
-        weights_LkN: now.
-        way_LkN: w_t - w_0; None where it is not measured.
-        gradient_LkN: of the mini-batch; zeros where the tensor gets none; None where it is not measured.
+        weights_LkN: the weights w_t.
+        displacement_LkN: w_t - w_0.
+        gradient_LkN: of the mini-batch; zeros where a tensor gets none; None after the last update.
     """
 
     def __init__(
-        self, weights_LkN: Tensor, way_LkN: Tensor | None = None, gradient_LkN: Tensor | None = None
+        self, weights_LkN: Tensor, displacement_LkN: Tensor, gradient_LkN: Tensor | None = None
     ) -> None:
         self.weights_LkN = weights_LkN
-        self.way_LkN = way_LkN
+        self.displacement_LkN = displacement_LkN
         self.gradient_LkN = gradient_LkN
 
     @functools.cached_property
@@ -83,7 +84,7 @@ class Look:
     def std(self) -> Tensor:
         """Standard deviation, divisor N: [L, k]."""
         size = self.weights_LkN.shape[-1]
-        # A look at values on another device would wait for it.
+        # Reading values on another device would wait for it.
         if size < STD_BY_NORM or self.weights_LkN.device.type != "cpu":
             return _spread(self.weights_LkN, self.mean)
         square_Lk = self.norm.double().square() / size
@@ -95,7 +96,7 @@ class Look:
         return found_Lk
 
 
-class Move:
+class Update:
     """Tensors of one size, of all lanes, across an update.
 
     Args:
@@ -105,7 +106,7 @@ class Move:
         stayed_LkN: 1 where that is so and the weight has not moved by a bit, and 0 elsewhere.
     """
 
-    def __init__(self, before: Look, update_LkN: Tensor, moving_LkN: Tensor, stayed_LkN: Tensor) -> None:
+    def __init__(self, before: Point, update_LkN: Tensor, moving_LkN: Tensor, stayed_LkN: Tensor) -> None:
         self.before = before
         self.update_LkN = update_LkN
         self.moving_LkN = moving_LkN

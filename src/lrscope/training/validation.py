@@ -26,26 +26,26 @@ class Validation:
     Args:
         problem: names the loss, the step and the metrics.
         lanes: what is evaluated, at its present weights.
+        objectives: lane -> the objective of its own module.
         batches: gives the validation batches.
         together: whether the lanes go through the model in one call.
-        device: where a loss module's own tensors belong.
     """
 
     def __init__(
         self,
         problem: Problem,
         lanes: Lanes,
+        objectives: Mapping[int, Objective],
         batches: Callable[[], Iterator[Any]],
         *,
         together: bool,
-        device: torch.device,
     ) -> None:
         self._metrics = problem.metrics
         self._by_step = problem.step is not None
         self._lanes = lanes
         self._batches = batches
         self._together = together
-        self._of_lane = {lane.key.lane: Objective(problem, lane.module, device) for lane in lanes.lanes}
+        self._of_lane = objectives
 
     @property
     def _objectives(self) -> list[Objective]:
