@@ -7,6 +7,7 @@ Letters: L lanes.
 """
 
 import contextlib
+import copy
 import math
 import time
 from collections.abc import Collection, Iterator
@@ -94,7 +95,8 @@ class BlockRunner:
         self._batches = prepared.batches.cursor(block.seed, self._stream)
         untrained = findings.unused if findings.together else frozenset()
         self._lanes = Lanes(start, block.keys, problem.optimizer, problem.schedule, untrained, plan.tracked)
-        self._objective = Objective(problem, start, prepared.device)
+        # Of a module of its own: calls of one whose parameters are tied leave traces in it.
+        self._objective = Objective(problem, copy.deepcopy(start), prepared.device)
         self._objectives = {
             lane.key.lane: Objective(problem, lane.module, prepared.device) for lane in self._lanes.lanes
         }

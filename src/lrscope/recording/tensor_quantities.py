@@ -61,7 +61,7 @@ def _distance(point: Point) -> Tensor:
 
 def _largest_move(point: Point) -> Tensor:
     low_Lk, high_Lk = ends(point.displacement_LkN)
-    return torch.maximum(high_Lk, -low_Lk)
+    return torch.maximum(high_Lk.abs(), low_Lk.abs())
 
 
 def _gradient_norm(point: Point) -> Tensor:
