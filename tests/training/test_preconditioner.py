@@ -12,7 +12,7 @@ import lrscope
 from lrscope.diagnosis.limits import stability_limit
 from lrscope.plan import LaneKey
 from lrscope.problems.problem import Problem
-from lrscope.quantities.sharpness import DIVIDING
+from lrscope.recording.sharpness import DIVIDING
 from lrscope.training.curvature import Hessian
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
@@ -59,7 +59,7 @@ def build(optimizer: Make, rates: tuple[float, ...]) -> tuple[Hessian, Lanes]:
         optimizer=optimizer,
     )
     starts, _ = starting_modules(problem, range(1), torch.device("cpu"))
-    lanes = Lanes(starts, [LaneKey(k, rate, 0) for k, rate in enumerate(rates)], optimizer, None)
+    lanes = Lanes(starts[0], [LaneKey(k, rate, 0) for k, rate in enumerate(rates)], optimizer, None)
     return Hessian(Objective(problem, starts[0], torch.device("cpu")), lanes, data), lanes
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lrscope.errors import TrainingError
 from lrscope.plan import LaneKey, Plan
+from lrscope.rates import format_rate
 from lrscope.record import HistogramRecord, Record
 from lrscope.recording.histogram import grids
 from lrscope.recording.observer import Observer
@@ -192,8 +193,9 @@ class BlockRunner:
         began = flushed = time.perf_counter()
         try:
             self._arrive()
-            while self.done < until and self._going:
+            while self.done < until and not self._ended:
                 self._step()
+                self._ended = self.failure is not None
                 dead = self._dead()
                 if dead:
                     yield from self.drop(dead)
@@ -211,10 +213,6 @@ class BlockRunner:
         yield from self._observer.flush()
         training = self.spent.training + time.perf_counter() - began
         self.spent = Spent(training, self._observer.seconds)
-
-    @property
-    def _going(self) -> bool:
-        return not self._ended and self.failure is None
 
     def _step(self) -> None:
         """Do one update of all lanes."""
@@ -234,15 +232,25 @@ class BlockRunner:
 
     def _arrive(self) -> None:
         """See the lanes at w_done, once: validate them and count histograms where that is due."""
-        if self._arrived == self.done or not self._going:
+        if self._arrived == self.done or self._ended:
             return
         self._arrived = self.done
         at_epoch = self.done % self._plan.steps_per_epoch == 0
         validation: dict[str, Tensor] = {}
         if self._validation is not None and (at_epoch or self.done in self._validate_at):
             validation = self._validation()
+            self._retire_all()
         if at_epoch or validation:
             self._observer.arrive(self.done, validation)
+
+    def _retire_all(self) -> None:
+        """Leave all lanes alone if validation raised for none's fault: their next loss reads NaN."""
+        if self.failure is None:
+            return
+        for index in self._lanes.healthy:
+            self._lanes.retire(index)
+            rate = format_rate(self._lanes.keys[index].rate)
+            self._tell(f"rate {rate} stopped at step {self.done}: {str(self.failure).splitlines()[0]}")
 
     def _dead(self) -> list[int]:
         """Return the lanes, by id, that are to leave: those that are not finite, where that saves enough.
@@ -276,7 +284,7 @@ class BlockRunner:
 
     def _end(self) -> None:
         """See the lanes at the end of the run, once."""
-        if not self._going:
+        if self._ended or self.failure is not None:
             return
         losses = None
         if self._plan.probes and self._plan.schedule is None:
