@@ -10,7 +10,7 @@ from torch import nn
 import lrscope
 from lrscope import plan
 from lrscope.problems.problem import Problem
-from lrscope.quantities.sample import ELEMENTS, spread
+from lrscope.recording.sample import ELEMENTS, spread
 
 WIDE = {"large": torch.ones(2, 300, 200), "small": torch.ones(2, 100), "scalar": torch.ones(2)}
 
