@@ -24,7 +24,7 @@ def test_a_task_runs_in_one_pass_and_is_the_same_every_time(name):
         assert torch.equal(one, other)
     with undisturbed():
         run = prepare(dataclasses.replace(problem, epochs=1), [1e-3, 1e-2], 1)
-        assert run.how == "2 lanes in one pass"
+        assert run.execution(2) == "2 lanes in one pass"
         steps = run.plan.steps_per_epoch * problem.epochs
     assert 250 <= steps <= 700
     assert problem.epochs >= 8
