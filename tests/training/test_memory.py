@@ -189,8 +189,3 @@ def test_a_sweep_that_does_not_fit_trains_nothing(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UsageError, match="not even one lane fits"):
         lrscope.sweep(problem(), (1e-3, 1e-2), path=tmp_path / "study.lrscope")
     assert not (tmp_path / "study.lrscope").exists()
-
-
-def test_a_study_says_what_it_was_estimated_to_take() -> None:
-    with lrscope.sweep(problem(), (1e-3, 1e-2)) as study:
-        assert study.note("memory").startswith("about 85.1 MiB: weights ")
