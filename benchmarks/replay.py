@@ -26,7 +26,8 @@ from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.judge import judge
 from lrscope.diagnosis.range_rules import centre
 from lrscope.diagnosis.recommend import recommend
-from lrscope.diagnosis.search import HALF, SCOUT_MOST, SCOUT_SHARE, Search, place_of, rate_at
+from lrscope.diagnosis.search import Search, scout_steps
+from lrscope.diagnosis.searched import HALF, place_of, rate_at
 from lrscope.finding import CourseLab, seeds_for
 from lrscope.plan import Plan
 from lrscope.quantities.observe import series
@@ -46,11 +47,6 @@ AROUND = range(-16, 13, 2)
 """Places from the best one whose lanes are recorded to the end: a quarter of a decade apart."""
 FURTHER = range(-44, 33, 4)
 """Places from the best one whose lanes are recorded to a quarter of the run: half a decade apart."""
-
-
-def scout_steps(steps: int, budget: float) -> int:
-    """Of the range test of a search."""
-    return min(SCOUT_MOST, int(steps * budget * SCOUT_SHARE))
 
 
 def record(
@@ -84,7 +80,7 @@ def record(
             for seed in seeds[::2]:
                 lab.train([(rate_at(place), seed) for place in further], plan.steps // 4)
             lab.end()
-            lengths = sorted({scout_steps(plan.steps, one) for one in budgets})
+            lengths = sorted({scout_steps(plan.steps, one) for one in budgets} - {0})
             scouts = [
                 [steps, pair[0], _scouted(problem, pair, steps)]
                 for steps in lengths

@@ -19,17 +19,6 @@ def test_every_part_of_a_small_sweep_is_timed() -> None:
     assert not any(one is other for one, other in zip(inside, before, strict=True))
 
 
-def test_the_sweep_is_compared_with_what_ran_beside_it() -> None:
-    times = {"recorded": [1.1, 2.2, 6.6], "losses_only": [1.0, 2.0, 6.0], "unrecorded": [1.0, 1.0, 3.3]}
-    cost = recording_cost.Cost(times, {"points copied": [0.1, 0.1, 0.4]})
-    assert recording_cost.ratio(cost, "losses_only") == "1.100 (1.10 to 1.10)"
-    ratios, copied, left = recording_cost.told(cost)
-    assert ratios.split()[0] == "2.20"
-    assert "2.000 (1.55 to 2.10) of the lanes alone" in ratios
-    assert copied.split() == ["points", "copied", "100.0", "ms", "5.00%"]
-    assert left.split() == ["what", "is", "left", "100.0", "ms", "5.00%"]
-
-
 def test_every_round_has_each_run_once() -> None:
     cost = recording_cost.measure(Setting("digits", (1e-3, 1e-2), 48), rounds=2)
     assert set(cost.of_runs) == {"recorded", "losses_only", "unrecorded"}

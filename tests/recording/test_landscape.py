@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from lrscope.quantities.landscape import PATH_POINTS, Paths, landscape
 from torch import Tensor
 
 import lrscope
-from lrscope.quantities.landscape import PATH_POINTS, Paths, landscape
 
 
 def test_the_whole_surface_of_the_line_is_exact() -> None:

@@ -6,20 +6,20 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from lrscope.quantities import observe
+from lrscope.quantities.histogram import BINS, histograms
+from lrscope.quantities.observe import Observer, series
+from lrscope.quantities.trajectory import default_tracked, read_tracked
+from lrscope.training.run import Run
+from lrscope.training.step import Step
 from torch import Tensor, nn
 
 import lrscope
 from lrscope.errors import ProblemError
 from lrscope.problems.problem import Problem
-from lrscope.quantities import observe
-from lrscope.quantities.histogram import BINS, histograms
-from lrscope.quantities.observe import Observer, series
-from lrscope.quantities.trajectory import default_tracked, read_tracked
 from lrscope.record import HistogramRecord, Record
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run
-from lrscope.training.step import Step
 
 RATES = (1e-3, 1e-2, 1e-1)
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from lrscope.quantities.packing import Packing
 
 

@@ -6,11 +6,11 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lrscope.quantities.schedule import recording_schedule
 
 import lrscope
 from lrscope.errors import UsageError
 from lrscope.plan import RECORDS, Plan
-from lrscope.quantities.schedule import recording_schedule
 
 
 def plan(epochs: int, per_epoch: int, record: str) -> Plan:

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
-from lrscope.problems.problem import Problem
 from lrscope.quantities import tensor_statistics
 from lrscope.quantities.observe import Observer
 from lrscope.quantities.tensor_statistics import CHANGE, POINT
-from lrscope.record import Record
 from lrscope.training.looks import Ahead
+from torch import nn
+
+from lrscope.problems.problem import Problem
+from lrscope.record import Record
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 

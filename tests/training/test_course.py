@@ -5,15 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from lrscope.training.course import Course
+from lrscope.training.run import Run
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lrscope
 from lrscope.plan import LaneKey
-from lrscope.training.course import Course
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run
 
 RATES = (1e-3, 1e-2, 3e-2, 1e-1)
 PAUSE = 45

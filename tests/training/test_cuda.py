@@ -4,15 +4,15 @@ import functools
 
 import pytest
 import torch
+from lrscope.training.looks import every
+from lrscope.training.together import Together
 from torch import nn
 
 import lrscope
 from lrscope.problems.problem import Problem
 from lrscope.training.lanes import Lanes
-from lrscope.training.looks import every
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.together import Together
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="NO GPU HERE: --device cuda IS NOT TESTED ON THIS MACHINE"

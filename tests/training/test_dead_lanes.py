@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from lrscope.training.train import CHECK_EVERY
 from torch import Tensor, nn
 
 import lrscope
 from lrscope.training import train as training
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import denormals_read_zero, undisturbed
-from lrscope.training.train import CHECK_EVERY
 
 RATES = (1e-3, 1e-2, 3e-2, 1e4, 1e5, 1e6)
 """Half of them diverge at once."""

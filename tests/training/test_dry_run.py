@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from lrscope.training.run import Run
 from torch import Tensor, nn
 
 from lrscope.diagnosis.limits import stability_limit
@@ -14,7 +15,6 @@ from lrscope.problems.problem import OptimizerFactory, Problem
 from lrscope.training.optimizers import describe, optimizer_by_name, schedule_by_name
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run
 
 X = torch.linspace(-1, 1, 60).reshape(20, 3)
 Y = torch.arange(20) % 2

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from lrscope.training.heap import kept
 
 MIB = 2**20

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from lrscope.training.step import Step
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -15,7 +16,6 @@ from lrscope.errors import TrainingError
 from lrscope.problems.problem import Problem
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import RandomState, undisturbed
-from lrscope.training.step import Step
 
 
 def data(n: int = 40) -> tuple[Tensor, Tensor]:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from lrscope.training.layout import Layout, enough_work, fastest, in_threads, layouts, sizes, words
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lrscope.problems.problem import Problem
 from lrscope.training import layout, trials
-from lrscope.training.layout import Layout, enough_work, fastest, in_threads, layouts, sizes, words
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 

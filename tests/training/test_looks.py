@@ -4,12 +4,12 @@ import functools
 
 import pytest
 import torch
-
-import lrscope
 from lrscope.training.course import Course
 from lrscope.training.looks import Ahead, Lookout, each, every
 from lrscope.training.run import Run
 from lrscope.training.train import next_check
+
+import lrscope
 
 
 def test_what_is_beyond_an_earlier_look_is_left_for_later() -> None:

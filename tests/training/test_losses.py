@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from lrscope.training.losses import ROWS, Losses
 
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from lrscope.training.course import Course
+from lrscope.training.looks import every
+from lrscope.training.run import Run
+from lrscope.training.step import Step
+from lrscope.training.worker import possible
 from torch import nn
 
 import lrscope
 from lrscope.errors import TrainingError
 from lrscope.problems.problem import Problem
-from lrscope.training.course import Course
-from lrscope.training.looks import every
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run
-from lrscope.training.step import Step
-from lrscope.training.worker import possible
 
 RATES = (1e-3, 1e-2, 1e-1, 1.0)
 
