@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from scipy import stats
 
 from truth import Truth
 
@@ -95,17 +96,12 @@ def score(answers: Sequence[Answer], truths: dict[str, Truth]) -> Score:
     )
 
 
-def wilson(count: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95% interval of a share: E. B. Wilson, J. Amer. Statist. Assoc. 22 (1927) 209-212.
-
-    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), with p = count / total and n = total.
-    """
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return the 95% interval of a share: E. B. Wilson, J. Amer. Statist. Assoc. 22 (1927) 209-212."""
     if not total:
         return 0.0, 1.0
-    share, square = count / total, z * z / total
-    middle = share + square / 2
-    reach = z * math.sqrt(share * (1 - share) / total + square / (4 * total))
-    return max(0.0, (middle - reach) / (1 + square)), min(1.0, (middle + reach) / (1 + square))
+    found = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
 
 
 class Signs(NamedTuple):
@@ -127,8 +123,8 @@ def sign_test(ours: Sequence[float], theirs: Sequence[float], tie: float = 1e-9)
     better = sum(a < b - tie for a, b in zip(ours, theirs, strict=True))
     worse = sum(a > b + tie for a, b in zip(ours, theirs, strict=True))
     total = better + worse
-    tail = sum(math.comb(total, k) for k in range(min(better, worse) + 1)) / 2**total
-    return Signs(better, worse, len(ours) - total, min(1.0, 2 * tail))
+    chance = float(stats.binomtest(better, total).pvalue) if total else 1.0
+    return Signs(better, worse, len(ours) - total, chance)
 
 
 def paired(

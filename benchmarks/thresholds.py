@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from torch import Tensor, nn
 
 import lrscope
@@ -265,8 +266,8 @@ def _correlation(lanes: list[Lane], index: int) -> float:
     found = []
     for seed in sorted({lane.seed for lane in lanes}):
         row = [lane for lane in lanes if lane.seed == seed and np.isfinite(lane.ends).all()]
-        early, last = (np.argsort(np.argsort([lane.ends[at] for lane in row])) for at in (index, -1))
-        found.append(float(np.corrcoef(early, last)[0, 1]))
+        early, last = ([lane.ends[at] for lane in row] for at in (index, -1))
+        found.append(float(stats.spearmanr(early, last).statistic))
     return float(np.mean(found))
 
 

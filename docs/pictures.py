@@ -4,7 +4,8 @@
     python docs/pictures.py --data FOLDER    that one as well, from a folder of IDX files, and its figures
 
 Every picture is a chart, or the report, of a study that is trained here and now, as on the page that shows
-it. The picture of the report needs Chromium on the PATH and `pip install -e .[test]`.
+it. The picture of the report is the top of the page that the command under it writes; it needs Chromium on
+the PATH and `pip install -e .[test]`.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import dataclasses
 import io
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +26,7 @@ import lrscope
 from lrscope.problems.load import load_problem
 
 FOLDER = Path(__file__).parent / "pictures"
+README = Path(__file__).parents[1] / "README.md"
 
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """Of one width nearly everywhere: an SVG is measured here and shown there, and a wider font is cut off."""
@@ -52,14 +56,15 @@ def digits() -> None:
     """Where sixteen rates end on real handwritten digits, and how the parameters are distributed."""
     save(lrscope.sweep("digits", "1e-5:1:16"), "spread", "spread")
     save(lrscope.sweep("digits", THREE), "histogram", "histogram")
-    picture_of_report(lrscope.sweep("digits", "1e-5:1:16", seeds=3))
 
 
-def picture_of_report(study: lrscope.Study) -> None:
-    """The report as a browser shows it: its answer, with the chart that stands beside it."""
+def report() -> None:
+    """Take a picture of the page that README's command writes: its answer, and the chart beside it."""
+    command = re.search(r"`lrscope (sweep [^`]* --report digits\.html)`", README.read_text(encoding="utf-8"))
+    assert command is not None, "README has no command under its picture"
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        page = Path(folder) / "report.html"
-        study.report(page)
+        subprocess.run([sys.executable, "-m", "lrscope", *command[1].split()], cwd=folder, check=True)
+        page = Path(folder) / "digits.html"
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1120, "height": 900}, device_scale_factor=1.5)
         tab.goto(page.as_uri())
@@ -108,6 +113,7 @@ def main() -> None:
         wide(data)
     line()
     digits()
+    report()
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ def test_lanes_are_cut_short_and_counted(study: lrscope.Study) -> None:
     spent = (lanes["steps"].sum() + plan.scouted) / plan.steps
     assert study.recommendation().spent == pytest.approx(spent)
     assert 4 < spent <= 8.2
+    assert 0 < study.note("cpu_seconds") < 600
 
 
 def test_progress_writes_rates_as_tables_do() -> None:

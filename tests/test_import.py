@@ -30,7 +30,7 @@ PUBLIC = [
     "sweep",
 ]
 
-HEAVY = ("torch", "numpy", "polars", "altair", "sklearn", "sqlite3", "rich", "click")
+HEAVY = ("torch", "numpy", "polars", "altair", "sklearn", "scipy", "sqlite3", "rich", "click")
 
 
 def loaded_by(script: str) -> set[str]:
@@ -74,11 +74,5 @@ def test_import_lrscope_loads_nothing_heavy() -> None:
 
 def test_reading_and_judging_load_neither_torch_nor_altair() -> None:
     loaded = loaded_by("from lrscope import Study, Verdict, Recommendation, open")
-    assert loaded & {"torch", "altair", "sklearn", "rich", "click"} == set()
+    assert loaded & {"torch", "altair", "sklearn", "scipy", "rich", "click"} == set()
     assert {"polars", "sqlite3"} <= loaded
-
-
-def test_making_a_problem_loads_no_reader() -> None:
-    loaded = loaded_by("from lrscope import Problem")
-    assert "torch" in loaded
-    assert loaded & {"polars", "altair", "sqlite3", "click"} == set()

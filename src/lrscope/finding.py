@@ -1,7 +1,7 @@
 """Find: spend a budget of training runs on finding the rate to use."""
 
 import dataclasses
-import shlex
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from lrscope.errors import UsageError
 from lrscope.executors import InProcess, Processes, executor_for
 from lrscope.executors.executor import Training, train
 from lrscope.plan import LaneKey, Plan
-from lrscope.problems.load import load_problem
+from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
 from lrscope.ramp import FEWEST_STEPS, ramp
 from lrscope.rates import format_rate
@@ -111,8 +111,7 @@ def search(
     Returns:
         The study of the search, open for reading; lanes that it had seen enough of are short.
     """
-    if isinstance(problem, str):
-        problem = dataclasses.replace(load_problem(problem), reference=shlex.quote(problem))
+    problem = given_problem(problem)
     reference = typed(problem, batch_size, schedule)
     problem = shortened(problem, epochs, batch_size)
     if not isinstance(budget, (int, float)) or isinstance(budget, bool) or not 1 <= budget < 1e6:
@@ -146,19 +145,26 @@ def search(
             lab = TrainingLab(problem, prepared, plan, recorder, device, progress)
             hunt = Search(lab, float(budget), seeds)
             lab.validate_at = hunt.rungs
-            began = time.monotonic()
+            began, worked = time.monotonic(), _cpu_seconds()
             try:
                 hunt.run()
             finally:
                 lab.close()
                 recorder.note("notes", notes_of(prepared, lab.trainings))
                 recorder.note("seconds", round(time.monotonic() - began, 3))
+                recorder.note("cpu_seconds", round(_cpu_seconds() - worked, 3))
         return Study(recorder.study_file())
 
 
 def seeds_for(budget: float) -> int:
     """How many starts and batch orders a search of this budget may come to need."""
     return max(2, min(SEEDS_AT_MOST, int(budget / 2)))
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of those that it has ended, in seconds."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 class TrainingLab:
@@ -193,6 +199,7 @@ class TrainingLab:
         self._problem, self._device = problem, device
         self._prepared, self._recorder, self._progress = prepared, recorder, progress
         self._executor: InProcess | Processes | None = None
+        self._curves: tuple[Curve, ...] | None = ()
 
     @property
     def open(self) -> frozenset[tuple[float, int]]:
@@ -201,11 +208,11 @@ class TrainingLab:
 
     @property
     def curves(self) -> tuple[Curve, ...]:
-        """All lanes begun so far."""
-        if not self.plan.lanes:
-            return ()
-        self._recorder.commit()
-        return read_curves(self._recorder.study_file())
+        """All lanes begun so far; read from the study once after they were trained."""
+        if self._curves is None:
+            self._recorder.commit()
+            self._curves = read_curves(self._recorder.study_file())
+        return self._curves
 
     def scout(self, steps: int) -> float | None:
         """Return the centre of a range test on two seeds; None also where the steps are too few for one."""
@@ -237,6 +244,7 @@ class TrainingLab:
             self._extend(keys)
             going += [Training(self._executor, block) for block in self._prepared.blocks(keys)]
         self._tell(going, until)
+        self._curves = None
         self.trainings += [training for training in going if training not in self.trainings]
         for training, record in train(self._executor, [(training, until) for training in going]):
             if record is not None:

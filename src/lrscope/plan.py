@@ -4,6 +4,9 @@ import dataclasses
 import json
 from typing import Any, NamedTuple, Self, TypeAlias
 
+DEFAULT_RATES = "1e-5:1:16"
+"""Five decades, a factor of 2.15 apart: from too slow to diverged for nearly every model and optimizer."""
+
 GRADIENTS = ("autograd", "finite-difference", "central-difference")
 """How a sweep can get its gradients: exact, or measured by forward or central differences."""
 

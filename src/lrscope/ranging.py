@@ -7,7 +7,7 @@ from pathlib import Path
 from lrscope.diagnosis.range_reading import RangeReading
 from lrscope.outlets.range_figure import save_range_figure
 from lrscope.problems.constant_loss import constant_loss
-from lrscope.problems.load import load_problem
+from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
 from lrscope.ramp import ramp
 from lrscope.training.optimizers import describe
@@ -57,8 +57,7 @@ def range_test(
         UsageError: problem, rates, steps or seeds cannot be used as they are; nothing was trained.
         TrainingError: the model raised while training.
     """
-    if isinstance(problem, str):
-        problem = load_problem(problem)
+    problem = given_problem(problem)
     measured = ramp(problem, seeds, low=low, high=high, steps=steps, device=device)
     return RangeTest(
         problem=problem.name,

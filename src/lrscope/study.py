@@ -254,7 +254,8 @@ class Study:
 class Charts:
     """The charts of a study, a method each; dir() lists them.
 
-    `charts.valley()`, `charts.valley(theme)`, `charts.valley(lang="zh")`.
+    `charts.valley()`, `charts.valley(theme)`, `charts.valley(lang="zh")`. Each raises UsageError where the
+    study lacks the data of the chart, and says how to record them.
     """
 
     def __init__(self, study: Study) -> None:
@@ -264,11 +265,11 @@ class Charts:
         if name.startswith("_"):  # what notebooks and copy look for is no chart
             raise AttributeError(name)
         from lrscope.charts import CHARTS  # it loads altair
-        from lrscope.outlets.notebook import offline
+        from lrscope.outlets.notebook import asked_chart
 
         for chart in CHARTS:
             if chart.name == name:
-                return functools.partial(offline, chart, self._study)
+                return functools.partial(asked_chart, chart, self._study)
         raise AttributeError(f"no chart {name!r}; there are {', '.join(chart.name for chart in CHARTS)}")
 
     def __dir__(self) -> list[str]:

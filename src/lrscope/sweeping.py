@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lrscope.executors import executor_for
 from lrscope.executors.executor import Training, train
-from lrscope.plan import Plan
-from lrscope.problems.load import load_problem
+from lrscope.plan import DEFAULT_RATES, Plan
+from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
 from lrscope.progress import Follower, Progress
 from lrscope.rates import read_rates
@@ -33,7 +33,7 @@ from lrscope.training.random_state import undisturbed
 
 def sweep(
     problem: Problem | str,
-    rates: str | Sequence[float],
+    rates: str | Sequence[float] = DEFAULT_RATES,
     *,
     seeds: int = 1,
     epochs: int | None = None,
@@ -58,7 +58,8 @@ def sweep(
 
     Args:
         problem: a Problem, or the name of a built-in one.
-        rates: "0.01,0.1,1", "1e-5:1:16" (log-spaced, both ends included) or a sequence of numbers.
+        rates: "0.01,0.1,1", "1e-5:1:16" (log-spaced, both ends included) or a sequence of numbers. By default
+            16 rates from 1e-5 to 1.
         seeds: starts and batch orders: 0..seeds-1, each with every rate.
         epochs, batch_size: in place of the problem's own.
         schedule: the name of a schedule ("cosine", ...) in place of the problem's own.
@@ -96,8 +97,7 @@ def sweep(
     """
     taken = read_rates(rates)
     check_record(record)
-    if isinstance(problem, str):
-        problem = dataclasses.replace(load_problem(problem), reference=shlex.quote(problem))
+    problem = given_problem(problem)
     reference = typed(problem, batch_size, schedule)
     problem = shortened(problem, epochs, batch_size)
     if path is not None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrscope.charts.choice import chosen_lanes, chosen_tensors, evenly
-from lrscope.charts.names import index_label, loss_unit, rate_labels, shape_label, shown, unit_label
+from lrscope.charts.names import shown
 
 
 @given(st.integers(1, 300), st.integers(2, 40), st.lists(st.integers(0, 299), max_size=2))
@@ -44,12 +44,6 @@ def test_matrices_come_before_biases() -> None:
     assert len(chosen_tensors([(3,)] * 20, 6)) == 6
 
 
-def test_rates_are_written_as_everywhere_else_and_apart() -> None:
-    assert rate_labels([1e-5, 0.01, 1.0]) == {1e-5: "1e-5", 0.01: "0.01", 1.0: "1"}
-    assert len(set(rate_labels([0.01, 0.010001, 0.010002]).values())) == 3
-    assert rate_labels([]) == {}
-
-
 def test_names_from_outside_are_one_short_line() -> None:
     assert shown("0.weight") == "0.weight"
     assert shown("a\nb\x1bc\u2028d\u202ee") == "a\ufffdb\ufffdc\ufffdd\ufffde"
@@ -57,15 +51,3 @@ def test_names_from_outside_are_one_short_line() -> None:
     assert len(long) == 30
     assert long.startswith("transformer")
     assert long.endswith(".weight")
-
-
-def test_shapes_indices_and_units() -> None:
-    assert shape_label((100, 64)) == "100×64"
-    assert shape_label(()) == "scalar"
-    assert index_label((0, 3)) == "[0, 3]"
-    assert index_label(()) == ""
-    assert unit_label("loss", "nats") == "loss (nats)"
-    assert unit_label("loss", "") == "loss"
-    assert loss_unit("", "CrossEntropyLoss") == "nats"
-    assert loss_unit("bits", "CrossEntropyLoss") == "bits"
-    assert loss_unit("", "HuberLoss") == "HuberLoss"

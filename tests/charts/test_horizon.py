@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from studies import STUDIES, descend_line, recorded
 
-from lrscope.charts import LIGHT
 from lrscope.charts.best_rates import HORIZONS
 from lrscope.charts.horizon import HORIZON
 from lrscope.plan import Plan
@@ -77,7 +76,7 @@ def test_the_rates_as_good_are_those_within_a_hundredth_of_what_was_learned() ->
 
 def test_without_validation_it_is_the_training_loss() -> None:
     frame = HORIZON.frame(descend_line((0.01, 0.05, 0.1, 0.13), epochs=320))
-    assert set(frame["objective"]) == {"final training loss"}
+    assert set(frame["objective"]) == {"mean training loss before the end"}
     rows = frame.filter(kind="best").sort("steps")
     assert rows["steps"].to_list() == [10, 20, 40, 80, 160, 320]
     assert set(rows["rate"]) <= {0.01, 0.05, 0.1}
@@ -95,18 +94,8 @@ def test_the_slope_is_that_of_the_recommendation() -> None:
         assert fitted.rows() == list(zip(told.steps, told.rates, strict=True))
 
 
-def test_a_schedule_cut_short_is_said_not_to_be_a_shorter_run() -> None:
-    assert "schedule (cosine)" in HORIZON.frame(drifting(schedule="cosine"))["note"][0]
-    assert "schedule" not in HORIZON.frame(drifting())["note"][0]
-
-
 def test_where_nothing_is_learned_or_all_is_lost_there_is_no_best_rate() -> None:
     assert HORIZON.frame(STUDIES["empty"]()).height == 0
     assert HORIZON.frame(STUDIES["alone"]()).height == 0
     frame = HORIZON.frame(STUDIES["lost"]())
     assert frame.filter(pl.col("value") > 11.25 * 2).height == 0
-
-
-def test_it_says_in_words_what_it_shows() -> None:
-    spec = HORIZON.draw(HORIZON.frame(drifting()), LIGHT).to_dict()
-    assert "0.1 to 1e-3" in spec["description"]

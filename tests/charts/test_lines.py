@@ -1,18 +1,15 @@
 """Lines of lanes: spikes and ringing survive, a lane that diverged ends in a mark and flattens nothing."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from studies import cut_off, descend_line, lost, many, ringing, seeds, usual
+from studies import cut_off, lost, ringing, seeds, usual
 
 from lrscope.charts import LIGHT
 from lrscope.charts.curves import TRAINING, VALIDATION
-from lrscope.charts.envelope import POINTS_PER_CHART
-from lrscope.charts.lines import Size, line_frame
-from lrscope.charts.motion import GRADIENTS, UPDATES
+from lrscope.charts.motion import UPDATES
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.scales import Span
 from lrscope.charts.trajectory import TRAJECTORY
@@ -92,32 +89,6 @@ def test_the_mean_is_drawn_beside_the_noise_of_mini_batches_and_not_beside_full_
     assert set(TRAINING.frame(ringing())["kind"]) == {"raw"}
 
 
-def test_100_000_steps_become_few_points_and_keep_every_spike() -> None:
-    study = cut_off()
-    lanes = judged_lanes(study)
-    steps = np.arange(100_000)
-    frames = []
-    for lane in lanes["lane"]:
-        values = np.exp(-steps / 30_000) + 0.01 * np.random.default_rng(lane).random(100_000)
-        values[7_777 * (lane + 1)] = 40.0
-        frames.append(pl.DataFrame({"lane": lane, "step": steps, "value": values}))
-    points = pl.concat(frames).with_columns(panel=0, panel_title=pl.lit(""), axis=pl.lit("loss"))
-    frame = line_frame(points, lanes, size=Size(760, 340), noisy=True)
-    assert frame.height <= POINTS_PER_CHART / 10
-    for lane in lanes["lane"]:
-        mine = frame.filter((pl.col("lane") == lane) & (pl.col("kind") == "raw"))
-        assert mine["value"].max() == 40.0
-        assert mine.row(mine["value"].arg_max(), named=True)["step"] == 7_777 * (lane + 1)  # type: ignore[arg-type]
-
-
-def test_64_lanes_of_several_panels_share_the_points_of_a_chart() -> None:
-    for chart in (TRAINING, TRAJECTORY, GRADIENTS):
-        frame = chart.frame(many())
-        assert frame.height <= POINTS_PER_CHART
-    assert TRAJECTORY.frame(many())["note"][0] == "Shown: 32 of 64 rates. Never moves: 0.weight[0, 0]."
-    assert TRAINING.frame(many())["lane"].n_unique() == 64
-
-
 def test_epochs_are_counted_from_before_training() -> None:
     frame = VALIDATION.frame(seeds())
     assert sorted(set(frame["step"])) == [0, 1, 2, 3, 4]
@@ -129,12 +100,6 @@ def test_a_ratio_over_a_tensor_of_zeros_is_left_out_and_not_the_end_of_the_lane(
     lane = frame.filter((pl.col("rate") == 0.01) & (pl.col("panel") == 0))
     assert lane["step"].max() > 300  # type: ignore[operator]
     assert lane["value"].is_finite().all()
-
-
-def test_names_of_scalars_tell_tensor_and_index() -> None:
-    frame = TRAJECTORY.frame(usual())
-    titles = frame.select("panel", "panel_title").unique().sort("panel")["panel_title"].to_list()
-    assert titles == ["0.bias[0]", "1.weight[0, 0]", "1.bias[0]"]
 
 
 def test_a_scalar_that_no_lane_moves_has_no_panel_and_is_named() -> None:
@@ -172,23 +137,6 @@ def test_hovering_over_a_lane_dims_the_others_in_all_panels() -> None:
     named = [layer["name"] for panel in panels(spec) for layer in panel["layer"] if "name" in layer]
     assert param["views"] == named
     assert len(named) == len(panels(spec)) == 3
-
-
-def test_a_study_may_have_neither_trajectory_nor_statistics() -> None:
-    study = descend_line((0.01, 0.1), epochs=30)
-    bare = dataclasses.replace(study.plan, tracked=())
-    assert bare.tracked == ()
-
-    class Bare:
-        plan = bare
-        series = ()
-
-        def trajectories(self) -> pl.DataFrame:
-            return study.trajectories().head(0)
-
-    assert not TRAJECTORY.frame(Bare()).height  # type: ignore[arg-type]
-    assert not GRADIENTS.frame(Bare()).height  # type: ignore[arg-type]
-    assert not TRAINING.frame(Bare()).height  # type: ignore[arg-type]
 
 
 def test_a_lane_whose_noise_leaves_the_scale_is_marked_where_its_mean_ends() -> None:

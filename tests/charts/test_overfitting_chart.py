@@ -46,14 +46,6 @@ def test_with_one_seed_nothing_is_called_good_or_worse() -> None:
     assert frame.filter(kind="mean")["low"].is_null().all()
 
 
-@pytest.mark.parametrize("name", ["ringing", "lost", "alone", "empty"])
-def test_where_nothing_can_be_compared_it_says_what_that_takes(name: str) -> None:
-    frame = OVERFITTING.frame(STUDIES[name]())
-    assert frame.height == 0
-    (row,) = (row for data in OVERFITTING.draw(frame, LIGHT).to_dict()["datasets"].values() for row in data)
-    assert "validation data" in row["why"]
-
-
 def test_every_comparison_has_a_panel_and_all_share_one_scale() -> None:
     spec = OVERFITTING.draw(OVERFITTING.frame(STUDIES["seeds"]()), LIGHT).to_dict()
     assert len(spec["concat"]) == len(COMPARISONS)

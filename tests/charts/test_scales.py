@@ -101,16 +101,3 @@ def test_rate_ticks_are_written_as_rates_are_everywhere_else() -> None:
     assert [text for text in re.findall(r">([^<>]+)</text>", svg) if text != "rate"] == [
         format_rate(rate) for rate in rates
     ]
-
-
-def test_a_whole_number_that_no_integer_type_holds_stays_a_float() -> None:
-    (huge,) = Span(1.0, 1e300, "log").rounded(np.array([5.9e27]))
-    assert isinstance(huge, float)
-    assert Span(0.0, 2e9, "linear").rounded(np.array([1e9])) == [1_000_000_000]
-
-
-def test_numbers_on_a_page_are_short_and_strict() -> None:
-    assert Span(0.0, 1.0, "linear").rounded(np.array([1 / 3, math.nan, 1.0])) == [0.3333, None, 1]
-    assert Span(1e-3, 1e3, "log").rounded(np.array([1 / 3])) == [0.333]
-    narrow = Span(2.9999, 3.0001, "linear")
-    assert abs(narrow.rounded(np.array([2.99994321]))[0] - 2.99994321) < 2e-7

@@ -23,14 +23,6 @@ def test_a_free_name_in_a_folder_is_fine_and_stays_free(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_without_a_folder_goes_into_the_working_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    check_destination("--report", Path("page.html"))
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -63,13 +55,6 @@ def test_a_folder_that_cannot_be_written_is_refused() -> None:
         check_destination("--out", folder / "digits.lrscope")
 
 
-def test_an_existing_page_may_be_replaced_and_is_left_alone_until_then(tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    page.write_text("before")
-    check_report("--report", page)
-    assert page.read_text() == "before"
-
-
 def test_a_page_never_replaces_a_study(tmp_path: Path) -> None:
     study = _sqlite(tmp_path / "digits.lrscope")
     with pytest.raises(UsageError, match=r"holds a study.*digits\.html"):
@@ -85,13 +70,6 @@ def test_a_page_is_not_written_under_the_name_of_something_else(tmp_path: Path, 
         check_report("-o", tmp_path / fine)
 
 
-def test_a_folder_is_answered_with_a_name_of_the_right_kind(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"name a file in it: --out \S*digits\.lrscope"):
-        check_study("--out", tmp_path, overwrite=False)
-    with pytest.raises(UsageError, match=r"name a file in it: --report \S*digits\.html"):
-        check_report("--report", tmp_path)
-
-
 def test_a_study_replaces_only_a_study_and_only_when_asked(tmp_path: Path) -> None:
     study = _sqlite(tmp_path / "digits.lrscope")
     with pytest.raises(UsageError, match="--overwrite"):
@@ -103,9 +81,3 @@ def test_a_study_replaces_only_a_study_and_only_when_asked(tmp_path: Path) -> No
         check_study("--out", diary, overwrite=True)
     assert diary.read_text() == "dear diary"
     assert study.stat().st_size > 0
-
-
-def test_a_name_with_a_blank_can_be_copied_from_the_message(tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as caught:
-        check_destination("--out", tmp_path / "no folder" / "x")
-    assert f"mkdir -p '{tmp_path}/no folder'" in str(caught.value)

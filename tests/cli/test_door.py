@@ -58,40 +58,12 @@ def test_an_exception_is_one_exit_code_and_one_line(
     assert result.stdout == ("digits\n" if error is None else "")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["sweep"], ["missing argument 'PROBLEM'", "lrscope sweep digits", "lrscope sweep --help"]),
-        (["sweep", "digits", "--rate", "1"], ["no such option '--rate'", "--rates"]),
-        (["sweep", "digits", "--rates"], ["'--rates' requires an argument"]),
-        (["sweep", "digits", "more"], ["unexpected extra argument (more)"]),
-        (["swep"], ["no such command 'swep'", "sweep"]),
-        (["zzz"], ["no such command 'zzz'", "sweep"]),
-        (["--zzz"], ["no such option '--zzz'", "lrscope --help"]),
-        (["sweep", "digits", "--\x1b[31m"], ["no such option", "\\x1b[31m"]),
-    ],
-)
-def test_a_wrong_command_is_one_line_and_exit_code_2(arguments: list[str], words: list[str]) -> None:
-    result = CliRunner().invoke(_door(), arguments)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert all(word in result.stderr for word in words)
-    assert len(result.stderr.splitlines()) == 1
-    assert "\x1b" not in result.stderr
-
-
 def test_debugging_shows_the_traceback_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRSCOPE_DEBUG", "1")
     result = CliRunner().invoke(_door(TrainingError("the model raised")), ["sweep", "digits"])
     assert result.exit_code == 1
     assert "Traceback (most recent call last)" in result.stderr
     assert result.stderr.splitlines()[-1] == "lrscope: the model raised"
-
-
-def test_the_help_ends_with_examples_that_are_not_wrapped() -> None:
-    result = CliRunner().invoke(_door(), ["sweep", "--help"])
-    assert result.exit_code == 0
-    assert result.stdout.endswith("Examples:\n  # the digits\n  lrscope sweep digits\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")

@@ -46,9 +46,7 @@ def test_a_figure_is_written_beside_a_hostile_name_and_said_on_one_clean_line(st
 @pytest.mark.parametrize(
     ("words", "size"),
     [
-        (["--width", "84mm"], (992, None)),
         (["--width", "84mm", "--dpi", "150"], (496, None)),
-        (["--width", "900px"], (900, None)),
         (["--width", "900px", "--height", "600px", "--dpi", "200"], (900, 600)),
         (["--width", "12cm", "--height", "10cm", "--dpi", "254", "--theme", "dark"], (1200, 1000)),
     ],
@@ -63,13 +61,12 @@ def test_a_png_has_exactly_the_dots_asked_for(
     assert size[1] is None or up == size[1]
 
 
-@pytest.mark.parametrize("ending", ["svg", "html", "json"])
-def test_every_other_format(study: Path, tmp_path: Path, ending: str) -> None:
-    out = tmp_path / f"figure.{ending.upper()}"
+def test_an_ending_in_capitals_without_a_title(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figure.SVG"
     ended = run("chart", study, "trajectory", "--out", out, "--no-title")
     assert ended.exit_code == 0, ended.output
     text = out.read_text(encoding="utf-8")
-    assert text.startswith({"svg": "<svg", "html": "<!doctype html>", "json": "{"}[ending])
+    assert text.startswith("<svg")
     assert "Weights in motion" not in text
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
@@ -93,8 +90,8 @@ def test_what_is_wrong_with_a_figure_is_told_in_one_line(study: Path, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["study.svg"]
 
 
-@pytest.mark.parametrize("to", ["parquet", "csv", "json", "tensorboard"])
-def test_an_export_goes_beside_the_study(study: Path, to: str) -> None:
+def test_an_export_goes_beside_the_study(study: Path) -> None:
+    to = "csv"
     ended = run("export", study, "--to", to)
     assert ended.exit_code == 0, ended.output
     assert ended.stdout == ""

@@ -39,7 +39,3 @@ def test_nothing_is_left_to_obey_and_everything_can_be_encoded(text: str) -> Non
 @given(st.text())
 def test_a_message_is_one_line(text: str) -> None:
     assert len(one_line(text).splitlines()) <= 1
-
-
-def test_a_message_of_many_lines_reads_as_one() -> None:
-    assert one_line("RuntimeError:\n\n    shapes\tdiffer\n") == "RuntimeError: shapes differ"

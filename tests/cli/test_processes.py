@@ -74,41 +74,27 @@ def in_terminal(columns: int, *arguments: str) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), written.decode()
 
 
-@pytest.mark.parametrize(
-    "line", ["--help", "--version", "sweep --help", "sweep", "sweep line --nonsense", "problems"]
-)
+@pytest.mark.parametrize("line", ["--help", "sweep --help", "sweep line --nonsense", "problems"])
 def test_what_needs_no_study_loads_nothing_heavy(line: str) -> None:
     assert loaded(*line.split()) == set()
 
 
-@pytest.mark.parametrize("line", ["line --rates 0", "line --out nowhere/x", "digts", "line --opt momentum"])
+@pytest.mark.parametrize("line", ["line --rates 0", "digts"])
 def test_a_wrong_sweep_is_told_without_waiting_for_torch(line: str) -> None:
     assert not loaded("sweep", *line.split()) & {"torch", "polars", "altair"}
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
-def test_show_loads_neither_torch_nor_altair(study: Path, options: list[str]) -> None:
-    packages = loaded("show", str(study), *options)
+def test_show_loads_neither_torch_nor_altair(study: Path) -> None:
+    packages = loaded("show", str(study))
     assert "polars" in packages
     assert not packages & {"torch", "altair", "vl_convert", "sklearn"}
 
 
-def test_the_help_comes_at_once() -> None:
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "lrscope", "--help"], capture_output=True, check=True)
-        seconds.append(time.perf_counter() - began)
-    # It takes a tenth of a second; torch alone would take seconds.
-    assert min(seconds) < 1.0
-
-
-@pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_reader_that_leaves_early_is_no_error(study: Path, options: list[str]) -> None:
+def test_a_reader_that_leaves_early_is_no_error(study: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "lrscope", "show", str(study), *options],
+        [sys.executable, "-m", "lrscope", "show", str(study)],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
@@ -132,7 +118,7 @@ def test_a_terminal_without_unicode_gets_a_table_as_well(study: Path) -> None:
     assert done.stdout.isascii()
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+@pytest.mark.parametrize("columns", [40, 120])
 def test_a_study_fits_a_real_terminal(study: Path, columns: int) -> None:
     code, written = in_terminal(columns, "show", str(study))
     plain = re.sub(r"\x1b\[[0-9;]*m", "", written)
@@ -162,7 +148,7 @@ def test_ctrl_c_keeps_what_was_committed(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     assert "lanes in one pass" in process.stderr.readline()
-    time.sleep(1)
+    time.sleep(0.6)  # a commit comes every half second
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130

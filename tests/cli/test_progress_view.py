@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import pytest
 
-from lrscope.outlets.lane_strip import lane_counts, lane_marks
 from lrscope.outlets.progress import (
     BarView,
     LineView,
@@ -60,8 +59,8 @@ def _lines(width: int, *, seeds: int = 1, step: int = 500) -> list[str]:
     return re.sub(r"\x1b\[[0-9;]*m", "", capture.get()).splitlines()
 
 
-@pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 120, 300])
-@pytest.mark.parametrize("seeds", [1, 3, 40])
+@pytest.mark.parametrize("width", [20, 40, 80, 300])
+@pytest.mark.parametrize("seeds", [1, 40])
 def test_the_picture_is_two_lines_that_fit(width: int, seeds: int) -> None:
     lines = _lines(width, seeds=seeds)
     assert len(lines) == 2
@@ -69,54 +68,12 @@ def test_the_picture_is_two_lines_that_fit(width: int, seeds: int) -> None:
     assert "25%" in lines[0]
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("width", [40, 120])
 def test_the_strip_stands_between_the_lowest_and_the_highest_rate(width: int) -> None:
     bar, strip = _lines(width)
     assert "1:15 left" in bar
     assert re.match(r"1e-5 [▁-█]{13}××× 1  13", strip)
     assert "alive" in strip
-
-
-def test_on_a_wide_terminal_the_step_and_the_name_are_told() -> None:
-    bar, strip = _lines(120)
-    assert bar.startswith("digits ")
-    assert "step 500 of 2,000" in bar
-    assert strip.endswith("13 of 16 lanes alive, 3 diverged")
-
-
-def test_seeds_stand_apart() -> None:
-    _, strip = _lines(120, seeds=3)
-    assert len(re.findall(r"[▁-█]{13}×××", strip)) == 3
-
-
-def test_before_the_first_step_no_time_left_is_made_up() -> None:
-    assert "-:-- left" in _lines(80, step=0)[0]
-
-
-def test_marks_are_heights_among_the_living() -> None:
-    marks = lane_marks([True, True, True, False, True], [1e-3, 1.0, 1e3, math.nan, 1e-3])
-    assert marks[0] == "▁"
-    assert marks[2] == "█"
-    assert marks[0] < marks[1] < marks[2]
-    assert marks[3] == "×"
-    assert marks[4] == marks[0]
-
-
-def test_marks_of_equal_zero_or_unknown_losses() -> None:
-    assert lane_marks([True, True], [0.5, 0.5]) == "▁▁"
-    assert lane_marks([True, True], [0.0, 1.0])[0] == "▁"
-    assert lane_marks([True], [math.nan]) == "▁"
-    assert lane_marks([False], [math.inf]) == "×"
-    assert lane_marks([], []) == ""
-
-
-def test_marks_in_ascii() -> None:
-    assert lane_marks([True, True, False], [1.0, 2.0, 3.0], plain=True).isascii()
-
-
-def test_counts() -> None:
-    assert lane_counts([True] * 16) == ("16 lanes alive", "16/16 alive")
-    assert lane_counts([True] * 14 + [False] * 2) == ("14 of 16 lanes alive, 2 diverged", "14/16 alive")
 
 
 def test_without_a_terminal_one_line_every_thirty_seconds() -> None:
@@ -142,14 +99,6 @@ def test_notes_wait_until_training_has_begun() -> None:
     assert stream.getvalue().splitlines()[1:] == ["split by seed 0", "in one part"]
 
 
-def test_a_short_sweep_without_a_terminal_tells_only_how_it_is_done() -> None:
-    stream = io.StringIO()
-    with LineView(stream, name="digits", rates=RATES, seeds=1) as view:
-        view(_moment(1))
-        view(_moment(2000))
-    assert len(stream.getvalue().splitlines()) == 1
-
-
 def test_on_a_terminal_pictures_are_drawn_ten_times_a_second_at_most() -> None:
     stream, clock = Terminal(), Clock()
     with BarView(stream, name="digits", rates=RATES, seeds=1, clock=clock, width=80) as view:
@@ -160,14 +109,6 @@ def test_on_a_terminal_pictures_are_drawn_ten_times_a_second_at_most() -> None:
             view(_moment(tick))
             drawn += len(stream.getvalue()) > before
     assert 9 <= drawn <= 11
-
-
-def test_the_last_step_is_always_drawn() -> None:
-    stream, clock = Terminal(), Clock()
-    with BarView(stream, name="digits", rates=RATES, seeds=1, clock=clock, width=80) as view:
-        view(_moment(1))
-        view(_moment(2000))
-        assert "100%" in stream.getvalue()
 
 
 def test_the_cursor_comes_back_after_an_interrupt() -> None:

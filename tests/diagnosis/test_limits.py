@@ -1,7 +1,6 @@
-"""Each row of the table against the optimizer's own recurrence on a quadratic."""
+"""Where a lane stands to its limit of stability, and what is said of it."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,123 +13,6 @@ from lrscope.plan import Plan
 S = 16.7006
 
 
-def growth(matrix_of: Callable[[float], np.ndarray], rate: float) -> float:
-    """Spectral radius of one step at that rate."""
-    return float(np.abs(np.linalg.eigvals(matrix_of(rate))).max())
-
-
-def heavy_ball(b: float, d: float = 0.0, w: float = 0.0) -> Callable[[float], np.ndarray]:
-    """(theta, v): v' = b v + (1 - d)(s + w) theta, theta' = theta - rate v'."""
-    h = (1 - d) * (S + w)
-    return lambda rate: np.array([[1 - rate * h, -rate * b], [h, b]])
-
-
-def nesterov(b: float, w: float = 0.0) -> Callable[[float], np.ndarray]:
-    """v' = b v + g, theta' = theta - rate (g + b v')."""
-    h = S + w
-    return lambda rate: np.array([[1 - rate * (h + b * h), -rate * b * b], [h, b]])
-
-
-def adam(b: float, w: float = 0.0) -> Callable[[float], np.ndarray]:
-    """m' = b m + (1 - b) s theta, theta' = (1 - rate w) theta - rate m'."""
-    return lambda rate: np.array([[1 - rate * w - rate * (1 - b) * S, -rate * b], [(1 - b) * S, b]])
-
-
-ROWS = [
-    ("SGD", {}, heavy_ball(0.0)),
-    ("SGD", {"weight_decay": 5.0}, heavy_ball(0.0, w=5.0)),
-    ("SGD", {"momentum": 0.9}, heavy_ball(0.9)),
-    ("SGD", {"momentum": 0.5, "weight_decay": 1.0}, heavy_ball(0.5, w=1.0)),
-    ("SGD", {"momentum": 0.9, "dampening": 0.4}, heavy_ball(0.9, d=0.4)),
-    ("SGD", {"momentum": 0.9, "nesterov": True}, nesterov(0.9)),
-    ("SGD", {"momentum": 0.99, "nesterov": True, "weight_decay": 1.0}, nesterov(0.99, w=1.0)),
-    ("RMSprop", {}, heavy_ball(0.0)),
-    ("RMSprop", {"momentum": 0.9}, heavy_ball(0.9)),
-    ("Adam", {}, adam(0.9)),
-    ("Adam", {"betas": (0.95, 0.99)}, adam(0.95)),
-    ("AdamW", {"weight_decay": 3.0}, adam(0.9, w=3.0)),
-    ("AdamW", {}, adam(0.9, w=0.01)),
-    ("Adam", {"weight_decay": 3.0, "decoupled_weight_decay": True}, adam(0.9, w=3.0)),
-    # Coupled, the decay is in the preconditioned matrix already.
-    ("Adam", {"weight_decay": 3.0}, adam(0.9)),
-]
-
-
-@pytest.mark.parametrize(("optimizer", "options", "matrix_of"), ROWS)
-def test_steps_contract_exactly_below_the_limit(
-    optimizer: str, options: dict[str, object], matrix_of: Callable[[float], np.ndarray]
-) -> None:
-    limit = stability_limit(optimizer, options, S)
-    assert limit is not None
-    assert growth(matrix_of, limit * (1 - 1e-6)) < 1
-    assert growth(matrix_of, limit * (1 + 1e-6)) > 1
-    assert growth(matrix_of, limit) == pytest.approx(1, abs=1e-9)
-
-
-Recurrence = Callable[[np.ndarray, np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
-
-
-def frozen_rmsprop(b: float, w: float) -> Recurrence:
-    """v' = b v + (H + w) theta / P, theta' = theta - rate v'."""
-
-    def step(
-        hessian: np.ndarray, theta: np.ndarray, v: np.ndarray, rate: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        v = b * v + (hessian @ theta + w * theta) / P
-        return theta - rate * v, v
-
-    return step
-
-
-def frozen_adam(b: float, coupled: float, apart: float) -> Recurrence:
-    """m' = b m + (1 - b)(H + w) theta, theta' = (1 - rate w_apart) theta - rate m' / P."""
-
-    def step(
-        hessian: np.ndarray, theta: np.ndarray, m: np.ndarray, rate: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        m = b * m + (1 - b) * (hessian @ theta + coupled * theta)
-        return (1 - rate * apart) * theta - rate * m / P, m
-
-    return step
-
-
-P = np.geomspace(1e-2, 10, 6)
-
-FROZEN = [
-    ("RMSprop", {}, frozen_rmsprop(0.0, 0.0), 0.0),
-    ("RMSprop", {"momentum": 0.8, "weight_decay": 0.5}, frozen_rmsprop(0.8, 0.5), 0.5),
-    ("Adam", {}, frozen_adam(0.9, 0.0, 0.0), 0.0),
-    ("Adam", {"betas": (0.5, 0.99), "weight_decay": 2.0}, frozen_adam(0.5, 2.0, 0.0), 2.0),
-    ("AdamW", {"weight_decay": 5.0}, frozen_adam(0.9, 0.0, 5.0), 0.0),
-    ("AdamW", {}, frozen_adam(0.9, 0.0, 0.01), 0.0),
-]
-
-
-@pytest.mark.parametrize(("optimizer", "options", "step", "coupled"), FROZEN)
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_frozen_preconditioner_swings_down_just_below_the_limit_and_up_just_above(
-    optimizer: str, options: dict[str, object], step: Recurrence, coupled: float, seed: int
-) -> None:
-    factor = np.random.default_rng(seed).normal(size=(6, 6))
-    hessian = factor @ factor.T + np.eye(6)
-    root = P**-0.5
-    matrix = root[:, None] * (hessian + coupled * np.eye(6)) * root
-    limit = stability_limit(optimizer, options, float(np.linalg.eigvalsh(matrix)[-1]))
-    assert limit is not None
-    sizes = {}
-    for share in (0.995, 1.005):
-        theta, memory = np.ones(6), np.zeros(6)
-        norms = []
-        for _ in range(20_000):
-            theta, memory = step(hessian, theta, memory, share * limit)
-            norms.append(float(np.linalg.norm(theta)))
-            if norms[-1] > 1e6:
-                break
-        sizes[share] = (max(norms[:200]), norms[-1])
-    assert sizes[0.995][1] < 1e-2 * sizes[0.995][0]
-    assert sizes[1.005][1] > 1e6
-
-
 def test_the_line_of_four_samples() -> None:
     hessian = 2 * np.array([[7.5, 2.5], [2.5, 1.0]])
     assert stability_limit("SGD", {}, np.linalg.eigvalsh(hessian)[-1]) == pytest.approx(0.119756, abs=5e-7)
@@ -139,7 +21,8 @@ def test_the_line_of_four_samples() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "options", "sharpness"),
     [
-        ("NAdam", {}, 1.0),
+        ("Adadelta", {}, 1.0),
+        ("Lion", {}, 1.0),
         ("SGD", {"maximize": True}, 1.0),
         ("SGD", {"group_rates": [1.0, 0.1]}, 1.0),
         ("Adam", {"group_rates": [0.5]}, 1.0),
@@ -181,7 +64,7 @@ def test_a_lane_stands_to_the_limit_of_its_late_sharpness() -> None:
     "changes",
     [
         {"optimizer": "Adam"},
-        {"optimizer": "NAdam"},
+        {"optimizer": "Adadelta"},
         {"steps_per_epoch": 5},
         {"schedule": "cosine"},
         {"clip_norm": 1.0},

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lrscope.diagnosis.comparison import compare
 from lrscope.diagnosis.curve import NO_TRACK, Curve, Track
-from lrscope.diagnosis.overfitting import FairTest, fair_test, lower_rates, reference_rate
+from lrscope.diagnosis.overfitting import FairTest, fair_test, holm, lower_rates, reference_rate
 from lrscope.diagnosis.too_low import overfits
 from lrscope.plan import Plan
 
@@ -223,3 +224,24 @@ def test_the_reference_is_the_middle_of_the_good_rates() -> None:
     assert reference_rate(comparison) == near[len(near) // 2]
     assert reference_rate(comparison, near[0], near[1]) == near[1]
     assert reference_rate(comparison, 5.0, 6.0) == near[len(near) // 2]
+
+
+def test_holm_multiplies_by_the_number_left_and_never_falls() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx((0.03, 0.06, 0.06))
+    assert holm([0.9, 0.5]) == (1.0, 1.0)
+    assert holm([0.02]) == (0.02,)
+    assert holm([]) == ()
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_intervals_and_chances_are_those_of_a_paired_t_test(seeds: int) -> None:
+    def noisy(train: np.ndarray, rate: float, seed: int) -> np.ndarray:
+        return slope(train, rate, seed) * (1 + 0.02 * math.sin(9 * seed + 100 * rate))
+
+    each = [rate.equal_training for rate in fairly(*lanes(noisy, seeds=seeds)).lower]
+    tests = [stats.ttest_1samp(one.each, 0.0) for one in each if one is not None]
+    assert len(tests) == len(each) == 2
+    for one, expected in zip(each, tests, strict=True):
+        assert one is not None
+        assert (one.low, one.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert [one and one.chance for one in each] == pytest.approx(holm([float(one.pvalue) for one in tests]))

@@ -53,22 +53,22 @@ def test_the_middle_of_the_rates_as_good_with_interval_and_margin():
     assert advised.sentence() == (
         f"Use 0.01 (the best is between {rate_text(advised.low)} and {rate_text(advised.high)}); "
         "the first rate that fails is 0.1, 10x higher. "
-        "Judged by the final training loss. Confidence low: one seed."
+        "Judged by the smoothed training loss at the end. Confidence low: one seed."
     )
 
 
-def test_between_two_lanes_as_good_the_rate_is_between_them_and_short():
+def test_between_two_lanes_as_good_the_lower_is_advised_and_the_middle_preferred():
     curves, plan = ends([1.0, 0.2, 0.2, 0.6], rates=[1e-3, 1e-2, 1e-1, 1.0])
     advised = advice(curves, plan)
-    assert advised.rate == 0.032
-    assert plan.rates[1] < advised.rate < plan.rates[2]
+    assert (advised.rate, advised.preferred_rate) == (1e-2, 0.032)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_to_a_lane_next_to_one_that_fails_it_is_gone_half_the_way_on_any_number_of_seeds(seeds):
     curves, plan = ends([1.0, 0.5, 0.201, 0.2, None], seeds=seeds)
     advised = advice(curves, plan)
-    assert advised.rate == pytest.approx(math.sqrt(plan.rates[2] * plan.rates[3]), rel=0.02)
+    assert advised.rate == plan.rates[2]
+    assert advised.preferred_rate == pytest.approx(math.sqrt(plan.rates[2] * plan.rates[3]), rel=0.02)
     assert advised.high == pytest.approx(plan.rates[3] * (plan.rates[4] / plan.rates[3]) ** 0.75)
     assert advised.caution is None
     assert advised.at_cliff
@@ -88,12 +88,12 @@ def test_where_the_only_good_lane_stands_at_the_cliff_the_safer_side_is_advised(
     advised = advice(curves, plan)
     assert advised.rate == plan.rates[2]
     assert advised.low == advised.rate
-    assert "too near to the first rate that fails" in advised.caution
+    assert "only 2.2 times higher, 1 of 1 lanes failed" in advised.caution
     assert advised.caution in advised.sentence()
     curves, plan = ends([1.0, 0.9, 0.8, 0.2, None])
     alone = advice(curves, plan)
     assert alone.rate == plan.rates[3]
-    assert "near to the first rate that fails" in alone.caution
+    assert "only 2.2 times higher" in alone.caution
     assert "Next: the best rate stands next to one that fails: before a lower rate, try" in alone.sentence()
     assert "--clip-norm" in alone.sentence("zh")
 
@@ -101,9 +101,14 @@ def test_where_the_only_good_lane_stands_at_the_cliff_the_safer_side_is_advised(
 def test_a_rate_that_failed_on_one_seed_is_never_advised():
     curves, plan = ends([1.0, 0.5, 0.3, (0.1, None), 1.0], seeds=2)
     advised = advice(curves, plan)
-    assert advised.first_failing == plan.rates[3]
-    assert advised.rate < advised.first_failing
+    assert advised.first_failing is None
+    assert advised.worse_from == plan.rates[3]
+    assert [(one.rate, one.failed, one.lanes) for one in advised.failures] == [(plan.rates[3], 1, 2)]
+    assert "at 0.01 1 of 2 lanes failed" in advised.sentence()
+    assert advised.rate < plan.rates[3]
     assert plan.rates[3] not in advised.near_optimal
+    curves, plan = ends([1.0, 0.5, 0.3, (0.1, None, None), 1.0], seeds=3)
+    assert advice(curves, plan).first_failing == plan.rates[3]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +202,7 @@ def test_from_far_above_a_constant_answer_the_best_on_the_way_down_is_named_with
     curves[2] = dataclasses.replace(curves[2], stopped_step=100, loss=curves[2].loss[:100])
     near = dataclasses.replace(plan, rates=(0.01, 0.1, 0.2))
     curves = [dataclasses.replace(curve, rate=near.rates[i]) for i, curve in enumerate(curves)]
-    for words in ("constant answer", "the first rate that fails"):
+    for words in ("constant answer", "only 2.0 times higher"):
         assert words in advice(curves, near).caution
 
 
@@ -224,7 +229,10 @@ def test_a_lane_that_cannot_be_compared_does_not_say_that_a_constant_answer_is_b
 
 def test_a_rate_that_fails_between_two_good_ones_is_not_what_lies_between_them():
     broken = ends([0.2, None, 0.19, None], rates=[1e-5, 1e-4, 1e-3, 3e-3])
-    assert advice(*broken).rate == 1e-5
+    advised = advice(*broken)
+    assert (advised.rate, advised.first_failing) == (1e-3, 3e-3)
+    assert advised.low > 1e-4
+    assert "lower rates fail: 1e-4" in advised.sentence()
     # Nor one whose lane was cut short before it failed.
     curves, plan = ends([1.0, 0.2, 0.2, 0.2, 1.0], rates=[1e-4, 1e-3, 1e-2, 1e-1, 1.0])
     short = np.full(300, 2.3)
@@ -285,15 +293,15 @@ def test_confidence_is_in_seeds(seeds, confidence):
     assert advised.confidence == confidence
 
 
-def test_an_interrupted_study_is_answered_with_little_confidence():
+def test_an_interrupted_study_tells_the_best_so_far_and_recommends_none():
     curves, plan = ends([1.0, 0.5, 0.2, 0.5, 1.0], seeds=3, scatter=1e-3)
     advised = advice([curve.until(100) for curve in curves], plan)
-    assert advised.rate is not None
-    assert (advised.confidence, advised.because) == ("low", "only 100 of 400 steps are done")
+    assert (advised.rate, advised.best_rate) == (None, plan.rates[2])
+    assert "the longest lanes did 100; the best of them is 4.64e-3" in advised.cannot_tell
     assert advised.spent == pytest.approx(15 / 4)
 
 
-def test_a_search_that_paid_for_a_third_of_the_run_takes_its_rate_down():
+def test_a_search_that_paid_for_a_third_of_the_run_prefers_a_lower_rate_until_one_is_trained_to_the_end():
     """By 3^0.4, and the lower end of its interval by 3, the most there is; a sweep that stopped there says
     what it saw."""
     curves, plan = ends([1.0, 0.5, 0.2, 0.5, 1.0], seeds=2, scatter=1e-3)
@@ -301,10 +309,16 @@ def test_a_search_that_paid_for_a_third_of_the_run_takes_its_rate_down():
     seen = advice(cut, plan)
     searched = advice(cut, dataclasses.replace(plan, chosen=tuple((one.rate, one.seed) for one in cut)))
     times = plan.steps / (plan.steps // 3)
-    assert searched.rate == pytest.approx(seen.rate / times**0.4)
-    assert searched.low == pytest.approx(seen.low / times)
-    assert searched.high == seen.high
-    assert searched.because.endswith("for the rest it is taken down 1.6 times")
+    assert (seen.rate, searched.rate) == (None, None)
+    assert searched.preferred_rate == pytest.approx(seen.preferred_rate / times**0.4)
+    whole, plan = ends([1.0, 0.5, 0.2, 0.5, 1.0], seeds=2, scatter=1e-3)
+    mixed = [one if one.rate == plan.rates[1] else one.until(plan.steps // 3) for one in whole]
+    chosen = dataclasses.replace(plan, chosen=tuple((one.rate, one.seed) for one in mixed))
+    told = advice(mixed, chosen)
+    assert (told.rate, told.confidence) == (plan.rates[1], "low")
+    assert told.preferred_rate == searched.preferred_rate
+    assert told.low < plan.rates[2] / 2.9
+    assert told.high > plan.rates[2]
 
 
 def test_a_rate_that_taught_what_is_validated_is_one_though_training_batches_do_not_show_it():

@@ -1,5 +1,6 @@
 """What a judge of learning rates is easily wrong about, case by case."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -19,6 +20,12 @@ def kinds(curves, plan):
 
 def lane(index, rate, loss, seed=0, **others):
     return Curve(index, rate, seed, np.asarray(loss, float), **others)
+
+
+def moving(curve):
+    """The same lane, of which every step was measured that moved its weights."""
+    at = np.arange(curve.steps)
+    return dataclasses.replace(curve, tensors={"unchanged_share": Track(at, np.zeros((curve.steps, 1)))})
 
 
 def falling(to, steps=400, start=2.3, pace=8.0, noise=0.0, seed=0):
@@ -106,7 +113,25 @@ def test_what_learned_nothing_is_failed_above_the_good_rates_and_too_slow_below(
     high = 2.3 + (end - 2.3) * np.minimum(np.arange(400) / 100, 1)
     plan = plan_for([1e-4, 1e-2, 1.0], 400, [(10,)])
     curves = [lane(0, 1e-4, still), lane(1, 1e-2, falling(0.1)), lane(2, 1.0, high)]
-    assert kinds(curves, plan) == ["too_slow", "good", "failed"]
+    assert kinds([moving(curve) for curve in curves], plan) == ["too_slow", "good", "failed"]
+    # Where nothing was measured, the lane that stands still may be one that rounding froze.
+    assert kinds(curves, plan) == ["cannot_tell", "good", "failed"]
+    assert judge(curves, plan)[0].findings[0].sentence == "unknown.unmeasured"
+
+
+def test_too_few_points_in_the_last_quarter_leave_it_open_whether_rounding_froze_a_lane():
+    plan = plan_for([1e-4, 1e-2], 400, [(10,)], dtype="bfloat16")
+    still = lane(0, 1e-4, np.full(400, 2.3))
+    for points, kind in ((25, "cannot_tell"), (100, "frozen"), (400, "frozen")):
+        at = np.linspace(0, 399, points).astype(int)
+        tensors = {"unchanged_share": Track(at, np.ones((points, 1)))}
+        curve = dataclasses.replace(still, tensors=tensors)
+        verdict = judge([curve, lane(1, 1e-2, falling(0.1))], plan)[0]
+        assert verdict.kind == kind
+    short = plan_for([1e-4, 1e-2], 40, [(10,)], dtype="bfloat16")
+    tensors = {"unchanged_share": Track(np.arange(30, 40), np.ones((10, 1)))}
+    curve = dataclasses.replace(lane(0, 1e-4, np.full(40, 2.3)), tensors=tensors)
+    assert judge([curve, lane(1, 1e-2, falling(0.1, steps=40))], short)[0].kind == "frozen"
 
 
 def test_a_rate_that_does_worse_than_a_constant_answer_is_never_good():
@@ -233,8 +258,9 @@ def test_seeds_that_disagree():
     curves = [lane(seed, 0.1, falling(0.1), seed) for seed in range(3)]
     curves += [lane(3 + seed, 0.3, falling(0.05) if seed else broken, seed) for seed in range(3)]
     found = judge(curves, plan)
-    assert [verdict.kind for verdict in found] == ["good"] * 3 + ["diverged", "unstable", "unstable"]
-    assert found[4].evidence.startswith("1 of 3 seeds")
+    assert [verdict.kind for verdict in found] == ["good"] * 3 + ["diverged", "cannot_tell", "cannot_tell"]
+    assert found[4].findings[0].sentence == "cannot_tell.seeds"
+    assert found[4].findings[0].values == {"failed": 1, "seeds": 3}
 
 
 def test_a_seed_that_has_not_learned_below_the_good_rates_is_only_slow():
@@ -245,7 +271,7 @@ def test_a_seed_that_has_not_learned_below_the_good_rates_is_only_slow():
         lane(2, 1e-3, np.full(400, 2.3), 1),
         lane(3, 0.1, falling(0.1), 1),
     ]
-    assert kinds(curves, plan) == ["too_slow", "good", "too_slow", "good"]
+    assert kinds([moving(curve) for curve in curves], plan) == ["too_slow", "good", "too_slow", "good"]
 
 
 # overfitting
@@ -268,7 +294,7 @@ def test_overfitting_is_said_beside_the_verdict_and_lanes_are_compared_at_their_
     assert found[0].attributes == ()
     assert found[1].attributes == ("overfitting",)
     assert "best at step 80 (1.5) and ended 80% above" in found[1].evidence
-    assert "best validation loss" in found[0].evidence
+    assert "early-stopped validation loss" in found[0].evidence
 
 
 def test_a_validation_loss_that_ended_far_above_its_best_is_told_in_times():
@@ -352,7 +378,9 @@ def test_a_loss_that_is_lost_before_the_first_update_is_not_the_rates_doing():
 
 def test_an_untrained_study_at_chance_failed():
     plan = plan_for([0.1, 1.0], 400, [(10,)], constant_loss=2.3026)
-    found = judge([lane(0, 0.1, np.full(400, 2.303)), lane(1, 1.0, np.full(400, 2.303))], plan)
+    curves = [lane(0, 0.1, np.full(400, 2.303)), lane(1, 1.0, np.full(400, 2.303))]
+    assert kinds(curves, plan) == ["cannot_tell", "cannot_tell"]
+    found = judge([moving(curve) for curve in curves], plan)
     assert [verdict.kind for verdict in found] == ["failed", "failed"]
     assert "at no rate of this study" in found[0].evidence
 
@@ -375,13 +403,16 @@ def test_every_lane_diverged():
     assert kinds(train(line(), np.zeros(2, np.float32), plan, sgd()), plan) == ["diverged", "diverged"]
 
 
-def test_an_interrupted_lane_is_compared_with_the_others_as_they_were_then():
+def test_a_shorter_lane_is_told_to_fail_but_not_to_be_good():
     plan = plan_for([0.01, 0.1, 1.0], 400, [(10,)])
     curves = [lane(0, 0.01, falling(1.0, pace=3)), lane(1, 0.1, falling(0.1)), lane(2, 1.0, falling(0.1))]
     whole = kinds(curves, plan)
     cut = judge([curves[0], curves[1], curves[2].until(100)], plan)
     assert whole == ["too_slow", "good", "good"]
-    assert [verdict.kind for verdict in cut] == ["too_slow", "good", "good"]
+    assert [verdict.kind for verdict in cut] == ["too_slow", "good", "cannot_tell"]
+    assert cut[2].findings[0].values == {"steps": 100, "longest": 400}
+    lost = lane(2, 1.0, np.geomspace(2.3, 1e6, 100))
+    assert kinds([curves[0], curves[1], lost], plan)[2] == "diverged"
     assert kinds([curves[0], curves[1], curves[2].until(10)], plan)[2] == "invalid"
 
 

@@ -45,7 +45,7 @@ def single(frame: pl.DataFrame) -> list[tuple[int, float | None]]:
         ]
 
 
-@pytest.mark.parametrize("name", ["rough", "seeds", "hostile", "ringing"])
+@pytest.mark.parametrize("name", ["rough", "hostile"])
 def test_its_reader_finds_every_scalar_and_histogram(name: str, tmp_path: Path) -> None:
     study = rough() if name == "rough" else STUDIES[name]()
     study.export(tmp_path / "runs", "tensorboard")
@@ -88,14 +88,6 @@ def test_its_reader_finds_every_scalar_and_histogram(name: str, tmp_path: Path) 
         assert row["evidence"] in text
 
 
-def test_a_lane_that_stopped_shows_where(tmp_path: Path) -> None:
-    rough().export(tmp_path / "runs", "tensorboard")
-    stopped = read(folders(tmp_path / "runs")[3])
-    losses = stopped.Scalars("loss")
-    assert [event.step for event in losses] == [0, 1, 2, 3]
-    assert math.isnan(losses[-1].value)
-
-
 def test_a_value_too_large_for_single_precision_is_infinite(tmp_path: Path) -> None:
     rough().export(tmp_path / "runs", "tensorboard")
     values = [event.value for event in read(folders(tmp_path / "runs")[0]).Scalars("loss")]
@@ -114,12 +106,6 @@ def test_folders_are_called_by_rate_and_by_seed_where_there_are_several(tmp_path
     assert {path.name for path in (tmp_path / "one").iterdir()} == {
         "lr=0.01", "lr=0.1", "lr=0.119", "lr=0.12", "lr=0.13", "lr=1", "study.json",
     }  # fmt: skip
-
-
-def test_every_tag_is_the_name_of_a_tensor_as_it_is(tmp_path: Path) -> None:
-    rough().export(tmp_path / "runs", "tensorboard")
-    tags = read(folders(tmp_path / "runs")[0]).Tags()
-    assert tags["histograms"] == [f"weights/{name}" for name in TENSORS]
 
 
 def test_tensorboard_counts_every_element_once(tmp_path: Path) -> None:
@@ -141,13 +127,6 @@ def test_tensorboard_counts_every_element_once(tmp_path: Path) -> None:
                 assert buckets[-1, 1] == np.float32(value.histo.max)
                 shown += 1
     assert shown == 2 * len(TENSORS)
-
-
-def test_equal_studies_give_equal_files(tmp_path: Path) -> None:
-    for name in ("one", "other"):
-        rough().export(tmp_path / name, "tensorboard")
-    for path in (tmp_path / "one").rglob("*tfevents*"):
-        assert path.read_bytes() == (tmp_path / "other" / path.relative_to(tmp_path / "one")).read_bytes()
 
 
 def test_without_tensorboard_it_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

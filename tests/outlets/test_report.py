@@ -11,16 +11,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from studies import cut_off, descend_line, hostile, lost, train_digits, usual
+from studies import STUDIES, cut_off, hostile, lost, train_digits, usual
 
 from lrscope.charts import CHARTS, DARK, LIGHT
 from lrscope.charts.histogram import HISTOGRAM
 from lrscope.charts.valley import VALLEY
 from lrscope.errors import UsageError
-from lrscope.language import speaking
 from lrscope.outlets import report as module
 from lrscope.outlets.page import body
-from lrscope.outlets.pictures import Picture, differences, pictures, script_json
+from lrscope.outlets.pictures import Picture, pictures, script_json
 from lrscope.outlets.report import page, report
 from lrscope.rates import format_rate
 from lrscope.study import Study
@@ -106,14 +105,6 @@ def test_the_table_has_a_row_a_lane_with_its_verdict_in_a_word_and_a_sign(page_o
     assert len(reader.all("caption")) == 1
 
 
-def test_method_tells_enough_to_do_it_again(page_of: Pages) -> None:
-    text = " ".join(Reader(page_of("usual")).within("dd"))
-    for fact in ("1e-5", "Adam", "20 epochs of 23 steps", "batch 64", "1,437 to train, 360 to validate"):
-        assert fact in text
-    for fact in ("2,410 in 4 tensors", "float32, cpu", "16 lanes in one pass", "torch 2.8.0", "12.4 s"):
-        assert fact in text
-
-
 @pytest.mark.parametrize("name", ["usual", "hostile"])
 def test_nothing_is_fetched_and_only_its_own_two_scripts_may_run(name: str, page_of: Pages) -> None:
     text = page_of(name)
@@ -183,18 +174,10 @@ def test_dark_is_light_with_some_values_replaced(monkeypatch: pytest.MonkeyPatch
         assert 0 < len(picture.dark) < 250
 
 
-def test_differences_are_found_at_any_depth_and_in_whole_where_shapes_differ() -> None:
-    one = {"a": [1, {"b": "x"}], "c": [1, 2], "d": 0}
-    other = {"a": [1, {"b": "y"}], "c": [1], "d": 0}
-    assert list(differences(one, other)) == [(["a", 1, "b"], "y"), (["c"], [1])]
-
-
 def test_16_lanes_4_tensors_and_20_epochs_stay_below_2_mb(tmp_path: Path, page_of: Pages) -> None:
     (tmp_path / "page.html").write_text(page_of("usual"), encoding="utf-8")
     size = (tmp_path / "page.html").stat().st_size
     assert 1_000_000 < size < 1_960_000
-    with speaking("zh"):
-        assert len(page(usual()).encode()) < size + 20_000
     data = data_of(page_of("usual"))
     epochs = data["histogram"]["spec"]["params"][0]["bind"]
     assert (epochs["min"], epochs["max"], epochs["step"]) == (0, 20, 1)
@@ -216,8 +199,8 @@ def test_a_model_of_20_tensors_is_bounded_too() -> None:
         ("empty", "interrupted at step 0 of 12"),
     ],
 )
-def test_a_study_that_is_not_finished_says_so(name: str, words: str, page_of: Pages) -> None:
-    reader = Reader(page_of(name))
+def test_a_study_that_is_not_finished_says_so(name: str, words: str) -> None:
+    reader = Reader(body(STUDIES[name](), PICTURES))
     (state,) = [text for tag, text in reader.texts if words in text]
     assert state.startswith("This study was interrupted")
     assert any(attributes.get("role") == "status" for attributes in reader.all("p"))
@@ -267,15 +250,18 @@ def test_a_place_where_nothing_can_be_written_is_refused_in_one_line_before_the_
         assert str(target) in str(caught.value)
 
 
-def test_a_study_writes_its_page_readable_by_whom_other_new_files_are(tmp_path: Path) -> None:
+def test_a_study_writes_its_page_readable_by_whom_other_new_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "page", lambda study: "<!doctype html>")
     (tmp_path / "other").write_text("x")
-    descend_line((0.01, 0.1), epochs=25).report(tmp_path / "page.html")
+    cut_off().report(tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
 
 
-@pytest.mark.parametrize("name", ["usual", "hostile", "lost", "seeds"])
+@pytest.mark.parametrize("name", ["usual", "hostile"])
 def test_the_still_chart_has_no_style_that_the_policy_refuses(
     name: str, page_of: Callable[[str], str]
 ) -> None:
@@ -285,10 +271,9 @@ def test_the_still_chart_has_no_style_that_the_policy_refuses(
     assert not re.search(r"\sstyle=|<style|<script|href|\son\w+=|\x1b", still)
 
 
-def test_a_chart_with_nothing_to_draw_is_a_sentence_and_no_picture(page_of: Pages) -> None:
+def test_a_chart_with_nothing_to_draw_is_left_out(page_of: Pages) -> None:
     text = page_of("empty")
-    assert text.count('class="empty"') == len(CHARTS)
-    assert "No sharpness: it is measured on request" in text
+    assert "<figure" not in text
     assert 'class="plot"' not in text
     assert 'class="still"' not in text
     assert re.search(r'<script type="application/json" id="pictures">(.*?)</script>', text)[1] == "{}"  # type: ignore[index]

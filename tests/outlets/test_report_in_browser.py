@@ -55,24 +55,24 @@ def test_every_chart_is_drawn_without_an_error_or_a_request(opened: Opened, file
     assert opened.complaints == []
     assert opened.requests == [file.as_uri()]
     ink = opened.ink()
-    # A study without curvature has a sentence in place of its chart.
-    assert opened.tab.locator("#chart-sharpness .empty").inner_text().startswith("No sharpness")
+    # A study without curvature has no chart of it.
+    assert opened.tab.locator("#chart-sharpness").count() == 0
     assert len(ink) == len(CHARTS) - 1
     assert min(ink) > 1_000
 
 
 def test_the_first_chart_is_painted_within_a_second_or_so(browser: Any, file: Path) -> None:
     drawn_at = "performance.getEntriesByName('first-chart').map((mark) => mark.startTime)"
-    taken = []
+    # It takes two thirds of a second; three are allowed on a machine that is busy with other tests.
     for _ in range(3):
         tab = browser.new_page(viewport={"width": 1180, "height": 900})
         tab.goto(file.as_uri(), wait_until="commit")
         while not (marks := tab.evaluate(drawn_at)):
             tab.wait_for_timeout(50)
-        taken += marks
         tab.close()
-    # It takes two thirds of a second; three are allowed on a machine that is busy with other tests.
-    assert min(taken) < 3_000
+        if min(marks) < 3_000:
+            return
+    pytest.fail(f"the first chart took {marks[0]:,} ms")
 
 
 def test_the_slider_moves_the_histograms(opened: Opened) -> None:
@@ -107,10 +107,19 @@ def test_hovering_over_a_line_tells_whose_it_is(opened: Opened) -> None:
     assert opened.complaints == []
 
 
+_FILTERS = "[...document.querySelectorAll('.plot canvas')].map((one) => getComputedStyle(one).filter)"
+
+
 def test_the_theme_follows_the_system_and_the_button(browser: Any, file: Path) -> None:
     page = Opened(browser, file, color_scheme="dark")
     background = "getComputedStyle(document.body).backgroundColor"
     assert page.tab.evaluate(background) == "rgb(18, 18, 18)"
+    # Paper is light, though the plots were drawn in dark: as a browser has it while it prints.
+    page.tab.emulate_media(color_scheme="dark", media="print")
+    page.tab.evaluate("document.documentElement.dataset.theme = 'light'")
+    assert set(page.tab.evaluate(_FILTERS)) == {"invert(1) hue-rotate(180deg)"}
+    page.tab.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.tab.emulate_media(color_scheme="dark", media="screen")
     button = page.tab.get_by_role("button", name="Switch to the light theme")
     button.click()
     page.drawn("light")
@@ -118,20 +127,10 @@ def test_the_theme_follows_the_system_and_the_button(browser: Any, file: Path) -
     assert min(page.ink()) > 1_000
     page.tab.emulate_media(color_scheme="dark", media="print")
     assert page.tab.evaluate(background) == "rgb(255, 255, 255)"
+    assert set(page.tab.evaluate(_FILTERS)) == {"none"}
     assert page.complaints == []
     assert len(page.requests) == 1
     page.tab.close()
-
-
-def test_paper_is_light_whatever_the_theme_was_when_the_plots_were_drawn(browser: Any, file: Path) -> None:
-    filters = "[...document.querySelectorAll('.plot canvas')].map((one) => getComputedStyle(one).filter)"
-    for scheme, expected in (("dark", "invert(1) hue-rotate(180deg)"), ("light", "none")):
-        page = Opened(browser, file, color_scheme=scheme)
-        page.tab.emulate_media(color_scheme=scheme, media="print")
-        # As a browser has it while it prints: the page is light, and the plots are what they were.
-        page.tab.evaluate("document.documentElement.dataset.theme = 'light'")
-        assert set(page.tab.evaluate(filters)) == {expected}
-        page.tab.close()
 
 
 def test_hostile_names_do_nothing_and_nothing_is_wider_than_a_narrow_screen(
@@ -155,7 +154,7 @@ def test_it_prints_to_a_few_pages(opened: Opened) -> None:
     assert paper.startswith(b"%PDF")
     pages = len(re.findall(rb"/Type\s*/Page\b", paper))
     assert len(paper) > 100_000
-    assert 4 < pages < 12
+    assert 4 < pages < len(CHARTS)
 
 
 def test_on_paper_every_reason_has_the_width_of_the_page(browser: Any, file: Path) -> None:
@@ -175,7 +174,7 @@ def test_no_reason_is_cut_off_on_a_wide_screen(opened: Opened) -> None:
     assert table["width"] <= frame["width"] + 1
 
 
-def test_the_answer_stands_with_its_chart_before_any_script(browser: Any, file: Path) -> None:
+def test_the_answer_stands_with_its_chart_before_any_script(browser: Any, file: Path, opened: Opened) -> None:
     window = browser.new_context(java_script_enabled=False, viewport={"width": 1180, "height": 900})
     tab = window.new_page()
     tab.goto(file.as_uri())
@@ -185,22 +184,12 @@ def test_the_answer_stands_with_its_chart_before_any_script(browser: Any, file: 
     assert 0 < box["y"] < 700
     assert tab.locator(".still").get_by_text("before").count() == 1
     window.close()
-
-
-def test_the_chart_that_answers_the_pointer_takes_the_place_of_the_still_one(
-    browser: Any, file: Path
-) -> None:
-    window = browser.new_context(java_script_enabled=False, viewport={"width": 1180, "height": 900})
-    tab = window.new_page()
-    tab.goto(file.as_uri())
-    still = tab.locator(".still svg").bounding_box()
-    window.close()
-    opened = Opened(browser, file)
+    # The chart that answers the pointer is as large and, but for the button of the theme above it, in the
+    # same place: nothing jumps.
     assert opened.tab.locator(".still").count() == 0
+    opened.tab.evaluate("window.scrollTo(0, 0)")
     drawn = opened.tab.locator("#chart-valley canvas").bounding_box()
     assert drawn is not None
-    # As large and, but for the button of the theme above it, in the same place: nothing jumps.
-    assert drawn["width"] == pytest.approx(still["width"], abs=12)
-    assert drawn["height"] == pytest.approx(still["height"], abs=6)
-    assert drawn["y"] == pytest.approx(still["y"], abs=8)
-    opened.tab.close()
+    assert drawn["width"] == pytest.approx(box["width"], abs=12)
+    assert drawn["height"] == pytest.approx(box["height"], abs=6)
+    assert drawn["y"] == pytest.approx(box["y"], abs=8)

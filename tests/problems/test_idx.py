@@ -36,12 +36,6 @@ def test_a_lone_part_is_split_by_a_fixed_seed_and_the_note_says_so(tmp_path, par
     assert not np.array_equal(one.train.images, images[:80])
 
 
-def test_ten_thousand_images_become_eight_and_two_thousand(tmp_path):
-    write_part(tmp_path, "t10k", 10_000, size=2, zipped=False)
-    folder = read_folder(tmp_path)
-    assert (len(folder.train.labels), len(folder.val.labels)) == (8000, 2000)
-
-
 def test_two_images_leave_one_for_each_and_one_image_is_refused(tmp_path):
     write_part(tmp_path, "train", 2)
     assert (len(read_folder(tmp_path).train.labels), len(read_folder(tmp_path).val.labels)) == (1, 1)
@@ -86,7 +80,6 @@ ZIPPED = gzip.compress(IMAGES)
             {"images": IMAGES[:-1]},
             "is cut off: its header announces 15,680 bytes (20 x 28 x 28), only 15,679",
         ),
-        ({"images": IMAGES[:16]}, "is cut off"),
         ({"images": IMAGES[:10]}, "is cut off within its header"),
         ({"images": IMAGES + b"0"}, "is too long"),
         ({"images": b""}, "begins with nothing"),
@@ -94,8 +87,6 @@ ZIPPED = gzip.compress(IMAGES)
             {"images": b"\x89PNG" + IMAGES[4:]},
             "no IDX file of images: it begins with 89504e47, wanted is 00000803",
         ),
-        ({"images": b"\0\0\x0d\3" + IMAGES[4:]}, "begins with 00000d03"),
-        ({"images": idx_bytes(np.zeros(20))}, "begins with 00000801"),
         ({"labels": IMAGES}, "no IDX file of labels: it begins with 00000803, wanted is 00000801"),
         ({"labels": idx_bytes(np.zeros(19))}, "holds 20 images but train-labels-idx1-ubyte 19 labels"),
         (
@@ -105,7 +96,6 @@ ZIPPED = gzip.compress(IMAGES)
         ({"images": struct.pack(">BBBB3I", 0, 0, 8, 3, 0, 28, 28)}, "is empty"),
         ({"images": ZIPPED[: len(ZIPPED) // 2]}, "cannot be read"),
         ({"images": ZIPPED[:400] + b"damage" + ZIPPED[406:]}, "cannot be read"),
-        ({"images": b"\x1f\x8b no gzip"}, "cannot be read"),
     ],
 )
 def test_a_damaged_folder_is_told_in_one_line(tmp_path, contents, words):

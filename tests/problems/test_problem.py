@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from lrscope.errors import ProblemError
-from lrscope.problems.problem import FULL_BATCH, Problem
+from lrscope.problems.problem import Problem
 
 X, Y = torch.arange(6.0).reshape(3, 2), torch.arange(3.0)
 
@@ -38,11 +38,6 @@ def test_defaults_are_those_of_the_contract():
     assert (dict(problem.metrics), problem.notes) == ({}, ())
 
 
-def test_a_problem_is_frozen():
-    with pytest.raises(AttributeError):
-        Problem(**fields()).epochs = 3
-
-
 @pytest.mark.parametrize(
     "train",
     [
@@ -58,16 +53,6 @@ def test_a_problem_is_frozen():
 )
 def test_every_kind_of_data_is_taken_as_it_is(train):
     assert Problem(**fields(train=train, val=train)).train is train
-
-
-def test_a_step_replaces_the_loss():
-    problem = Problem(**fields(loss=None, step=lambda model, batch: model(batch[0]).mean()))
-    assert problem.loss is None
-
-
-def test_zero_asks_for_the_full_batch():
-    assert FULL_BATCH == 0
-    assert Problem(**fields(batch_size=FULL_BATCH)).batch_size == 0
 
 
 def test_problems_can_be_compared_hashed_shown_and_pickled():
@@ -94,34 +79,26 @@ two_infinite[0] = float("inf")
         ({"name": ""}, "needs a name"),
         ({"name": 3}, "needs a name, a non-empty string; got 3"),
         ({"model": make_net()}, "model=lambda: Net(...)"),
-        ({"model": 3}, "model= wants a callable; got 3"),
         ({"optimizer": "adam"}, "optimizer= wants a callable; got 'adam'"),
         ({"optimizer": torch.optim.SGD(make_net().parameters(), lr=0.1)}, "got SGD already made"),
         ({"schedule": "cosine"}, "schedule= wants a callable; got 'cosine'"),
         ({"loss": None}, "exactly one of loss="),
         ({"step": lambda model, batch: 0}, "exactly one of loss="),
-        ({"loss": 3}, "loss= wants a callable; got 3"),
         ({"loss": nn.MSELoss}, "loss=MSELoss()"),
-        ({"loss": None, "step": 3}, "step= wants a callable"),
         ({"metrics": [len]}, "metrics= wants a dict"),
         ({"metrics": {"accuracy": 3}}, "metrics= wants names and callables; got 'accuracy': 3"),
-        ({"metrics": {3: len}}, "metrics= wants names and callables; got 3"),
         ({"loss": None, "step": len, "metrics": {"accuracy": len}}, "need loss="),
         ({"batch_size": -1}, "batch_size= wants a whole number of at least 0; got -1"),
-        ({"batch_size": 2.0}, "batch_size= wants a whole number"),
         ({"epochs": 0}, "epochs= wants a whole number of at least 1; got 0"),
         ({"epochs": True}, "epochs= wants a whole number"),
         ({"clip_norm": 0.0}, "clip_norm= wants a positive number; got 0.0"),
-        ({"clip_norm": float("nan")}, "clip_norm= wants a positive number"),
         ({"clip_norm": "1"}, "clip_norm= wants a positive number"),
         ({"notes": "one sentence"}, "notes=('one sentence',)"),
         ({"train": X}, "train= wants tensors (X, y), a Dataset or a DataLoader; got Tensor"),
         ({"train": (X.numpy(), Y.numpy())}, "got tuple of ndarray, ndarray (arrays: torch.from_numpy(X))"),
-        ({"train": ()}, "train= wants tensors"),
         ({"train": (X, torch.tensor(1.0))}, "without a first dimension of examples: shapes (3, 2), ()"),
         ({"train": (X, Y[:2])}, "differ in their number of examples: shapes (3, 2), (2,)"),
         ({"train": (X[:0], Y[:0])}, "train= is empty: its tensors hold no example"),
-        ({"train": TensorDataset(X[:0])}, "train= is empty: the dataset holds no example"),
         ({"train": DataLoader(TensorDataset(X[:0]))}, "train= is empty: the DataLoader gives no batch"),
         ({"train": DataLoader(TensorDataset(X), batch_size=4, drop_last=True)}, "gives no batch"),
         ({"train": Stream()}, "train=DataLoader(dataset, batch_size=...)"),
@@ -131,7 +108,6 @@ two_infinite[0] = float("inf")
             "train[0] holds 1 value that is not finite, the first one nan at index [2, 1]",
         ),
         ({"train": (X, two_infinite)}, "train[1] holds 2 values that are not finite, the first one inf"),
-        ({"val": (nan_at_2, Y)}, "val[0] holds 1 value"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(changes, words):

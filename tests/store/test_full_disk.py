@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recording import losses, recorder
 
 from lrscope.errors import StoreError
 from lrscope.store import connection as connection_module
 from lrscope.store import recorder as recorder_module
 from lrscope.store.study_file import StudyFile
+from recording import losses, recorder
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_disk_that_is_full_already_leaves_nothing(
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("limit", [120_000, 200_000, 1_000_000])
+@pytest.mark.parametrize("limit", [120_000, 1_000_000])
 def test_the_system_refuses_to_write_any_more(tmp_path: Path, limit: int) -> None:
     script = f"""
 import resource, sys

@@ -4,9 +4,8 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
-from recording import losses, recorder
-
 from lrscope.store import schema
+from recording import losses, recorder
 
 HASHES = {1: "a6b7c4a8186aa8b0"}
 """Of the tables of each version there has been."""
@@ -33,10 +32,3 @@ def test_the_file_is_one_of_sqlite_that_names_its_format(tmp_path: Path) -> None
         "journal_mode": "delete",
         "integrity_check": "ok",
     }
-
-
-def test_the_file_has_a_log_while_it_is_written(tmp_path: Path) -> None:
-    with recorder(tmp_path / "x.lrscope"):
-        connection = sqlite3.connect(tmp_path / "x.lrscope")
-        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        connection.close()

@@ -1,7 +1,6 @@
 """Frames and arrays against rows written out one by one; states, notes, and questions that have no answer."""
 
 import dataclasses
-import math
 import threading
 import time
 from pathlib import Path
@@ -9,22 +8,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from recording import PLAN, SERIES, losses, record, recorder, twin
 
 from lrscope.errors import StudyError
-from lrscope.plan import Plan
-from lrscope.record import HistogramRecord, Record
+from lrscope.record import Record
 from lrscope.store import study_file
 from lrscope.store.study_file import StudyFile
+from recording import PLAN, SERIES, losses, record, recorder, twin
 
 KEYS = {"lane": pl.Int64, "rate": pl.Float64, "seed": pl.Int64}
 
 
-@pytest.mark.parametrize("seed", range(25))
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_frames_have_the_rows_that_were_recorded(tmp_path: Path, seed: int, in_memory: bool) -> None:
+@pytest.mark.parametrize("seed", range(20))
+def test_frames_have_the_rows_that_were_recorded(tmp_path: Path, seed: int) -> None:
     expected = twin(seed)
-    with recorder(None if in_memory else tmp_path / "x.lrscope", expected.plan) as writer:
+    with recorder(None if seed % 2 else tmp_path / "x.lrscope", expected.plan) as writer:
         for one in expected.records:
             writer.write(one)
     study = writer.study_file()
@@ -67,7 +64,7 @@ def test_frames_have_the_rows_that_were_recorded(tmp_path: Path, seed: int, in_m
     assert set(lanes["state"]) <= {"finished", "stopped"}
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_arrays_are_the_frames(seed: int) -> None:
     expected = twin(seed)
     with recorder(None, expected.plan) as writer:
@@ -125,17 +122,6 @@ def test_an_empty_study_has_empty_frames_of_the_same_columns() -> None:
         ]
         assert all(frame.height > 0 for frame in again)
         assert [frame.schema for frame in again] == [frame.schema for frame in full]
-
-
-def test_a_plan_without_tensors_or_tracked_scalars() -> None:
-    bare = Plan("bare", (0.1,), (0,), 1, 2, 8)
-    with recorder(None, bare) as writer:
-        writer.write(record("weight_norm", [0], np.empty((1, 1, 0)), lanes=[0]))
-        writer.write(HistogramRecord(0, np.array([0], np.int32), (), (), ()))
-        study = writer.study_file()
-        assert study.tensors("weight_norm").height == 0
-        assert study.trajectories().columns == ["lane", "rate", "seed", "step", "tensor", "index", "value"]
-        assert study.histograms().height == 0
 
 
 def test_a_stopped_lane_has_one_null_loss_and_no_later_row() -> None:
@@ -273,18 +259,3 @@ def test_readers_of_several_threads_and_connections_see_whole_commits_while_it_i
     assert not wrong
     assert len(set(seen)) > 3  # they did read in between
     assert StudyFile(path).scalars("loss").height == 6000
-
-
-def test_reading_160_000_losses_takes_milliseconds() -> None:
-    plan = Plan("long", tuple(10.0**exponent for exponent in range(-8, 8)), (0,), 10, 1000, 8)
-    with recorder(None, plan) as writer:
-        for first in range(0, 10_000, 200):
-            writer.write(losses(first, first + 199, plan))
-    study = writer.study_file()
-    seconds = math.inf
-    for _ in range(5):
-        began = time.perf_counter()
-        frame = study.scalars("loss")
-        seconds = min(seconds, time.perf_counter() - began)
-    assert frame.height == 160_000
-    assert seconds < 0.1  # about 0.01 on an idle machine; a row at a time takes 0.3

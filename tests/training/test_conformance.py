@@ -257,7 +257,8 @@ def in_lanes(prepared: Prepared, processes: int) -> tuple[Tensor, dict[str, Tens
                     found.setdefault(lane, []).append(torch.from_numpy(record.values[:, column]))
     finally:
         executor.close()
-    val_losses = torch.stack([torch.cat(found[lane]) for lane in range(len(plan.lanes)) if found], dim=1)
+    columns = [torch.cat(found[lane]) for lane in range(len(plan.lanes))] if found else [torch.empty(0)]
+    val_losses = torch.stack(columns, dim=1)
     return losses, weights, val_losses
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from lrscope.optimizer_facts import facts_of
 from lrscope.plan import LaneKey
 from lrscope.training import kernels
 from lrscope.training.descent import Descent
@@ -61,7 +62,7 @@ def own(optimizer: Callable[..., Optimizer], schedule: object = None) -> list[tu
         module = model()
         alone = optimizer(module.parameters(), lr=rate)
         group = alone.param_groups[0]
-        if not group["foreach"] and type(alone) in kernels.STATE_OF:
+        if not group["foreach"] and facts_of(type(alone)).fused_state:
             group["fused"] = True
         scheduler = schedule(alone) if schedule is not None else None  # type: ignore[operator]
         for step in range(STEPS):

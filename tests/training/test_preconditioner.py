@@ -9,14 +9,12 @@ import torch
 from torch import Tensor, nn
 
 import lrscope
-from lrscope.diagnosis.limits import stability_limit
 from lrscope.plan import LaneKey
 from lrscope.problems.problem import Problem
-from lrscope.recording.sharpness import DIVIDING
 from lrscope.training.curvature import Hessian
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
-from lrscope.training.preconditioner import KNOWN, preconditioner
+from lrscope.training.preconditioner import preconditioner
 from lrscope.training.random_state import undisturbed
 from lrscope.training.starts import starting_modules
 
@@ -107,7 +105,7 @@ def test_before_the_first_step_there_is_none_and_asking_leaves_no_trace() -> Non
     assert hessian.top().preconditioned is not None
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.NAdam, torch.optim.Adagrad])
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adadelta, torch.optim.Adagrad])
 def test_other_optimizers_have_none(optimizer: Make) -> None:
     hessian, lanes = build(optimizer, (0.01,))
     step(lanes, 2)
@@ -138,72 +136,6 @@ def test_a_group_with_a_rate_of_its_own_counts_by_its_ratio() -> None:
     torch.testing.assert_close(beside.inverse_root, alone.inverse_root / 2)
 
 
-FROZEN = 1 - 1e-15
-"""A running mean of squares that, with so long a memory, stays where it is."""
-
-ROWS: dict[str, tuple[Make, str, dict[str, object]]] = {
-    "Adam": (functools.partial(torch.optim.Adam, betas=(0.9, FROZEN)), "Adam", {}),
-    "Adam, decay": (
-        functools.partial(torch.optim.Adam, betas=(0.8, FROZEN), weight_decay=0.7),
-        "Adam",
-        {"betas": (0.8, FROZEN), "weight_decay": 0.7},
-    ),
-    "AdamW": (
-        functools.partial(torch.optim.AdamW, betas=(0.9, FROZEN), weight_decay=3.0),
-        "AdamW",
-        {"weight_decay": 3.0},
-    ),
-    "RMSprop": (functools.partial(torch.optim.RMSprop, alpha=FROZEN), "RMSprop", {}),
-    "RMSprop, momentum": (
-        functools.partial(torch.optim.RMSprop, alpha=FROZEN, momentum=0.9, weight_decay=0.2),
-        "RMSprop",
-        {"momentum": 0.9, "weight_decay": 0.2},
-    ),
-}
-
-
-def freeze(lanes: Lanes) -> None:
-    """Give every lane's optimizer squares of its own that last, long after its start."""
-    for lane in lanes.lanes:
-        (w,) = lane.module.parameters()
-        state = lane.optimizer.state[w]
-        name = "square_avg" if "square_avg" in state else "exp_avg_sq"
-        state[name].copy_(torch.logspace(-1, 1, len(w)))
-        state["step"].fill_(1e18)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_torch_s_own_steps_contract_just_below_the_measured_limit_and_not_above(name: str) -> None:
-    """The sharpness as measured and the table of limits together, on the optimizers themselves."""
-    optimizer, row, options = ROWS[name]
-    hessian, lanes = build(optimizer, (1e-9,))
-    step(lanes, 1)
-    freeze(lanes)
-    top = hessian.top().preconditioned
-    assert top is not None
-    limit = stability_limit(row, options, float(top.value[0]))
-    assert limit is not None
-    _, lanes = build(optimizer, (0.995 * limit, 1.005 * limit))
-    step(lanes, 1)
-    with torch.no_grad():
-        for lane in lanes.lanes:
-            next(lane.module.parameters()).fill_(1e-6)
-    freeze(lanes)
-    for lane in lanes.lanes:
-        state = lane.optimizer.state[next(lane.module.parameters())]
-        for memory in ("exp_avg", "momentum_buffer"):
-            if memory in state:
-                state[memory].zero_()
-    sizes = []
-    for _ in range(150):
-        step(lanes, 10)
-        sizes.append(lanes.weights["w"].norm(dim=1))
-    below, above = torch.stack(sizes).unbind(1)
-    assert below[-1] < below[0] / 2
-    # It ends growing where even these squares begin to feel the gradient.
-    assert above.max() > 100 * above[0]
-
-
 NETS: dict[str, Make] = {
     "Adam": torch.optim.Adam,
     "AdamW": torch.optim.AdamW,
@@ -232,7 +164,6 @@ def test_a_sweep_records_it_against_the_whole_spectrum(name: str) -> None:
         epochs=30,
     )
     study = lrscope.sweep(problem, (1e-3, 1e-2), curvature=True)
-    assert study.plan.optimizer in DIVIDING
     recorded = study.scalars("preconditioned_sharpness")
     assert recorded["step"].min() > 0  # type: ignore[operator]
     assert recorded["step"].max() == 30
@@ -265,7 +196,3 @@ def _whole(
         divisor = (1 - 0.9**30) * ((squares / (1 - 0.999**30)).sqrt() + 1e-8)
     root = divisor.numpy() ** -0.5
     return float(np.linalg.eigvalsh(root[:, None] * hessian * root)[-1])
-
-
-def test_the_names_and_the_classes_of_dividing_optimizers_are_the_same() -> None:
-    assert sorted(one.__name__ for one in KNOWN) == sorted(DIVIDING)

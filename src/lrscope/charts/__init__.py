@@ -10,6 +10,7 @@ from lrscope.charts.horizon import HORIZON
 from lrscope.charts.motion import GRADIENTS, UPDATES
 from lrscope.charts.overfitting import OVERFITTING
 from lrscope.charts.path import PATH
+from lrscope.charts.sensitivity import SENSITIVITY
 from lrscope.charts.sharpness import SHARPNESS
 from lrscope.charts.spread import SPREAD
 from lrscope.charts.theme import DARK, LIGHT, THEMES, Theme
@@ -18,6 +19,7 @@ from lrscope.charts.valley import VALLEY
 
 CHARTS: tuple[Chart, ...] = (
     VALLEY,
+    SENSITIVITY,
     TRAINING,
     VALIDATION,
     HORIZON,

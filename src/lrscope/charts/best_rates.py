@@ -9,6 +9,7 @@ import polars as pl
 from lrscope.charts.chart import Readable
 from lrscope.charts.outcomes import recorded
 from lrscope.diagnosis.thresholds import DEFAULT
+from lrscope.language import Text
 
 HORIZONS = 6
 """Lengths of runs, each half of the next."""
@@ -16,13 +17,15 @@ HORIZONS = 6
 _VALUES = {"lane": pl.Int64, "rate": pl.Float64, "seed": pl.Int64, "steps": pl.Int64, "value": pl.Float64}
 
 
-def validation_at_horizons(study: Readable, *, best: bool) -> tuple[pl.DataFrame, float]:
-    """The validation loss of every lane at each horizon, or its best up to there; and before training."""
+MEAN_TRAIN_LOSS = Text("mean training loss before the end", "结束前的平均训练损失")
+"""What `training_at_horizons` gives."""
+
+
+def validation_at_horizons(study: Readable) -> tuple[pl.DataFrame, float]:
+    """Return the validation loss of every lane at each horizon, and the one before training."""
     found = study.scalars("val_loss").sort("lane", "step")
     start = found.filter(pl.col("step") == 0)["value"].median()
     measured = found.filter(pl.col("step") > 0)
-    if best:
-        measured = measured.with_columns(pl.col("value").cum_min().over("lane"))
     steps = measured["step"].unique().sort().to_list()
     last = steps[-1] if steps else 0
     chosen = {

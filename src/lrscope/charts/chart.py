@@ -33,7 +33,11 @@ class Advice(Protocol):
 
     @property
     def first_failing(self) -> float | None:
-        """The lowest rate above the interval that breaks."""
+        """The lowest rate above the good ones that fails on most of its lanes."""
+
+    @property
+    def worse_from(self) -> float | None:
+        """The lowest rate above the good ones that is not one of them."""
 
     @property
     def margin(self) -> float | None:
@@ -45,7 +49,7 @@ class Advice(Protocol):
 
     @property
     def objective(self) -> str:
-        """What rates were compared by: final validation loss, best validation loss, final training loss."""
+        """What rates were compared by: final validation loss, smoothed training loss, a metric."""
 
     @property
     def cannot_tell(self) -> str | None:
@@ -118,6 +122,8 @@ class Chart:
         frame: gathers all that is drawn as one tidy frame, small enough to draw; no rows where there is
             nothing yet. What concerns the whole picture (a unit, the recommended rate) stands in every row.
         draw: draws such a frame, any size, as an Altair chart.
+        option: what `lrscope sweep` needs to record the data of this chart: "--curvature"; "" where every
+            sweep records them unless told not to; None where no option of a sweep does.
     """
 
     name: str
@@ -125,6 +131,7 @@ class Chart:
     question: Text
     frame: Callable[[Readable], pl.DataFrame]
     draw: Callable[[pl.DataFrame, Theme], Drawing]
+    option: str | None = None
 
     def of(self, study: Readable, theme: Theme = LIGHT) -> Drawing:
         """The picture of a study."""

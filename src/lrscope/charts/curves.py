@@ -64,8 +64,8 @@ def draw_training(frame: pl.DataFrame, theme: Theme) -> Drawing:
 def draw_validation(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel, loss against epoch."""
     why = Text(
-        "No validation loss: the problem has no validation data, or no epoch has ended yet.",
-        "没有验证损失：这个问题没有验证数据，或者还没有一轮结束。",
+        "No validation loss: no epoch has ended yet, or the problem has no validation data (val=).",
+        "没有验证损失：还没有一轮结束，或者这个问题没有验证数据：用 val= 给出。",
     )
     words = Words(VALIDATION.title, VALIDATION.question, why)
     if not frame.height:

@@ -167,7 +167,10 @@ def _slider(epochs: list[int]) -> alt.VariableParameter:
     return alt.VariableParameter(name="epoch", value=later[-1], bind=bind)
 
 
-_NONE = Text("No histogram has been recorded yet.", "还没有记录直方图。")
+_NONE = Text(
+    "No histogram was recorded: no epoch has ended yet, or the study keeps losses only.",
+    "没有记录直方图：还没有一轮结束，或者这份研究只记录损失。",
+)
 
 HISTOGRAM = Chart(
     "histogram",
@@ -178,4 +181,5 @@ HISTOGRAM = Chart(
     ),
     frame,
     draw,
+    option="",
 )

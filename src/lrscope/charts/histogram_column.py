@@ -1,5 +1,6 @@
 """A column of the histogram grid: one tensor, a row a lane."""
 
+import json
 from typing import Any
 
 import altair as alt
@@ -90,7 +91,6 @@ def _layers(theme: Theme, across: alt.X, up: alt.Y, colours: dict[str, Any]) -> 
     step: dict[str, Any] = {"interpolate": "step-after", "strokeJoin": "round", "strokeWidth": 1}
     grey = mark_of("area", **{**step, "strokeWidth": 0.7}, fill=theme.muted, stroke=theme.muted, opacity=0.3)
     behind = alt.Chart(mark=grey).transform_filter("datum.epoch == 0")
-    now = alt.Chart(mark=mark_of("area", **step, fillOpacity=0.55))
     note = alt.Chart().transform_filter("datum.epoch == epoch && datum.x == null && isValid(datum.note)")
     place = {"align": "right", "baseline": "top", "dx": -1, "dy": 1, "fontSize": 9.5}
     edge: dict[str, Any] = {"x": alt.value("width"), "y": alt.value(0), "text": alt.Text("note:N")}
@@ -98,11 +98,18 @@ def _layers(theme: Theme, across: alt.X, up: alt.Y, colours: dict[str, Any]) -> 
         alt.Tooltip("lane:N", title=said(RATE)),
         alt.Tooltip("epoch:Q", title=say("epoch", "轮")),
         alt.Tooltip("spread:N", title=say("from, to", "从，到")),
-        alt.Tooltip("note:N", title=say("not shown", "未显示")),
+        alt.Tooltip("left_out:N", title=say("not shown", "未显示")),
     ]
+    nothing = json.dumps(say("nothing", "无"))
+    left_out = alt.CalculateTransform(
+        calculate=f"isValid(datum.note) ? datum.note : {nothing}", **{"as": "left_out"}
+    )
     return [
         behind.encode(x=across, y=up),
-        now.transform_filter("datum.epoch == epoch").encode(
+        alt.Chart(
+            mark=mark_of("area", **step, fillOpacity=0.55),
+            transform=[alt.FilterTransform("datum.epoch == epoch"), left_out],
+        ).encode(
             x=across,
             y=up,
             fill=alt.Fill("lane:N", scale=colours, legend=None),
@@ -189,7 +196,7 @@ def _bars(row: dict[str, Any], x: Span, lane: str) -> dict[str, Any]:
     return {
         "lane": lane,
         "epoch": row["epoch"],
-        "spread": f"{low:.3g}, {high:.3g}" if total else "",
+        "spread": f"{low:.3g}, {high:.3g}" if total else say("no value", "没有值"),
         **({"note": note} if note else {}),
         # Zeros for the ends of the axis; the last height has no edge and carries the note.
         "h": [0, *(int(height) for height in heights), 0, 0, 0],

@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from lrscope.charts.best_rates import best_of, training_at_horizons, validation_at_horizons
+from lrscope.charts.best_rates import MEAN_TRAIN_LOSS, best_of, training_at_horizons, validation_at_horizons
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
@@ -22,8 +22,9 @@ from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, STEP_TICK, Span, rate_span
 from lrscope.charts.terms import SEED
 from lrscope.charts.theme import Theme
-from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION
+from lrscope.diagnosis.objective import END_TRAINING, FINAL_VALIDATION
 from lrscope.language import BLANK, Text, joined, said, say
+from lrscope.plan import DEFAULT_RATES
 
 SCHEMA: dict[str, pl.DataType] = {
     "kind": pl.Utf8(),
@@ -51,12 +52,11 @@ def frame(study: Readable) -> pl.DataFrame:
     the tested rates, as the recommendation has it, with its `slope` of log rate over log steps.
     """
     advice = study.recommendation()
-    if recorded(study, "val_loss") and "training" not in advice.objective:
-        early = "best" in advice.objective
-        objective = (EARLY_STOPPED if early else FINAL_VALIDATION).name
-        values, start = validation_at_horizons(study, best=early)
+    if recorded(study, "val_loss") and advice.objective != END_TRAINING.name:
+        objective = FINAL_VALIDATION.name
+        values, start = validation_at_horizons(study)
     else:
-        objective = FINAL_TRAINING.name
+        objective = MEAN_TRAIN_LOSS
         values, start = training_at_horizons(study)
     rates = values["rate"].unique().sort()
     if not values.height or len(rates) < 2:
@@ -127,7 +127,10 @@ def _note(found: pl.DataFrame, study: Readable) -> str:
 
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """Best rate over steps on log axes, the rates as good as bars, each seed's best, and the fitted line."""
-    why = Text("Fewer than two rates have learned anything yet.", "学到东西的学习率还不到两个。")
+    why = Text(
+        "Fewer than two rates have learned anything: this chart compares rates.",
+        "学到东西的学习率还不到两个：这张图要比较学习率。",
+    )
     words = Words(HORIZON.title, HORIZON.question, why)
     if not frame.height:
         return nothing(theme, words)
@@ -243,4 +246,5 @@ HORIZON = Chart(
     Text("Does the best rate change as runs grow longer?", "训练更长时，最好的学习率会变吗？"),
     frame,
     draw,
+    option=f"--rates {DEFAULT_RATES}",
 )

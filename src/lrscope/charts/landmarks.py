@@ -41,7 +41,7 @@ class Axes:
 
 
 def regions(facts: dict[str, Any], axes: Axes, theme: Theme) -> list[alt.Chart]:
-    """The recommended interval and what lies beyond the cliff, tinted over the whole height."""
+    """The recommended interval, where rates are worse and where they fail, tinted over the whole height."""
     layers = []
     if facts["low"] is not None and facts["high"] is not None:
         low, high = float(facts["low"]), float(facts["high"])
@@ -50,6 +50,11 @@ def regions(facts: dict[str, Any], axes: Axes, theme: Theme) -> list[alt.Chart]:
         data = inline([{"low": axes.rates.clamp(low), "high": axes.rates.clamp(high)}])
         rect = alt.Chart(data).mark_rect(color=theme.good, opacity=0.13)
         layers.append(rect.encode(x=axes.x("low"), x2="high:Q"))
+    if facts["worse_from"] is not None and facts["worse_from"] != facts["first_failing"]:
+        until = facts["first_failing"] or axes.rates.high
+        ends = {"from": axes.rates.clamp(facts["worse_from"]), "to": axes.rates.clamp(until)}
+        rect = alt.Chart(inline([ends])).mark_rect(color=theme.risky, opacity=0.07)
+        layers.append(rect.encode(x=axes.x("from"), x2="to:Q"))
     if facts["first_failing"] is not None:
         data = inline([{"from": axes.rates.clamp(facts["first_failing"]), "to": axes.rates.high}])
         rect = alt.Chart(data).mark_rect(color=theme.bad, opacity=0.07)
@@ -64,7 +69,7 @@ def regions(facts: dict[str, Any], axes: Axes, theme: Theme) -> list[alt.Chart]:
 
 
 def names(facts: dict[str, Any], axes: Axes, theme: Theme, pixels: float) -> list[alt.Chart]:
-    """Above the panel, over its rule: what is recommended, what fails first, and between them the margin."""
+    """Above the panel, over its rule: what is recommended, where rates fail, and between them the margin."""
     rate, cliff = facts["recommended"], facts["first_failing"]
     layers = []
 
@@ -75,10 +80,14 @@ def names(facts: dict[str, Any], axes: Axes, theme: Theme, pixels: float) -> lis
         words = say("recommended {rate}", "推荐 {rate}", rate=format_rate(rate))
         layers.append(_name(axes, rate, words, theme.good, align, dx))
     if cliff:
-        words = say("first to fail {rate}", "第一个失败 {rate}", rate=format_rate(cliff))
+        words = say("fails from {rate}", "从 {rate} 起失败", rate=format_rate(cliff))
         # Where the arrow has no room for the factor, it stands here.
         words += f" (×{times_text(cliff / rate)})" if rate and gap <= _FACTOR else ""
         layers.append(_name(axes, cliff, words, theme.bad, "left", -3))
+    worse = facts["worse_from"]
+    if worse and worse != cliff:
+        words = say("worse from {rate}", "从 {rate} 起变差", rate=format_rate(worse))
+        layers.append(_below(axes, worse, words, theme.risky))
     return layers + (_margin(rate, cliff, axes, theme, gap) if rate and cliff and gap > 24 else [])
 
 
@@ -89,6 +98,15 @@ def _name(axes: Axes, at: float, text: str, colour: str, align: Any, dx: float) 
     data = inline([{"at": axes.rates.clamp(at), "text": text}])
     named: alt.Chart = alt.Chart(data, mark=words).encode(
         x=axes.x("at"), y=alt.value(0), text=alt.Text("text:N")
+    )
+    return named
+
+
+def _below(axes: Axes, at: float, text: str, colour: str) -> alt.Chart:
+    """A name inside the panel at its lower edge, right of where its tint begins."""
+    words = mark_of("text", color=colour, fontSize=11, align="left", baseline="bottom", dx=4, dy=-4)
+    named: alt.Chart = alt.Chart(inline([{"at": axes.rates.clamp(at), "below": text}]), mark=words).encode(
+        x=axes.x("at"), y=alt.value("height"), text=alt.Text("below:N")
     )
     return named
 

@@ -9,7 +9,7 @@ from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes, recorded
 from lrscope.charts.plate import Words, nothing
-from lrscope.charts.terms import NO_STEP, OF_TENSORS, STEP, noted
+from lrscope.charts.terms import OF_TENSORS, STEP, noted
 from lrscope.charts.theme import Theme
 from lrscope.language import Text, say
 
@@ -17,6 +17,11 @@ MOST_TENSORS = 4
 MOST_LANES = 16
 
 _SIZE = Size(width=360, height=200, columns=2)
+
+_NONE = Text(
+    "Gradients and updates were not recorded: no step has been taken yet, or the study keeps losses only.",
+    "没有记录梯度和更新：还没有记录任何一步，或者这份研究只记录损失。",
+)
 
 
 def gradient_frame(study: Readable) -> pl.DataFrame:
@@ -57,7 +62,7 @@ def _frame(study: Readable, quantity: str) -> pl.DataFrame:
 
 
 def _draw(frame: pl.DataFrame, theme: Theme, chart: Chart, what: Text) -> Drawing:
-    words = Words(chart.title, chart.question, NO_STEP)
+    words = Words(chart.title, chart.question, _NONE)
     if not frame.height:
         return nothing(theme, words)
     panels, lanes = frame["panel"].n_unique(), frame["lane"].n_unique()
@@ -92,6 +97,7 @@ GRADIENTS = Chart(
     ),
     gradient_frame,
     draw_gradients,
+    option="",
 )
 UPDATES = Chart(
     "updates",
@@ -102,4 +108,5 @@ UPDATES = Chart(
     ),
     update_frame,
     draw_updates,
+    option="",
 )

@@ -7,6 +7,7 @@ import polars as pl
 
 from lrscope.charts.chart import Readable
 from lrscope.charts.names import loss_unit, rate_labels, unit_label
+from lrscope.diagnosis.figures import lane_figures
 from lrscope.language import SEMICOLON, said
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -63,31 +64,11 @@ def judged_lanes(study: Readable) -> pl.DataFrame:
 
 
 def outcomes(study: Readable) -> pl.DataFrame:
-    """`judged_lanes` with the losses each lane ended at.
+    """Return `judged_lanes` with the figures of every lane; see `lane_figures`.
 
-    Adds final_train_loss (mean over the last epoch's steps), final_val_loss, best_val_loss, best_val_epoch
-    (epoch 0, before training, does not count). Null for what was not measured, and for the final losses of a
-    lane that stopped.
+    Adds best_val_epoch, the epoch of the best validation loss.
     """
-    lanes = judged_lanes(study)
+    figures = lane_figures(study).drop(study.plan.metrics)
     epoch = max(study.plan.steps_per_epoch, 1)
-    alive = lanes.filter(pl.col("stopped_step").is_null()).select("lane")
-    loss = study.scalars("loss") if recorded(study, "loss") else _no_values()
-    last_epoch = pl.col("step") > pl.col("step").max().over("lane") - epoch
-    train = loss.filter(last_epoch).group_by("lane").agg(final_train_loss=pl.col("value").mean())
-    val = study.scalars("val_loss") if recorded(study, "val_loss") else _no_values()
-    val = val.filter((pl.col("step") > 0) & pl.col("value").is_finite()).sort("lane", "step")
-    final = val.group_by("lane").agg(final_val_loss=pl.col("value").last())
-    best = val.group_by("lane").agg(
-        best_val_loss=pl.col("value").min(),
-        best_val_epoch=pl.col("step").sort_by("value", "step").first() // epoch,
-    )
-    return (
-        lanes.join(train.join(alive, on="lane"), on="lane", how="left", maintain_order="left")
-        .join(final.join(alive, on="lane"), on="lane", how="left", maintain_order="left")
-        .join(best, on="lane", how="left", maintain_order="left")
-    )
-
-
-def _no_values() -> pl.DataFrame:
-    return pl.DataFrame(schema={"lane": pl.Int64, "step": pl.Int64, "value": pl.Float64})
+    figures = figures.with_columns(best_val_epoch=pl.col("best_val_step") // epoch)
+    return judged_lanes(study).join(figures, on="lane", how="left", maintain_order="left")

@@ -139,8 +139,8 @@ def _percent(value: float, relative: bool) -> float:
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """A panel a comparison: percent against rate, the reference at zero, intervals over seeds."""
     why = Text(
-        "Not tested: it takes validation data, a rate that trains well, and a lower one.",
-        "没有检验：需要验证数据、一个训练得好的学习率，和一个更低的。",
+        "Not tested: it takes validation data, a rate that trains well, and a lower one (--rates 1e-5:1:16).",
+        "没有检验：需要验证数据、一个训练得好的学习率，和一个更低的（--rates 1e-5:1:16）。",
     )
     words = Words(OVERFITTING.title, OVERFITTING.question, why)
     if not frame.height:

@@ -98,8 +98,9 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         PATH.title,
         PATH.question,
         Text(
-            "Fewer than two scalars were tracked, or no step is recorded yet.",
-            "跟踪的权重不到两个，或还没有记录任何一步。",
+            "Fewer than two weights were tracked, or no step is recorded yet: name two for a sweep, with "
+            "--track or track=[...].",
+            "跟踪的权重不到两个，或还没有记录任何一步：sweep 时用 --track 或 track=[...] 指定两个权重。",
         ),
     )
     paths = frame.filter(pl.col("kind") == "path").drop_nulls(["x", "y"])

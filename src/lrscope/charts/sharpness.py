@@ -9,8 +9,9 @@ from lrscope.charts.outcomes import judged_lanes, recorded
 from lrscope.charts.plate import Words, nothing
 from lrscope.charts.terms import STEP
 from lrscope.charts.theme import Theme
-from lrscope.diagnosis.limits import DIVIDING, large_batch, stability_limit
+from lrscope.diagnosis.limits import large_batch, stability_limit
 from lrscope.language import BLANK, Text, joined, said, say
+from lrscope.optimizer_facts import facts_named
 from lrscope.plan import Plan
 
 _SIZE = Size(width=760, height=320)
@@ -22,19 +23,23 @@ _PLAIN = Text("sharpness (largest eigenvalue of the Hessian)", "锐度（Hessian
 def frame(study: Readable) -> pl.DataFrame:
     """The rate over the limit that the sharpness of the moment sets, columns as `lines.SCHEMA`.
 
-    The sharpness itself for an optimizer whose limit is not known. What is not positive, a direction that
-    bends down, has no limit and is left out.
+    The sharpness itself for an optimizer whose limit is not known, and for a study recorded before lrscope
+    knew what its optimizer divides by. A sharpness that is not positive, of a direction that bends down, has
+    no limit and is left out.
     """
     plan = study.plan
-    which = "preconditioned_sharpness" if plan.optimizer in DIVIDING else "sharpness"
+    divides = facts_named(plan.optimizer).divisor is not None
+    which = "preconditioned_sharpness" if divides else "sharpness"
+    limited = stability_limit(plan.optimizer, plan.optimizer_options, 1.0) is not None
+    if divides and not recorded(study, which):
+        which, limited = "sharpness", False
     if not recorded(study, which):
         return pl.DataFrame(schema=SCHEMA)
-    limited = stability_limit(plan.optimizer, plan.optimizer_options, 1.0) is not None
     points = study.scalars(which).filter(pl.col("value").is_finite())
     if limited:
         points = _rates(study, points).with_columns(
-            value=pl.struct("now", "value").map_elements(
-                lambda row: _ratio(plan, row["now"], row["value"]), return_dtype=pl.Float64
+            value=pl.struct("now", "value", "step").map_elements(
+                lambda row: _ratio(plan, row["now"], row["value"], row["step"]), return_dtype=pl.Float64
             )
         )
     points = points.filter(pl.col("value") > 0).select(
@@ -50,8 +55,8 @@ def frame(study: Readable) -> pl.DataFrame:
     return line_frame(points, judged_lanes(study), size=_SIZE, note=note)
 
 
-def _ratio(plan: Plan, rate: float, sharpness: float) -> float | None:
-    limit = stability_limit(plan.optimizer, plan.optimizer_options, sharpness)
+def _ratio(plan: Plan, rate: float, sharpness: float, step: int) -> float | None:
+    limit = stability_limit(plan.optimizer, plan.optimizer_options, sharpness, step)
     return None if limit is None else rate / limit
 
 
@@ -94,6 +99,11 @@ def _measured(study: Readable, which: str) -> Text | None:
 
 def _meaning(plan: Plan, limited: bool) -> Text | None:
     """What the limit means here, where it is not the plain one."""
+    if not limited and facts_named(plan.optimizer).divisor:
+        return Text(
+            "No limit: this study does not hold the sharpness after the division by {optimizer}.",
+            "没有极限：本研究没有记录 {optimizer} 预条件后的锐度。",
+        ).format(optimizer=plan.optimizer)
     if not limited:
         unknown = Text("For {optimizer} no limit is known.", "对 {optimizer}，极限未知。")
         return unknown.format(optimizer=plan.optimizer)
@@ -102,7 +112,7 @@ def _meaning(plan: Plan, limited: bool) -> Text | None:
             "The limit is that of all examples: in small batches a rate far below it may be too high.",
             "极限是对全部样本而言的：用小批次时，远低于它的学习率也可能太高。",
         )
-    if plan.optimizer in DIVIDING:
+    if facts_named(plan.optimizer).divisor:
         return Text(
             "Such optimizers sit at the limit at good rates too.", "这类优化器在好的学习率上也停在极限处。"
         )
@@ -112,8 +122,8 @@ def _meaning(plan: Plan, limited: bool) -> Text | None:
 def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     """One panel, log axis, with a rule at the limit."""
     why = Text(
-        "No sharpness: it is measured on request, with --curvature or curvature=True.",
-        "没有锐度：要用 --curvature 或 curvature=True 才测。",
+        "Sharpness was not measured: it is measured on request, with --curvature or curvature=True.",
+        "未测量锐度：要用 --curvature 或 curvature=True 才测。",
     )
     words = Words(SHARPNESS.title, SHARPNESS.question, why)
     if not frame.height:
@@ -146,4 +156,5 @@ SHARPNESS = Chart(
     ),
     frame,
     draw,
+    option="--curvature",
 )

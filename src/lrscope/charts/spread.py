@@ -232,7 +232,10 @@ def _points(
     return layers
 
 
-_NONE = Text("No statistics of the parameters have been recorded yet.", "还没有记录参数的统计量。")
+_NONE = Text(
+    "No statistics of the weights were recorded: no step has been taken yet, or the study keeps losses only.",
+    "没有记录权重的统计量：还没有记录任何一步，或者这份研究只记录损失。",
+)
 
 SPREAD = Chart(
     "spread",
@@ -243,4 +246,5 @@ SPREAD = Chart(
     ),
     frame,
     draw,
+    option="",
 )

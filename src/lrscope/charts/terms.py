@@ -10,7 +10,7 @@ VERDICT = Text("verdict", "判定")
 WHY = Text("why", "原因")
 TRAINING_LOSS = Text("training loss", "训练损失")
 VALIDATION_LOSS = Text("validation loss", "验证损失")
-NO_STEP = Text("No step has been recorded yet.", "还没有记录任何一步。")
+NO_STEP = Text("No finite loss has been recorded yet.", "还没有记录有限的损失。")
 OF_TENSORS = Text("{shown} of {total} tensors.", "{total} 个张量中的 {shown} 个。")
 SHOWN_OF_TENSORS = Text("Shown: {shown} of {total} tensors.", "图中是 {total} 个张量中的 {shown} 个。")
 

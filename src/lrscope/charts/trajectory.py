@@ -67,7 +67,7 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         TRAJECTORY.title,
         TRAJECTORY.question,
         Text(
-            "No scalar was tracked, or no step has been recorded yet.",
+            "No weight was tracked, or no step has been recorded yet.",
             "没有跟踪任何权重，或还没有记录任何一步。",
         ),
     )
@@ -93,4 +93,5 @@ TRAJECTORY = Chart(
     ),
     frame,
     draw,
+    option="",
 )

@@ -17,7 +17,9 @@ from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import rate_span, span
 from lrscope.charts.terms import RATE, SEED, VERDICT, WHY
 from lrscope.charts.theme import Theme
-from lrscope.diagnosis.objective import EARLY_STOPPED, FINAL_TRAINING, FINAL_VALIDATION
+from lrscope.diagnosis.figures import END_TRAIN_LOSS, FINAL_TRAIN_LOSS, FINAL_VAL_LOSS
+from lrscope.diagnosis.objective import END_TRAINING
+from lrscope.diagnosis.verdict import UNSOUND
 from lrscope.language import BLANK, Text, joined, said, say
 from lrscope.rates import format_rate
 
@@ -35,15 +37,14 @@ SCHEMA: dict[str, pl.DataType] = {
     "recommended": pl.Float64(),
     "low": pl.Float64(),
     "high": pl.Float64(),
+    "worse_from": pl.Float64(),
     "first_failing": pl.Float64(),
+    "steps": pl.Int64(),
+    "longest": pl.Boolean(),
 }
 
-_OBJECTIVES: dict[str, tuple[str, str]] = {
-    FINAL_VALIDATION.name: ("val_loss", "final_val_loss"),
-    EARLY_STOPPED.name: ("val_loss", "best_val_loss"),
-    FINAL_TRAINING.name: ("loss", "final_train_loss"),
-}
-"""What a recommendation compares by: the series and the column of `outcomes`."""
+_SHORTER = ~pl.col("longest") & ~pl.col("verdict").is_in(list(UNSOUND))
+"""Lanes that are not drawn. A lane that failed early stands on the upper edge."""
 
 _SIZE = Size(width=760, height=320)
 _HEADROOM = 36
@@ -57,13 +58,15 @@ _FOOTROOM = 14
 def frame(study: Readable) -> pl.DataFrame:
     """One row a lane. Columns as `SCHEMA`.
 
-    `loss` is what the recommendation compares by: the final or the best validation loss, or the final
-    training loss; null for a lane that diverged. `training` is the final training loss beside a validation
-    loss. `before` is the loss before training (median over seeds); with recommended, low, high and
-    first_failing it is the same in every row.
+    `loss` is the final validation loss, or where rates are compared by the training loss, or nothing was
+    validated, the smoothed training loss at the end; null for a lane that diverged, and for one that is not
+    as long as the longest. `training` is the final training loss beside a validation loss. `before` is the
+    loss before training (median over seeds); with recommended, low, high, worse_from and first_failing it is
+    the same in every row.
     """
     advice = study.recommendation()
-    name, column = _OBJECTIVES.get(advice.objective, ("loss", "final_train_loss"))
+    validated = recorded(study, "val_loss") and advice.objective != END_TRAINING.name
+    name, figure = ("val_loss", FINAL_VAL_LOSS) if validated else ("loss", END_TRAIN_LOSS)
     if not recorded(study, name):
         return pl.DataFrame(schema=SCHEMA)
     before = study.scalars(name).filter(pl.col("step") == 0)["value"].median()
@@ -75,14 +78,19 @@ def frame(study: Readable) -> pl.DataFrame:
         "label",
         "verdict",
         "why",
-        loss=pl.when(pl.col("stopped_step").is_null() & ~pl.col("verdict").is_in(list(LOST))).then(column),
+        loss=pl.when(pl.col("stopped_step").is_null() & ~pl.col("verdict").is_in(list(LOST))).then(
+            figure.token
+        ),
         training=pl.lit(None) if name == "loss" else pl.col("final_train_loss"),
-        axis=pl.lit(loss_axis(study, advice.objective, name)),
+        axis=pl.lit(loss_axis(study, said(figure.name), name)),
         before=pl.lit(before),
         recommended=pl.lit(advice.rate),
         low=pl.lit(advice.low),
         high=pl.lit(advice.high),
+        worse_from=pl.lit(advice.worse_from),
         first_failing=pl.lit(advice.first_failing),
+        steps="steps",
+        longest="longest",
     ).select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
 
 
@@ -94,14 +102,20 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
     words = Words(
         VALLEY.title,
         VALLEY.question,
-        Text("No lane has ended an epoch yet.", "还没有一条训练线走完一轮。"),
+        Text("No lane has ended an epoch with a finite loss yet.", "还没有一个运行以有限的损失走完一轮。"),
     )
-    if not frame.height or (frame["loss"].is_null().all() and not frame["verdict"].is_in(list(LOST)).any()):
+    shorter = frame.filter(_SHORTER)
+    frame = frame.filter(~_SHORTER)
+    if not frame.height or (
+        frame["loss"].is_null().all() and not frame["verdict"].is_in(list(UNSOUND)).any()
+    ):
         return nothing(theme, words)
     facts = frame.row(0, named=True)
     size = theme.fitted(_SIZE)
     rates = frame["rate"].to_numpy()
-    marked = [facts[name] for name in ("recommended", "low", "high", "first_failing") if facts[name]]
+    marked = [
+        facts[name] for name in ("recommended", "low", "high", "worse_from", "first_failing") if facts[name]
+    ]
     x = rate_span(np.append(rates, marked))
     calm = frame.filter(pl.col("verdict").is_in(list(CALM)))["loss"].drop_nulls().to_numpy()
     beside = [facts["before"]] if facts["before"] is not None else []
@@ -125,7 +139,17 @@ def draw(frame: pl.DataFrame, theme: Theme) -> Drawing:
         "Line: median over seeds. Band: lowest to highest seed.",
         "线：各种子的中位数。带：最低到最高的种子。",
     )
-    note = seeds if frame["seed"].n_unique() > 1 else ""
+    notes = [seeds] if frame["seed"].n_unique() > 1 else []
+    if shorter.height:
+        left_out = say(
+            "Not shown: {lanes} lanes of {fewest} to {most} steps, too short to be compared.",
+            "未画出：{lanes} 条只有 {fewest} 到 {most} 步的训练，太短，无法比较。",
+            lanes=shorter.height,
+            fewest=f"{shorter['steps'].to_numpy().min():,}",
+            most=f"{shorter['steps'].to_numpy().max():,}",
+        )
+        notes.append(left_out)
+    note = said(joined(notes, BLANK))
     return finished(drawing, theme, words._replace(about=_about(frame, facts), note=note))
 
 
@@ -201,6 +225,7 @@ def _lanes(frame: pl.DataFrame, axes: Axes, theme: Theme) -> alt.Chart:
                 "why": lane["why"],
                 "loss": loss,
                 "training": lane["training"],
+                "steps": lane["steps"],
                 "y": axes.losses.high if loss is None else axes.losses.clamp(loss),
             }
         )
@@ -209,7 +234,8 @@ def _lanes(frame: pl.DataFrame, axes: Axes, theme: Theme) -> alt.Chart:
         alt.Tooltip("seed:Q", title=said(SEED)),
         alt.Tooltip("verdict:N", title=said(VERDICT)),
         alt.Tooltip("loss:Q", title=str(frame["axis"][0]), format=".4~g"),
-        alt.Tooltip("training:Q", title=said(FINAL_TRAINING.name), format=".4~g"),
+        alt.Tooltip("training:Q", title=said(FINAL_TRAIN_LOSS.name), format=".4~g"),
+        alt.Tooltip("steps:Q", title=say("steps", "步数"), format=","),
         alt.Tooltip("why:N", title=said(WHY)),
     ]
     dot = mark_of("point", filled=True, size=95, stroke=theme.background, strokeWidth=1)
@@ -236,9 +262,12 @@ def _about(frame: pl.DataFrame, facts: dict[str, Any]) -> str:
     if facts["low"] and facts["high"]:
         ends = {"low": format_rate(facts["low"]), "high": format_rate(facts["high"])}
         parts.append(Text("Interval: {low} to {high}.", "区间：{low} 到 {high}。").format(**ends))
+    if facts["worse_from"]:
+        worse = Text("Worse from: {rate}.", "从此变差：{rate}。")
+        parts.append(worse.format(rate=format_rate(facts["worse_from"])))
     if facts["first_failing"]:
-        first = Text("First to fail: {rate}.", "第一个失败：{rate}。")
-        parts.append(first.format(rate=format_rate(facts["first_failing"])))
+        fails = Text("Fails from: {rate}.", "从此失败：{rate}。")
+        parts.append(fails.format(rate=format_rate(facts["first_failing"])))
     return said(joined(parts, BLANK))
 
 

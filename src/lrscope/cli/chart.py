@@ -72,8 +72,11 @@ def chart_command(
     chosen = _chart(name)
     check_figure("-o", path)
 
+    from altair.utils.schemapi import debug_mode
+
     from lrscope.charts import THEMES
     from lrscope.charts.snapshot import Snapshot
+    from lrscope.outlets.absent import refuse_empty
     from lrscope.outlets.figure import figure
     from lrscope.study import open_study
 
@@ -85,7 +88,10 @@ def chart_command(
         for one in (wide, high)
     ]
     with open_study(study) as opened:
-        frame = chosen.frame(Snapshot(opened))
+        snapshot = Snapshot(opened)
+        frame = chosen.frame(snapshot)
+        with debug_mode(False):  # Altair need not check its own parts: that takes longer than the drawing
+            refuse_empty(chosen, chosen.draw(frame, look), snapshot)
     made = figure(chosen, frame, look, width=sizes[0], height=sizes[1], titled=title)
     with warnings_told():
         content = figure_bytes(made, to, width=wide, height=high, dpi=dpi)

@@ -25,7 +25,7 @@ from lrscope.cli.problem_options import (
 )
 from lrscope.cli.show import print_study
 from lrscope.cli.speaking import LANG
-from lrscope.language import said
+from lrscope.language import said, say
 
 
 @click.command(
@@ -91,7 +91,8 @@ def find_command(
     """Find the learning rate to use for PROBLEM, within a budget.
 
     Lanes first run a short way at rates half a decade apart; the better ones run on, rates around the best
-    are added, and only few run to the end, on more than one seed.
+    are added, and only few run to the end, on more than one seed. The recommended rate is one that ran to the
+    end.
     """
     choice = read_choice(
         problem, data=data, optimizer=optimizer, opt=opt, batch_size=batch_size, clip_norm=clip_norm
@@ -101,7 +102,7 @@ def find_command(
 
     notes: list[str] = []
 
-    def say(words: str, spent: float) -> None:
+    def show_progress(words: str, spent: float) -> None:
         # Only now: a command that turns out wrong says one line.
         while notes:
             click.echo(said(notes.pop(0)), err=True)
@@ -126,10 +127,12 @@ def find_command(
                 device=device,
                 path=out,
                 overwrite=overwrite,
-                progress=say,
+                progress=show_progress,
             )
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(kept(out, before, "search")) from interrupt
+    from lrscope.outlets.numerals import duration_text
+
     with study:
         try:
             print_study(study, as_json=as_json)
@@ -138,4 +141,15 @@ def find_command(
             if report is not None:
                 study.report(report)
         if not quiet:
+            spent = study.recommendation(objective).spent
+            click.echo(
+                say(
+                    "spent {spent} of {budget} runs, {time} of processor time",
+                    "花费了 {budget} 次训练中的 {spent} 次，处理器时间 {time}",
+                    spent=f"{spent:.2f}",
+                    budget=f"{budget:g}",
+                    time=duration_text(study.note("cpu_seconds") or 0),
+                ),
+                err=True,
+            )
             say_where(study, out, report, problem)

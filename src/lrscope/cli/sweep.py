@@ -29,7 +29,7 @@ from lrscope.cli.show import print_study
 from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
 from lrscope.language import said
-from lrscope.plan import GRADIENTS, RECORDS
+from lrscope.plan import DEFAULT_RATES, GRADIENTS, RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from lrscope.outlets.progress import View
     from lrscope.problems.problem import Problem
     from lrscope.study import Study
-
-DEFAULT_RATES = "1e-5:1:16"
-"""Five decades, a factor of 2.15 apart: from too slow to diverged for nearly every model and optimizer."""
 
 
 @click.command(

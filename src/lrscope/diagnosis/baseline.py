@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrscope.diagnosis import progress, stability
+from lrscope.diagnosis import figures, progress, stability
 from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.thresholds import Thresholds
 from lrscope.plan import Plan
@@ -60,7 +60,7 @@ def is_full_batch(plan: Plan) -> bool:
 
 def smoothed(curve: Curve, thresholds: Thresholds) -> Floats:
     """The running mean of the loss, [T]."""
-    return progress.running_mean(curve.loss, thresholds.smoothing * curve.steps)
+    return figures.smoothed(curve.loss, thresholds)
 
 
 def settled(curve: Curve, thresholds: Thresholds) -> int:
@@ -69,9 +69,8 @@ def settled(curve: Curve, thresholds: Thresholds) -> int:
 
 
 def end_loss(curve: Curve, smooth_T: Floats, thresholds: Thresholds) -> float:
-    """The loss at the end: the last one where the late losses only fall, else their running mean."""
-    late = curve.loss[-max(int(curve.steps * thresholds.smoothing), 3) :]
-    return float(late[-1] if (np.diff(late) <= 0).all() else smooth_T[-1])
+    """Return the smoothed training loss at the end; see `figures.END_TRAIN_LOSS`."""
+    return figures.end_train_loss(curve.loss, smooth_T, thresholds)
 
 
 def starts_alike(curve: Curve, first: float, plan: Plan, thresholds: Thresholds) -> bool:

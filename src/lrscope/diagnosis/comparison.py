@@ -56,6 +56,7 @@ class Comparison:
         near_zero: the best loss has come down to next to nothing, from where no rate can gain more in loss.
         beats_constant: the best rate did better than a constant answer, or that is not known.
         thresholds: what the rules compare with.
+        failing: rates known to fail on lanes that were too short to be compared.
     """
 
     steps: int
@@ -70,11 +71,24 @@ class Comparison:
     near_zero: bool
     beats_constant: bool
     thresholds: Thresholds
+    failing: frozenset[float] = frozenset()
 
     @property
     def depth(self) -> int:
-        """On how many seeds the best rate was trained."""
-        return self.best.seeds if self.best is not None else len(self.seeds)
+        """On how many seeds the best rate was trained; seeds whose lanes are bitwise alike count as one."""
+        if self.best is None:
+            return len(self.seeds)
+        lanes = [one for one in self.facts.values() if one.curve.rate == self.best.rate]
+        return max(1, len({one.curve.measured for one in lanes}))
+
+    @property
+    def rates_alike(self) -> bool:
+        """Whether lanes of different rates are bitwise alike on every seed: the rate changed nothing."""
+        rows: dict[int, set[bytes]] = {}
+        for one in self.facts.values():
+            rows.setdefault(one.curve.seed, set()).add(one.curve.measured)
+        several = len({one.curve.rate for one in self.facts.values()}) > 1
+        return several and all(len(row) == 1 for row in rows.values())
 
     def standing(self, rate: float) -> Standing | None:
         """The standing of a rate, None if it did not come through on every seed."""
@@ -210,6 +224,7 @@ def compare(
         near_zero=near_zero,
         beats_constant=beside is None or beside.beaten,
         thresholds=thresholds,
+        failing=frozenset(failing),
     )
 
 

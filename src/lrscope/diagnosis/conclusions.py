@@ -16,6 +16,7 @@ from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.overfitting import fair_test, reference_rate
 from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.sayings import NAMES, TITLES, VERDICTS, Claim
+from lrscope.diagnosis.tested import tested_rates
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.language import BLANK, SEMICOLON, Text, joined, said, speaking
@@ -102,9 +103,11 @@ def conclusions(
         plan: of the study.
         thresholds: see `Thresholds`.
     """
-    comparison = compare(curves, plan, thresholds)
+    tested = tested_rates(curves, verdicts, plan)
+    comparison = compare(curves, plan, thresholds, failing=tested.broken)
     reference = reference_rate(comparison, advice.low, advice.high)
-    case = Case(comparison, tuple(verdicts), advice, plan, reference)
+    end = compare(curves, plan, thresholds, failing=tested.broken, at_end=True)
+    case = Case(comparison, end, tuple(verdicts), advice, plan, reference, tested)
     test = fair_test(comparison, reference)
     return (
         Conclusion("too_high", (too_high.unstable(case), too_high.wide(case), too_high.useless(case))),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lrscope.diagnosis.facts import Facts
-from lrscope.diagnosis.objective import FINAL_TRAINING, Objective
+from lrscope.diagnosis.objective import END_TRAINING, Objective
 from lrscope.diagnosis.progress import came_down
 from lrscope.diagnosis.thresholds import Thresholds
 from lrscope.plan import Plan
@@ -62,7 +62,7 @@ def beside_constant(
     constant = plan.constant_val_loss if validated else plan.constant_loss
     if constant is None or constant <= 0:
         return None
-    of = objective if validated else FINAL_TRAINING
+    of = objective if validated else END_TRAINING
     return BesideConstant(
         constant=constant,
         start=float(np.mean([of.start(one) for one in row])),

@@ -39,6 +39,16 @@ class Track(NamedTuple):
         count = len(self.steps) - int(np.searchsorted(self.steps, 3 * steps // 4))
         return self.values[-max(count, least) :]
 
+    def late(self, steps: int, least: int) -> Floats | None:
+        """Return the values of the last quarter of a run of so many steps.
+
+        None where fewer than `least` were measured there, and not every step either: a rule that reads fewer
+        would read the whole run, or luck.
+        """
+        begin = 3 * steps // 4
+        values = self.values[int(np.searchsorted(self.steps, begin)) :]
+        return values if len(values) >= max(1, min(least, steps - begin)) else None
+
 
 LANCZOS = tuple(
     f"{which}_{what}" for which in ("sharpness", "preconditioned") for what in ("residual", "products")
@@ -97,6 +107,12 @@ class Curve:
     def steps(self) -> int:
         """Steps whose loss is finite and known, T."""
         return len(self.loss)
+
+    @property
+    def measured(self) -> bytes:
+        """All losses and metrics, so that lanes that trained bitwise alike are known."""
+        tracks = (self.val, *self.metrics.values())
+        return b"".join((self.loss.tobytes(), *(track.values.tobytes() for track in tracks)))
 
     def until(self, steps: int) -> "Curve":
         """The same lane after so many updates, as if it had ended there; a stop is not forgotten."""

@@ -1,8 +1,10 @@
-"""Direction: whether more or less of a metric is better, as it was said or as the lanes tell."""
+"""Direction: whether more or less of a metric is better, as the user said or as the lanes show."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 
 from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.thresholds import Thresholds
@@ -23,12 +25,12 @@ def read_metric(objective: str, metrics: Sequence[str]) -> tuple[str, bool | Non
 
 
 def more_is_better(name: str, curves: Sequence[Curve], thresholds: Thresholds) -> bool | None:
-    """Whether a metric rises while the validation loss falls; None where the lanes do not tell.
+    """Return whether a metric rises while the validation loss falls; None where the lanes do not show it.
 
-    The validation losses of all lanes and times, each lane up to its lowest (later it overfits: accuracy may
-    then rise with the loss), and the metric beside them: C. Spearman's correlation of their ranks. It tells
-    where it is strong, and where it is larger than two standard errors of unrelated values, which is
-    1 / sqrt(n - 1) (M. Kendall, Rank Correlation Methods, 1948).
+    The answer is the sign of Spearman's rank correlation between the metric and the validation loss, over
+    all lanes and times. Each lane counts up to its lowest loss: later it overfits, and accuracy may rise
+    with the loss. The correlation must be strong, and larger than two standard errors of unrelated values,
+    1 / sqrt(n - 1) each (M. Kendall, Rank Correlation Methods, 1948).
 
     Args:
         name: of the metric.
@@ -38,12 +40,10 @@ def more_is_better(name: str, curves: Sequence[Curve], thresholds: Thresholds) -
     parts = [_descent(curve, name) for curve in curves if name in curve.metrics]
     # Lanes of a seed share their start, which counts once.
     pairs = np.unique(np.concatenate([np.empty((0, 2)), *parts]), axis=0)
-    ranks = np.stack([_ranks(column) for column in pairs.T])
-    apart = ranks - ranks.mean(axis=1, keepdims=True) if len(pairs) else ranks
-    norms = np.sqrt((apart**2).sum(axis=1))
-    if not norms.all():
+    frame = pl.DataFrame(pairs, schema=["loss", "metric"])
+    correlation = float(frame.select(pl.corr("loss", "metric", method="spearman")).item())
+    if not math.isfinite(correlation):
         return None
-    correlation = float(apart[0] @ apart[1] / norms.prod())
     chance = thresholds.direction_errors / np.sqrt(len(pairs) - 1)
     # Five points in perfect order stand just at their chance: rounding must not decide.
     strong = abs(correlation) + 1e-9 >= max(thresholds.direction, chance)
@@ -57,10 +57,3 @@ def _descent(curve: Curve, name: str) -> Floats:
     pairs = np.stack([curve.val.values[left], metric.values[right]], axis=1)
     finite: Floats = pairs[np.isfinite(pairs).all(axis=1)]
     return finite[: int(np.argmin(finite[:, 0])) + 1] if len(finite) else finite
-
-
-def _ranks(values: Floats) -> Floats:
-    """Ranks from 1, equal values sharing the mean of theirs."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    return ranks

@@ -3,11 +3,13 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from lrscope.diagnosis.comparison import Comparison
-from lrscope.diagnosis.evidence import rate_text
+from lrscope.diagnosis.evidence import rate_text, times_text
+from lrscope.diagnosis.tested import Failure
 from lrscope.diagnosis.thresholds import Thresholds
 from lrscope.language import Text
 
@@ -27,49 +29,92 @@ def good_interval(comparison: Comparison, thresholds: Thresholds) -> tuple[float
     return (*reversed(below), near[centre], *itertools.takewhile(fast, near[centre + 1 :]))
 
 
-def choose(
-    interval: Sequence[float], first_failing: float | None, comparison: Comparison, thresholds: Thresholds
-) -> tuple[float, str | None]:
-    """The centre of the interval, away from the cliff; and what to beware of.
+class Choice(NamedTuple):
+    """The rate to use.
 
-    To a rate next to one that fails it goes only half the way, from the next lower good one: on other seeds
-    than it was chosen by, the best of a few lanes there lost 21.7% of the loss where the middle lost 6.6%
-    (measured on 10 small tasks, two seeds). On how many seeds it came through does not matter: where every
-    third one fails, three in a row pass in three of ten cases.
+    Attributes:
+        rate: one that was trained like all others that are compared.
+        preferred: where the lanes say that the best rate lies, also between the tested rates.
+        caution: what to beware of; None where there is nothing.
+        remark: why a rate that did better is not chosen; None where none did, or `caution` says so.
+    """
+
+    rate: float
+    preferred: float
+    caution: Text | None = None
+    remark: Text | None = None
+
+
+def choose(
+    interval: Sequence[float], cliff: Failure | None, comparison: Comparison, thresholds: Thresholds
+) -> Choice:
+    """Choose the tested rate nearest to the centre of the interval, away from the cliff.
+
+    From a rate next to one that fails it goes half the way to the next lower good one: on other seeds than it
+    was chosen by, the best of a few lanes there lost 21.7% of the loss where the middle lost 6.6% (measured
+    on 10 small tasks, two seeds). On how many seeds it came through does not matter: where every third one
+    fails, three in a row pass in three of ten cases.
+
+    Args:
+        interval: tested rates as good as the best, rising.
+        cliff: the lowest rate above them at which a lane failed.
+        comparison: the lanes side by side.
+        thresholds: see `Thresholds`.
     """
 
     def at_cliff(rate: float) -> bool:
-        return first_failing is not None and first_failing <= thresholds.cliff * rate
+        return cliff is not None and cliff.rate <= thresholds.cliff * rate
 
+    leader = comparison.leader or interval[-1]
     away = [rate for rate in interval if not at_cliff(rate)]
-    centre = _centre(interval, comparison)
     if away:
         beside = [rate for rate in interval if at_cliff(rate)]
         highest = math.sqrt(away[-1] * beside[0]) if beside else interval[-1]
-        return _snap(min(centre, highest), interval), None
-    several = Text("{count} seeds", "{count} 个种子")
-    seeds = several.format(count=comparison.depth) if comparison.depth > 1 else Text("1 seed", "1 个种子")
-    safe = [
-        one.rate
-        for one in comparison.standings
-        if one.rate < interval[0] and one.worst_regret <= thresholds.safe_regret
-    ]
+        # Where every loss comes down to nothing, what is left to tell rates apart is time.
+        centre = leader if comparison.near_zero else _centre(interval, comparison)
+        centre = min(centre, away[-1] if comparison.near_zero else highest)
+        remark = _at_cliff(_WAS_BETTER, leader, cliff) if leader in beside and cliff is not None else None
+        return Choice(nearest(centre, away), _snap(centre, interval), remark=remark)
+    assert cliff is not None
+    unsafe = [one.rate for one in comparison.standings if one.worst_regret > thresholds.safe_regret]
+    apart = [rate for rate in comparison.rates if comparison.standing(rate) is None]
+    floor = max((rate for rate in (*unsafe, *apart) if rate < interval[0]), default=0.0)
+    safe = [one.rate for one in comparison.standings if floor < one.rate < interval[0]]
     if safe:
         # The highest off the cliff; where the grid is too fine for that, the one furthest from it.
         rate = max((rate for rate in safe if not at_cliff(rate)), default=safe[0])
         # Between two neighbours that both came through there is no need to go down all the way.
         between = _snap(math.sqrt(rate * interval[0]), [rate, interval[0]])
         neighbours = not any(rate < other < interval[0] for other in comparison.rates)
-        rate = between if neighbours and not at_cliff(between) else rate
-        better = Text(
-            "{rate} was better, but on {seeds} it is too near to the first rate that fails",
-            "{rate} 更好，但只有 {seeds}，它离第一个失败的学习率太近",
-        )
-        return rate, better.format(rate=rate_text(interval[-1]), seeds=seeds)
-    near = Text(
-        "on {seeds} it is near to the first rate that fails", "只有 {seeds}，它离第一个失败的学习率很近"
+        preferred = between if neighbours and not at_cliff(between) else rate
+        return Choice(rate, preferred, _at_cliff(_WAS_BETTER, leader, cliff))
+    return Choice(interval[0], interval[0], _at_cliff(_NEAR, interval[0], cliff))
+
+
+def _at_cliff(text: Text, rate: float, cliff: Failure) -> Text:
+    """Return what is said of a rate next to one at which lanes failed."""
+    return text.format(
+        rate=rate_text(rate),
+        cliff=rate_text(cliff.rate),
+        times=times_text(cliff.rate / rate),
+        failed=cliff.failed,
+        lanes=cliff.lanes,
     )
-    return interval[0], near.format(seeds=seeds)
+
+
+_WAS_BETTER = Text(
+    "{rate} did better, but at {cliff}, only {times} times higher, {failed} of {lanes} lanes failed",
+    "{rate} 更好，但只高 {times} 倍的 {cliff} 有 {failed}/{lanes} 条失败",
+)
+_NEAR = Text(
+    "at {cliff}, only {times} times higher, {failed} of {lanes} lanes failed",
+    "只高 {times} 倍的 {cliff} 有 {failed}/{lanes} 条失败",
+)
+
+
+def nearest(rate: float, among: Sequence[float]) -> float:
+    """Return the one of some rates that is nearest by its logarithm, of two the lower."""
+    return min(among, key=lambda other: (round(abs(math.log(other / rate)), 9), other))
 
 
 def _centre(rates: Sequence[float], comparison: Comparison) -> float:
@@ -84,9 +129,9 @@ def _centre(rates: Sequence[float], comparison: Comparison) -> float:
 
 def _snap(centre: float, rates: Sequence[float]) -> float:
     """A tested rate if one is near, else two digits of the centre; never outside of the tested rates."""
-    nearest = min(rates, key=lambda rate: abs(math.log(rate / centre)))
-    if abs(math.log(nearest / centre)) < math.log(1.1):
-        return nearest
+    tested = nearest(centre, rates)
+    if abs(math.log(tested / centre)) < math.log(1.1):
+        return tested
     rounded = float(f"{centre:.1e}")
     return rounded if rates[0] <= rounded <= rates[-1] else centre
 

@@ -1,7 +1,8 @@
 """Evidence: the sentences in which verdicts give their numbers, and how a number is written in them."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from lrscope.language import Text
 from lrscope.rates import format_rate
@@ -11,21 +12,26 @@ MANY_TIMES = 10.0
 
 
 class Finding(NamedTuple):
-    """Why a rule matched: the sentence, what stands in its gaps, and the step it happened at.
+    """Why a rule matched: the sentence, the figures in it, and the step it happened at.
 
     Attributes:
         sentence: a key of `SENTENCES`.
-        values: what stands in the sentence's gaps, already written for people; a `Text` in every language.
+        values: what stands in the sentence's gaps: a number, written by `WRITERS`, or a text.
         step: of the event, None where there is no one step.
     """
 
     sentence: str
-    values: dict[str, str]
+    values: Mapping[str, Any]
     step: int | None = None
 
     def text(self) -> Text:
-        """The sentence, without a full stop, so that another part can follow."""
-        return SENTENCES[self.sentence].format(**self.values)
+        """Return the sentence, without a full stop, so that another part can follow."""
+        return SENTENCES[self.sentence].format(**{gap: written(gap, one) for gap, one in self.values.items()})
+
+
+def written(gap: str, value: Any) -> Any:
+    """Return what stands in a gap as people write it; texts stay as they are."""
+    return value if isinstance(value, str) else WRITERS.get(gap, str)(value)
 
 
 SENTENCES: dict[str, Text] = {
@@ -71,6 +77,15 @@ SENTENCES: dict[str, Text] = {
         "是被舍入冻结，不是收敛：对 {share} 的权重（{dtype}），权重 + {nudge} "
         "舍入后仍是原来的权重，每个导数都读出 0，从第 {step} 步起再也不动，损失停在 {end}"
         "（开始时是 {start}）",
+    ),
+    "unknown.points": Text(
+        "whether rounding swallows the updates is not known: {points} measurements in the last quarter of "
+        "the run, {needed_points} are needed",
+        "更新是否被舍入吞掉，无从得知：最后四分之一里只测了 {points} 次，需要 {needed_points} 次",
+    ),
+    "unknown.unmeasured": Text(
+        "whether rounding swallows the updates is not known: the weights were not measured",
+        "更新是否被舍入吞掉，无从得知：没有测量权重",
     ),
     "diverged.loss": Text(
         "the loss was not finite at step {step} of {steps}", "第 {step} 步（共 {steps} 步）损失不再是有限值"
@@ -127,13 +142,18 @@ SENTENCES: dict[str, Text] = {
         "损失从 {start} 变到 {end}，权重只移动了其范数的 {share}；学习率约高 {times} 倍才能让它们动起来",
     ),
     "failed": Text(
-        "the loss ended at {end} after {start} at the start: nothing was learned; the best lane ({rate}) "
+        "the smoothed loss ended at {end} after {start} at the start: nothing was learned; {rate} "
         "reached {best}",
-        "损失开始时是 {start}，最后是 {end}：什么也没学到；最好的一条（{rate}）到了 {best}",
+        "平滑后的损失开始时是 {start}，最后是 {end}：什么也没学到；{rate} 到了 {best}",
+    ),
+    "failed.alone": Text(
+        "the smoothed loss ended at {end} after {start} at the start: nothing was learned",
+        "平滑后的损失开始时是 {start}，最后是 {end}：什么也没学到",
     ),
     "failed.all": Text(
-        "the loss ended at {end} after {start} at the start: nothing was learned, at no rate of this study",
-        "损失开始时是 {start}，最后是 {end}：什么也没学到，这份研究的任何学习率都一样",
+        "the smoothed loss ended at {end} after {start} at the start: nothing was learned, at no rate of "
+        "this study",
+        "平滑后的损失开始时是 {start}，最后是 {end}：什么也没学到，这份研究的任何学习率都一样",
     ),
     "unstable.rise": Text(
         "the smoothed loss rose {times} times, from {low} at step {low_step} to {high} at step {high_step}",
@@ -143,24 +163,19 @@ SENTENCES: dict[str, Text] = {
         "the smoothed loss ended at {high}, {times} times its lowest, {low} at step {low_step}",
         "平滑后的损失最后是 {high}，是最低值（第 {low_step} 步的 {low}）的 {times} 倍",
     ),
-    "unstable.seeds": Text(
-        "{failed} of {seeds} seeds did not come through at this rate",
-        "用这个学习率，{seeds} 个种子里有 {failed} 个没有训练下来",
-    ),
     "good.best": Text("the best rate: {objective} {value}", "最好的学习率：{objective} {value}"),
     "good.near": Text(
         "{objective} {value}, the best rate's being {best} ({rate}): {part} what it learned is missing",
         "{objective} {value}，最好的学习率（{rate}）是 {best}：比它少学了 {part}",
     ),
-    "good.error": Text(
-        "{objective} {value}, the best rate's being {best} ({rate}): {share} ± {error} of what it learned"
-        " is missing",
-        "{objective} {value}，最好的学习率（{rate}）是 {best}：比它少学了 {share} ± {error}",
-    ),
     "good.steps": Text(
         "it took {times} times as many steps as the fastest lane ({fastest}) to a training loss of "
         "{target}: {own} and {steps}",
         "到达训练损失 {target} 所用的步数是最快一条（{fastest}）的 {times} 倍：{own} 步对 {steps} 步",
+    ),
+    "good.fastest": Text(
+        "it was the fastest of the good lanes to a training loss of {target}: {own} steps",
+        "到达训练损失 {target}，它是好的训练线里最快的：{own} 步",
     ),
     "good.alone": Text(
         "the only rate, and its {objective} fell to {value}, {share} of its start: no rate can gain more "
@@ -170,6 +185,23 @@ SENTENCES: dict[str, Text] = {
     "too_high": Text(
         "{objective} {value} where the best rate ({rate}) has {best}: {part} what that learned is missing",
         "{objective} {value}，而最好的学习率（{rate}）是 {best}：比它少学了 {part}",
+    ),
+    "missing.seeds": Text(
+        "over the seeds {part} what the best rate ({rate}) learned is missing",
+        "各种子平均，比最好的学习率（{rate}）少学了 {part}",
+    ),
+    "missing.error": Text(
+        "over the seeds {share} ± {error} of what the best rate ({rate}) learned is missing",
+        "各种子平均，比最好的学习率（{rate}）少学了 {share} ± {error}",
+    ),
+    "beside.alone": Text(
+        "{objective} {value} on this seed, on which the best rate ({rate}) was not trained",
+        "这个种子上，{objective} {value}；最好的学习率（{rate}）没有用这个种子训练",
+    ),
+    "beside.unmeasured": Text("its {objective} was not measured", "没有测到它的{objective}"),
+    "beside": Text(
+        "{objective} {value}, where the best rate ({rate}) has {best} on the same seed",
+        "{objective} {value}，最好的学习率（{rate}）在同一种子上是 {best}",
     ),
     "too_high.noise": Text(
         "the loss is level at {end}, and a fifth of the rate lowered it by {share} at once, to {loss}: what "
@@ -196,6 +228,18 @@ SENTENCES: dict[str, Text] = {
         "after {steps} steps the loss, {end}, is not below its start yet",
         "{steps} 步之后，损失 {end} 还没有低于开始时",
     ),
+    "cannot_tell.seeds": Text(
+        "this lane trained well, but {failed} of {seeds} seeds of the rate did not come through",
+        "这一条训练得好，但这个学习率的 {seeds} 个种子里有 {failed} 个没有训练下来",
+    ),
+    "cannot_tell.other_seed": Text(
+        "this lane trained well, but the rate failed on a shorter lane of another seed",
+        "这一条训练得好，但这个学习率在另一个种子的较短训练里失败",
+    ),
+    "cannot_tell.short": Text(
+        "it ended after {steps} of {longest} steps, too early to compare it with the longer lanes",
+        "它只训练了 {longest} 步中的 {steps} 步，太早，无法与更长的比较",
+    ),
     "cannot_tell.between": Text(
         "{objective} {value}: {part} what the best rate ({rate}) learned is missing, though rates on "
         "both sides are good",
@@ -219,14 +263,19 @@ SENTENCES: dict[str, Text] = {
         "这份研究里没有一个学习率胜过恒定输出（{constant}），除非出于偶然；这一条到了 {end}",
     ),
     "cannot_tell.noise": Text(
-        "{objective} {value}, {share} ± {error} of what the best rate ({rate}) learned missing: the seeds"
-        " differ too much to tell",
-        "{objective} {value}，比最好的学习率（{rate}）少学了 {share} ± {error}：种子之间差别太大，下不了结论",
+        "over the seeds {share} ± {error} of what the best rate ({rate}) learned is missing: they differ too "
+        "much to tell",
+        "各种子平均，比最好的学习率（{rate}）少学了 {share} ± {error}：种子之间差别太大，下不了结论",
     ),
     "overfitting": Text(
         "validation was best at step {step} ({best}) and ended {percent} above that, at {end}, while the "
         "training loss fell",
         "验证损失在第 {step} 步最好（{best}），最后比那时高 {percent}，是 {end}，而训练损失一直在降",
+    ),
+    "overfitting.start": Text(
+        "validation was best before training ({best}) and ended at {times} times that, {end}, while the "
+        "training loss fell",
+        "验证损失在训练之前最好（{best}），最后是那时的 {times} 倍，即 {end}，而训练损失一直在降",
     ),
     "overfitting.far": Text(
         "validation was best at step {step} ({best}) and ended at {times} times that, {end}, while the "
@@ -324,3 +373,16 @@ def share_text(share: float) -> str:
 def rate_text(rate: float) -> str:
     """A rate as people type it."""
     return format_rate(rate)
+
+
+WRITERS: dict[str, Callable[[Any], str]] = {
+    **dict.fromkeys(("best", "constant", "end", "high", "loss", "low", "scale", "start"), loss_text),
+    **dict.fromkeys(("target", "value"), loss_text),
+    **dict.fromkeys(("fastest", "needed", "nudge", "rate"), rate_text),
+    **dict.fromkeys(("error", "percent", "share"), share_text),
+    **dict.fromkeys(("failed", "first", "high_step", "last", "least", "longest", "low_step"), steps_text),
+    **dict.fromkeys(("needed_points", "own", "points", "reached", "seeds", "step", "steps"), steps_text),
+    "times": times_text,
+    "part": part_text,
+}
+"""How the number in a gap of `SENTENCES` is written, by the name of the gap."""

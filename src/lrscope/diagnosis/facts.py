@@ -3,13 +3,19 @@
 import dataclasses
 import functools
 
+import numpy as np
+
 from lrscope.diagnosis import limits, probes, progress, stability
 from lrscope.diagnosis.baseline import Baseline, end_loss, is_full_batch, settled, smoothed
 from lrscope.diagnosis.curve import Curve, Floats, Track
 from lrscope.diagnosis.progress import Rise
 from lrscope.diagnosis.stability import Ringing, Spread
 from lrscope.diagnosis.thresholds import Thresholds
+from lrscope.optimizer_facts import facts_named
 from lrscope.plan import Plan
+
+_COARSE = 2.0**-12
+"""Spacing of a dtype's numbers from which on rounding swallows updates at ordinary rates."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +70,38 @@ class Facts:
         return stability.unchanged_share(self.curve, self.sizes)
 
     @functools.cached_property
+    def unchanged_late(self) -> float | None:
+        """The median of that share over the last quarter; None where too few points of it were measured."""
+        unchanged = self.unchanged
+        if unchanged is None:
+            return None
+        late = unchanged.late(self.curve.steps, self.thresholds.late_points)
+        return None if late is None else float(np.median(late))
+
+    @property
+    def points_late(self) -> int:
+        """How often the share was measured in the last quarter."""
+        unchanged = self.unchanged
+        return 0 if unchanged is None else int((unchanged.steps >= 3 * self.curve.steps // 4).sum())
+
+    @property
+    def still_moving(self) -> bool:
+        """Whether updates are not lost in rounding, as far as losses and a few measurements show.
+
+        Of a coarse dtype (16 bits) the loss must fall in the last quarter; of others to have learned will do.
+        """
+        unchanged = self.unchanged
+        if unchanged is not None:
+            late = unchanged.values[unchanged.steps >= 3 * self.curve.steps // 4]
+            if len(late) and late.max() < self.thresholds.frozen_share:
+                return True
+        if stability.epsilon(self.plan.dtype) < _COARSE:
+            moved = self.displacement
+            return self.learned or (moved is not None and moved >= self.thresholds.barely_moved)
+        before, end = float(self.smooth[3 * self.curve.steps // 4]), float(self.smooth[-1])
+        return before - end > self.thresholds.errors * self.noise and before > end
+
+    @functools.cached_property
     def displacement(self) -> float | None:
         """How far the weights moved, over the norm they had."""
         return stability.displacement(self.curve)
@@ -80,7 +118,10 @@ class Facts:
 
     @functools.cached_property
     def gradient_ratio(self) -> float | None:
-        """The late gradient norm over the first."""
+        """The late gradient norm over the first; None where too few late ones were measured."""
+        gradients = self.curve.tensors.get("gradient_norm")
+        if gradients is None or gradients.late(self.curve.steps, self.thresholds.late_points) is None:
+            return None
         return stability.gradient_ratio(self.curve, self.thresholds.late_points)
 
     @functools.cached_property
@@ -103,7 +144,7 @@ class Facts:
         gradient: Adam's swings, and clipped ones, saturate.
         """
         plan = self.plan
-        if plan.optimizer != "SGD" or plan.schedule is not None or plan.clip_norm is not None:
+        if not facts_named(plan.optimizer).linear or plan.schedule is not None or plan.clip_norm is not None:
             return None
         if not is_full_batch(plan):
             return None

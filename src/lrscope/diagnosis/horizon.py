@@ -16,7 +16,6 @@ from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.objective import TRAIN_LOSS
 from lrscope.diagnosis.standing import Standing
-from lrscope.diagnosis.student import quantile
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.language import COMMA, Text, joined, said
 from lrscope.plan import Plan
@@ -49,7 +48,10 @@ class Horizon:
         """Half of the slope's interval over seeds, by Student's t; None with one seed."""
         if self.error is None:
             return None
-        return quantile(thresholds.confidence, self.seeds - 1) * self.error
+        # Here, since importing it takes longer than all the rest of this file.
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.seeds - 1, (1 + thresholds.confidence) / 2)) * self.error
 
     def falls(self, thresholds: Thresholds = DEFAULT) -> bool:
         """Whether the best rate falls with the length of the run, as far as that can be told.

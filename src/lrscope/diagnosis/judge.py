@@ -1,20 +1,24 @@
 """Judge: curves in, a verdict for each lane out. Pure: the same curves give the same words."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from lrscope.diagnosis import objective, probes, symptoms
 from lrscope.diagnosis.comparison import Comparison, compare, horizons
 from lrscope.diagnosis.curve import Curve
-from lrscope.diagnosis.evidence import MANY_TIMES, Finding, loss_text, share_text, steps_text, times_text
+from lrscope.diagnosis.evidence import MANY_TIMES, Finding
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.limits import Standing
 from lrscope.diagnosis.rules import RULES
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
-from lrscope.diagnosis.verdict import FAILING, Verdict
+from lrscope.diagnosis.verdict import FAILING, UNSOUND, Verdict
 from lrscope.language import SEMICOLON, Text, joined
 from lrscope.plan import Plan
+
+EARLY = ("invalid", "frozen", "diverged", "diverging", "collapsed", "failed", "unstable")
+"""Kinds that a lane can be told to be before the longest lanes end."""
 
 ROUNDED = ("not_started", "too_slow", "failed", "cannot_tell")
 """Kinds of a lane that may be what it is because rounding swallowed part of its updates."""
@@ -24,7 +28,8 @@ ROUNDED = ("not_started", "too_slow", "failed", "cannot_tell")
 def judge(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT) -> tuple[Verdict, ...]:
     """What became of every lane, in the order given.
 
-    A lane that was interrupted is compared with the others as they were after as many steps.
+    Lanes are compared at the longest length only. A shorter one is told to have failed where it did, beside
+    the others as they were after as many steps; whether it is a good one cannot be told.
 
     Args:
         curves: of all lanes; lanes of one seed are paired.
@@ -32,25 +37,41 @@ def judge(curves: Sequence[Curve], plan: Plan, thresholds: Thresholds = DEFAULT)
         thresholds: see `Thresholds`.
     """
     lengths = horizons(curves, thresholds)
-    longest = compare(curves, plan, thresholds)
     shorter = {steps: compare(curves, plan, thresholds, steps) for steps in lengths[:-1]}
-    verdicts = []
-    for curve in curves:
-        ended_early = curve.stopped_step is None and curve.steps in shorter
-        comparison = shorter[curve.steps] if ended_early else longest
-        verdicts.append(_verdict(curve, comparison, plan, thresholds))
-    return tuple(verdicts)
+    verdicts = {
+        curve.lane: _verdict(curve, shorter[curve.steps], lengths[-1], thresholds)
+        for curve in curves
+        if curve.stopped_step is None and curve.steps in shorter
+    }
+    failing = {verdict.rate for verdict in verdicts.values() if verdict.kind in UNSOUND}
+    longest = compare(curves, plan, thresholds, failing=failing)
+    return tuple(
+        verdicts.get(curve.lane) or _verdict(curve, longest, longest.steps, thresholds) for curve in curves
+    )
 
 
-def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thresholds) -> Verdict:
+def _kind(facts: Facts, comparison: Comparison, longest: int) -> tuple[str, tuple[Finding, ...]]:
+    """Return the kind of a lane, and why; `longest` is how many steps the longest lanes did."""
+    short = comparison.steps < longest
+    found = ((rule.kind, rule.find(facts, comparison)) for rule in RULES if not short or rule.kind in EARLY)
+    kind, findings = next(((kind, findings) for kind, findings in found if findings), ("", ()))
+    near = comparison.near_optimal
+    # What has not learned in a short run might have later, unless lower rates had learned by then.
+    if short and (not kind or (kind == "failed" and not (near and facts.curve.rate > near[-1]))):
+        return "cannot_tell", (Finding("cannot_tell.short", {"steps": comparison.steps, "longest": longest}),)
+    could_be_frozen = kind in ("not_started", "too_slow") or (kind == "failed" and not near)
+    unknown = symptoms.unmeasured(facts) if could_be_frozen and not facts.still_moving else None
+    return (kind, findings) if unknown is None else ("cannot_tell", (unknown, *findings))
+
+
+def _verdict(curve: Curve, comparison: Comparison, longest: int, thresholds: Thresholds) -> Verdict:
     facts = comparison.facts.get(curve.lane)
     findings: tuple[Finding, ...]
     attributes: list[tuple[str, Finding]] = []
     if facts is None:
         kind, findings = "invalid", (_unjudged(curve, thresholds),)
     else:
-        found = ((rule.kind, rule.find(facts, comparison)) for rule in RULES)
-        kind, findings = next((kind, findings) for kind, findings in found if findings)
+        kind, findings = _kind(facts, comparison, longest)
         if kind != "invalid":
             attributes = _attributes(facts, kind)
     beside = [finding for _, finding in attributes]
@@ -65,7 +86,6 @@ def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thres
         # of where a lost lane ended, what drove it there.
         last = kind in ("too_slow", "not_started", "collapsed", "failed")
         ordered.insert(len(findings) if last else 0, _limit(known))
-    sentences = [finding.text() for finding in ordered]
     return Verdict(
         lane=curve.lane,
         rate=curve.rate,
@@ -73,7 +93,8 @@ def _verdict(curve: Curve, comparison: Comparison, plan: Plan, thresholds: Thres
         kind=kind,
         attributes=tuple(token for token, _ in attributes),
         step=findings[0].step,
-        evidence=joined(sentences, SEMICOLON),
+        evidence=joined((finding.text() for finding in ordered), SEMICOLON),
+        findings=tuple(ordered),
     )
 
 
@@ -88,12 +109,12 @@ def _unjudged(curve: Curve, thresholds: Thresholds) -> Finding:
 
 def _limit(known: Standing) -> Finding:
     """Where the lane stands to the limit of stability."""
-    shown = {
+    shown: dict[str, Any] = {
         "ratio": f"{known.ratio:.4g}" if 0.95 < known.ratio < 1.05 else f"{known.ratio:.2g}",
         "limit": f"{known.limit:.4g}",
         "sharpness": _sharpness(known),
     }
-    shown["step"] = steps_text(known.step)
+    shown["step"] = known.step
     if known.ratio > 1:
         return Finding("limit.above" if known.late else "limit.above.early", shown)
     return Finding("limit" if known.late else "limit.early", shown)
@@ -130,7 +151,8 @@ _KNOWN_ON = Text(
 
 def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
     """What is to be said beside the verdict, in the catalogue's order."""
-    attributes = []
+    attributes: list[tuple[str, Finding]] = []
+    shown: dict[str, Any]
     known, thresholds = None if kind == "frozen" else facts.limit, facts.thresholds
     at_edge = known is not None and thresholds.edge_from <= known.ratio <= thresholds.edge_to
     if known is not None and known.late and at_edge and kind not in FAILING:
@@ -148,20 +170,22 @@ def _attributes(facts: Facts, kind: str) -> list[tuple[str, Finding]]:
     elif ringing is not None:
         shown = {
             "scalar": facts.tracked_name(ringing.tracked),
-            "first": steps_text(ringing.first_step),
-            "last": steps_text(ringing.last_step),
+            "first": ringing.first_step,
+            "last": ringing.last_step,
         }
         attributes.append(("ringing", Finding("ringing", shown)))
     overfitting = objective.overfitting(facts.curve, facts.levels, facts.plan, facts.thresholds)
     if overfitting is not None:
         above = overfitting.loss_of_generalisation / 100
         shown = {
-            "step": steps_text(overfitting.best_step),
-            "best": loss_text(overfitting.best),
-            "percent": share_text(above),
-            "times": times_text(1 + above),
-            "end": loss_text(overfitting.end),
+            "step": overfitting.best_step,
+            "best": overfitting.best,
+            "percent": above,
+            "times": 1 + above,
+            "end": overfitting.end,
         }
         sentence = "overfitting.far" if above >= MANY_TIMES else "overfitting"
+        if overfitting.best_step == 0:
+            sentence = "overfitting.start"
         attributes.append(("overfitting", Finding(sentence, shown)))
     return attributes

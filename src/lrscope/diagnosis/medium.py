@@ -3,20 +3,22 @@
 from lrscope.diagnosis.case import Case
 from lrscope.diagnosis.evidence import rate_text, times_text
 from lrscope.diagnosis.sayings import Claim, phrase
+from lrscope.language import Text
 
 
 def medium(case: Case) -> Claim:
     """Whether there are rates that do best between others that do worse, and how wide they lie."""
-    comparison, advice = case.comparison, case.advice
-    rates, near = comparison.rates, comparison.near_optimal
-    if case.reference is None or comparison.too_noisy:
+    comparison, advice, rates = case.end, case.advice, case.tested.rates
+    near = advice.near_optimal
+    if not near or comparison.too_noisy:
         why = phrase("medium.none", {"reason": advice.cannot_tell or ""})
         return Claim("medium", "cannot_tell", (why,), phrase("medium.none.short", {}), {})
     low, high = advice.low or near[0], advice.high or near[-1]
     among = [rate for rate in near if low <= rate <= high] or list(near)
+    compared = [rate for rate in rates if rate in comparison.rates]
     shown: dict[str, str] = {
         "count": str(len(among)),
-        "tested": str(len(rates)),
+        "tested": str(len(compared)),
         "low": rate_text(among[0]),
         "high": rate_text(among[-1]),
         "width": times_text(among[-1] / among[0]),
@@ -29,6 +31,8 @@ def medium(case: Case) -> Claim:
         "width": high / low,
         "good_rates": among,
         "tested_rates": len(rates),
+        "compared_rates": len(compared),
+        "worse_from": advice.worse_from,
         "first_failing": advice.first_failing,
         "margin": advice.margin,
     }
@@ -37,25 +41,30 @@ def medium(case: Case) -> Claim:
     short = phrase(
         "medium.short" if low < high else "medium.one.short", {"low": rate_text(low), "high": rate_text(high)}
     )
-    below, above = among[0] > rates[0], among[-1] < rates[-1]
-    if (
-        not below
-        and not above
-        and len(rates) > 1
-        and among[-1] / among[0] >= case.comparison.thresholds.far**2
-    ):
+    below, above = among[0] > compared[0], among[-1] < compared[-1]
+    wide = among[-1] / among[0] >= comparison.thresholds.far**2
+    if wide and not below and not above and compared == list(rates):
         return Claim("medium", "refuted", (phrase("medium.all", shown),), short, numbers)
     phrases = [phrase(one, shown)]
     if not below:
-        lower = float(f"{rates[0] / case.comparison.thresholds.far:.2g}")
-        phrases.append(
-            phrase("medium.no_lower", {**shown, "next": f"{rate_text(lower)}:{rate_text(rates[0])}:4"})
-        )
+        lower = float(f"{compared[0] / comparison.thresholds.far:.2g}")
+        key = "medium.no_lower" if compared[0] == rates[0] else "medium.no_lower.whole"
+        phrases.append(phrase(key, {**shown, "next": f"{rate_text(lower)}:{rate_text(compared[0])}:4"}))
     if not above:
-        phrases.append(phrase("medium.no_higher", {**shown, "next": case.upwards()}))
+        key = "medium.no_higher" if compared[-1] == rates[-1] else "medium.no_higher.whole"
+        phrases.append(phrase(key, {**shown, "next": case.upwards(among[-1])}))
     elif advice.first_failing is not None and advice.margin is not None and advice.rate is not None:
         cliff = {"failing": rate_text(advice.first_failing), "margin": times_text(advice.margin)}
         phrases.append(phrase("medium.margin", {**cliff, "rate": rate_text(advice.rate)}))
     elif advice.first_failing is None:
-        phrases.append(phrase("medium.no_cliff", shown))
+        phrases.append(_no_cliff(case, among[-1], shown))
     return Claim("medium", "confirmed" if below and above else "cannot_tell", tuple(phrases), short, numbers)
+
+
+def _no_cliff(case: Case, top: float, shown: dict[str, str]) -> Text:
+    """Return that no higher rate fails, or on how many lanes one did."""
+    cliff = case.tested.cliff(top)
+    if cliff is None:
+        return phrase("medium.no_cliff", shown)
+    values = {"rate": rate_text(cliff.rate), "failed": str(cliff.failed), "lanes": str(cliff.lanes)}
+    return phrase("medium.some_lanes", values)

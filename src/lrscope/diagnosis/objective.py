@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrscope.diagnosis.curve import Curve, Floats, Steps
+from lrscope.diagnosis import figures
+from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.direction import more_is_better, read_metric
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.thresholds import Thresholds
@@ -34,8 +35,7 @@ class Objective(NamedTuple):
 
 
 def _last_validation(facts: Facts) -> float:
-    values = facts.curve.val.values
-    return float(values[-1]) if len(values) else math.nan
+    return figures.final_val_loss(facts.curve.val.values)
 
 
 def _best_validation(facts: Facts) -> float:
@@ -47,14 +47,10 @@ def _first_validation(facts: Facts) -> float:
     return float(values[0]) if len(values) else math.nan
 
 
-FINAL_VALIDATION = Objective(
-    Text("final validation loss", "最终验证损失"), _last_validation, _first_validation, True
-)
-EARLY_STOPPED = Objective(
-    Text("best validation loss", "最好的验证损失"), _best_validation, _first_validation, True
-)
-FINAL_TRAINING = Objective(
-    Text("final training loss", "最终训练损失"), lambda facts: facts.end, lambda facts: facts.baseline.start
+FINAL_VALIDATION = Objective(figures.FINAL_VAL_LOSS.name, _last_validation, _first_validation, True)
+EARLY_STOPPED = Objective(figures.EARLY_STOPPED_VAL_LOSS.name, _best_validation, _first_validation, True)
+END_TRAINING = Objective(
+    figures.END_TRAIN_LOSS.name, lambda facts: facts.end, lambda facts: facts.baseline.start
 )
 
 
@@ -97,7 +93,7 @@ def choose_objective(
     """
     wanted = lanes[0].plan.objective if lanes else None
     if wanted == TRAIN_LOSS or not lanes or not all(_validated(one.curve, lanes[0].curve) for one in lanes):
-        return FINAL_TRAINING
+        return END_TRAINING
     if wanted is None or wanted == VAL_LOSS:
         overfits = any(overfitting(one.curve, one.levels, one.plan, thresholds) for one in lanes)
         return EARLY_STOPPED if overfits and not at_end else FINAL_VALIDATION
@@ -134,22 +130,11 @@ def _validated(curve: Curve, like: Curve) -> bool:
     )
 
 
-def checkpoints(curve: Curve) -> tuple[Steps, Floats]:
-    """Steps and validation losses, each the mean of three neighbours; the ends stand for themselves."""
-    values = curve.val.values.copy()
-    if len(values) > 2:
-        values[1:-1] = (curve.val.values[:-2] + curve.val.values[1:-1] + curve.val.values[2:]) / 3
-    return curve.val.steps, values
-
-
 def early_stopped(curve: Curve) -> tuple[int, float]:
-    """Step and value of the best checkpoint after training began.
-
-    The best over checkpoints, smoothed over three so that a lucky one does not win.
-    """
-    steps, values = checkpoints(curve)
-    best = 1 + int(np.argmin(values[1:])) if len(values) > 1 else 0
-    return int(steps[best]), float(values[best])
+    """Return step and value of the best checkpoint; see `figures.EARLY_STOPPED_VAL_LOSS`."""
+    steps, values = curve.val
+    best = figures.early_stopped_val_loss(values)
+    return (int(steps[0]), float(values[0])) if best is None else (int(steps[best[0]]), best[1])
 
 
 class Overfitting(NamedTuple):

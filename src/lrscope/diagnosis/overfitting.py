@@ -21,7 +21,6 @@ from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.descent import epochs_needed, meeting
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.objective import early_stopped
-from lrscope.diagnosis.student import holm, inside, quantile
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 
 
@@ -272,12 +271,32 @@ def _differences(each: dict[float, Floats], margin: float) -> dict[float, Differ
     }
 
 
+def holm(chances: Sequence[float]) -> tuple[float, ...]:
+    """Correct chances of error (p-values) for having tested so many hypotheses at once; the order stays.
+
+    The k-th smallest of m is multiplied by m - k + 1, and is at least as large as the one before. Source:
+    S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statistics 6 (1979) 65-70.
+    """
+    corrected = [0.0] * len(chances)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        highest = max(highest, min(1.0, (len(chances) - rank) * chances[index]))
+        corrected[index] = highest
+    return tuple(corrected)
+
+
 def _interval(values_S: Floats) -> tuple[float, float | None, float | None, float]:
-    """Mean, both ends of its interval, and the two-sided chance of so large a mean: a paired t test."""
+    """Return the mean, both ends of its interval, and the two-sided chance of so large a mean.
+
+    A paired t test (W. S. Gosset, The Probable Error of a Mean, Biometrika 6 (1908) 1-25).
+    """
     seeds, mean = len(values_S), float(values_S.mean())
     if seeds < 2:
         return mean, None, None, 1.0
+    # Here, since importing it takes longer than all the rest of this file.
+    from scipy.special import stdtr, stdtrit
+
     error = float(values_S.std(ddof=1)) / math.sqrt(seeds)
-    reach = quantile(DEFAULT.confidence, seeds - 1) * error
+    reach = float(stdtrit(seeds - 1, (1 + DEFAULT.confidence) / 2)) * error
     t = math.inf if error == 0 and mean != 0 else abs(mean) / max(error, np.finfo(np.float64).tiny)
-    return mean, mean - reach, mean + reach, 1 - inside(t, seeds - 1)
+    return mean, mean - reach, mean + reach, 2 * float(stdtr(seeds - 1, -t))

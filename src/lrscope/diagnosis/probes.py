@@ -12,6 +12,7 @@ from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.evidence import Finding
 from lrscope.diagnosis.limits import large_batch
 from lrscope.diagnosis.thresholds import Thresholds
+from lrscope.optimizer_facts import facts_named
 from lrscope.plan import Plan
 
 _BLOCKS = 8
@@ -42,7 +43,7 @@ def edge(curve: Curve, plan: Plan, thresholds: Thresholds) -> Finding | None:
             return None
         return Finding("edge.cosine", {"value": f"{cosine:.2g}"})
     bend = late_median(curve, "update_curvature", thresholds)
-    plain = plan.optimizer == "SGD" and not plan.optimizer_options.get("momentum")
+    plain = facts_named(plan.optimizer).linear and not plan.optimizer_options.get("momentum")
     if bend is None or not plain or bend < thresholds.batch_edge:
         return None
     return Finding("edge.batch", {"value": f"{bend:.2g}"})

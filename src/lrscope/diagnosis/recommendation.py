@@ -6,8 +6,9 @@ import html
 from lrscope.diagnosis.evidence import rate_text, times_text
 from lrscope.diagnosis.horizon import Horizon
 from lrscope.diagnosis.objective import FINAL_VALIDATION
+from lrscope.diagnosis.tested import Failure
 from lrscope.diagnosis.thresholds import DEFAULT
-from lrscope.language import BLANK, Text, capitalised, joined, said, speaking
+from lrscope.language import BLANK, SEMICOLON, Text, capitalised, joined, said, speaking
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,18 +16,21 @@ class Recommendation:
     """The rate to use, or why there is none.
 
     Attributes:
-        rate: the centre of the rates as good as the best; None when it cannot be told.
+        rate: the rate to use, one that was trained to the full length; None when it cannot be told.
         low, high: the interval the best rate is in: the rates as good as the best, and half a lane
             on each side.
-        first_failing: the lowest rate above them at which a seed failed; None where none did.
+        first_failing: the lowest tested rate above the rates as good as the best that fails: most of its
+            lanes, of whatever length, are failed, diverged, diverging, collapsed or unstable; None where
+            there is none.
         margin: first_failing / rate.
         confidence: "high", "medium" or "low".
         cannot_tell: why there is no rate; None where there is one.
         spent: steps done, in full training runs.
         objective: what rates were compared by.
-        best_rate: the best single rate by the objective.
-        final_rate, early_stopped_rate, training_rate: the best by final validation loss, by the best
-            validation loss of the run, and by final training loss; None where not measured.
+        best_rate: the best single rate by the objective, among those trained as long as the longest.
+        final_rate, early_stopped_rate, training_rate: the best by the final validation loss, by the
+            early-stopped validation loss, and by the smoothed training loss at the end; None where not
+            measured.
         safe_rate: the highest rate that is within 5% of the best on every seed.
         near_optimal: every tested rate that is as good as the best, without a gap, whatever time it took.
         caution: what to beware of, None where there is nothing.
@@ -35,6 +39,13 @@ class Recommendation:
         because: the reason for the confidence.
             Texts are English to programs, and hold every language: see `lrscope.language`.
         horizon: how the best rate moves with the length of the run; None where that cannot be said.
+        worse_from: the lowest tested rate above the rates as good as the best that is not one of them; None
+            where there is none.
+        preferred_rate: where the lanes say that the best rate lies, whether or not it was trained: what to
+            train to the full length next. It may be `rate`; None where the lanes do not tell.
+        compared_steps: after how many steps rates were compared: the length of the longest lanes.
+        failures: every rate at which a lane failed, on how many lanes, of how many.
+        highest_tested: the highest rate that was tested, on a lane of whatever length; None without one.
     """
 
     rate: float | None
@@ -57,6 +68,11 @@ class Recommendation:
     next_experiment: str | None = None
     because: str = ""
     horizon: Horizon | None = None
+    worse_from: float | None = None
+    preferred_rate: float | None = None
+    compared_steps: int = 0
+    failures: tuple[Failure, ...] = ()
+    highest_tested: float | None = None
 
     @property
     def at_cliff(self) -> bool:
@@ -85,13 +101,10 @@ class Recommendation:
                 sentences.append(_NEXT.format(experiment=self.next_experiment))
             return sentences
         between = _BETWEEN.format(low=rate_text(self.low), high=rate_text(self.high))
-        cliff: str = _NO_CLIFF
-        if self.first_failing is not None and self.margin is not None:
-            cliff = _CLIFF.format(rate=rate_text(self.first_failing), margin=times_text(self.margin))
         told = {
             "rate": rate_text(self.rate),
             "between": between if self.low < self.high else "",
-            "cliff": cliff,
+            "cliff": self._failing(),
         }
         sentences = [_USE.format(**told)]
         if self.caution is not None:
@@ -110,6 +123,21 @@ class Recommendation:
         if (self.caution is not None or self.at_cliff) and self.next_experiment:
             sentences.append(_NEXT.format(experiment=self.next_experiment))
         return sentences
+
+    def _failing(self) -> Text:
+        """Return what is said of rates that fail: the first above, or those that failed on some lanes."""
+        rate, first = self.rate or 0.0, self.first_failing
+        if first is not None and self.margin is not None:
+            fails = _CLIFF.format(rate=rate_text(first), margin=times_text(self.margin))
+        else:
+            fails = _NO_HIGHER if self.failures else _NO_CLIFF
+        partly = [one for one in self.failures if not one.mostly and (first is None or one.rate < first)]
+        some = [
+            _SOME_LANES.format(rate=rate_text(one.rate), failed=one.failed, lanes=one.lanes) for one in partly
+        ]
+        below = [rate_text(one.rate) for one in self.failures if one.mostly and one.rate < rate]
+        lower = [_LOWER_FAIL.format(rates=", ".join(below))] if below else []
+        return joined((fails, *lower, *some), SEMICOLON)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """The sentence, as a notebook shows it."""
@@ -131,6 +159,9 @@ _BETWEEN = Text(" (the best is between {low} and {high})", "（最好的在 {low
 _CLIFF = Text(
     "the first rate that fails is {rate}, {margin}x higher", "第一个失败的学习率是 {rate}，是它的 {margin} 倍"
 )
+_NO_HIGHER = Text("no higher rate that was tested fails", "试过的更高的学习率没有失败的")
+_SOME_LANES = Text("at {rate} {failed} of {lanes} lanes failed", "{rate} 的 {lanes} 条里有 {failed} 条失败")
+_LOWER_FAIL = Text("lower rates fail: {rates}", "更低的学习率有失败的：{rates}")
 _NO_CLIFF = Text("no rate that was tested fails", "试过的学习率没有失败的")
 _BEWARE = Text("Beware: {caution}.", "注意：{caution}。")
 _SENTENCE = Text("{text}.", "{text}。")

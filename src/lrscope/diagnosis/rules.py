@@ -1,20 +1,14 @@
 """Rules: one for each kind of verdict, asked in order; the first that finds something gives the verdict."""
 
 import dataclasses
+import math
 from collections.abc import Callable
+from typing import Any
 
 from lrscope.diagnosis import probes, symptoms
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.constant_answer import beside_constant
-from lrscope.diagnosis.evidence import (
-    Finding,
-    loss_text,
-    part_text,
-    rate_text,
-    share_text,
-    steps_text,
-    times_text,
-)
+from lrscope.diagnosis.evidence import Finding
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.progress import regret
 
@@ -48,33 +42,31 @@ def _failed(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     near = comparison.near_optimal
     if facts.learned or (near and facts.curve.rate < near[0]):
         return ()
-    shown = {"start": loss_text(facts.baseline.start), "end": loss_text(facts.end)}
-    if comparison.hindrance == "nothing":
+    shown = {"start": facts.baseline.start, "end": facts.end}
+    if comparison.hindrance == "nothing" and not any(one.learned for one in comparison.facts.values()):
         return (Finding("failed.all", shown),)
-    shown |= {"rate": rate_text(facts.baseline.best_rate), "best": loss_text(facts.baseline.best)}
+    if facts.baseline.best_rate == facts.curve.rate:
+        return (Finding("failed.alone", shown),)
+    shown |= {"rate": facts.baseline.best_rate, "best": facts.baseline.best}
     return (Finding("failed", shown),)
 
 
-def _unstable(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
-    """The loss rose again, or other seeds of the rate did not come through."""
-    finding = symptoms.unstable(facts)
-    if finding is not None:
-        return (finding,)
-    same = [one for one in comparison.facts.values() if one.curve.rate == facts.curve.rate]
-    lost = [one for one in same if _lost(one, comparison)]
-    if not facts.learned or not lost:
+def _seeds(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
+    """The lane did as well as the best rate, but the rate did not come through on other seeds."""
+    best, rate, objective = comparison.best, facts.curve.rate, comparison.objective
+    if best is None or comparison.standing(rate) is not None:
         return ()
-    return (Finding("unstable.seeds", {"failed": str(len(lost)), "seeds": str(len(same))}),)
-
-
-def _lost(facts: Facts, comparison: Comparison) -> bool:
-    """Whether a lane did not come through; below the good rates one that has not learned is only slow."""
-    if symptoms.invalid(facts):
-        return False
-    near = comparison.near_optimal
-    if near and facts.curve.rate < near[0]:
-        return any(symptom(facts) for symptom in (symptoms.diverged, symptoms.diverging))
-    return not symptoms.is_sound(facts)
+    same = [one for one in comparison.facts.values() if one.curve.rate == rate and not symptoms.invalid(one)]
+    lost = [one for one in same if not symptoms.is_sound(one)]
+    twin = comparison.at(best.rate, facts.curve.seed)
+    if not (lost or rate in comparison.failing) or facts in lost:
+        return ()
+    aim = best.value if twin is None else objective.value(twin)
+    if regret(objective.value(facts), aim, objective.start(facts)) > facts.thresholds.regret:
+        return ()
+    if not lost:
+        return (Finding("cannot_tell.other_seed", {}),)
+    return (Finding("cannot_tell.seeds", {"failed": len(lost), "seeds": len(same)}),)
 
 
 def _good(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
@@ -83,15 +75,13 @@ def _good(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     if best is None or standing is None or standing.rate not in comparison.good_rates:
         return ()
     shown = _beside_the_best(facts, comparison)
-    if len(comparison.rates) == 1:
+    if len(comparison.rates) == 1 and len(comparison.standings) == 1:
         start = comparison.objective.start(facts)
-        share = share_text(comparison.objective.value(facts) / start if start else 1.0)
+        share = comparison.objective.value(facts) / start if start else 1.0
         return (Finding("good.alone", {**shown, "share": share}), *_steps(facts, comparison))
     if standing is best:
         return (Finding("good.best", shown), *_steps(facts, comparison))
-    if standing.error is None:
-        return (Finding("good.near", shown), *_steps(facts, comparison))
-    return (Finding("good.error", shown), *_steps(facts, comparison))
+    return (*_missing("good.near", facts, comparison), *_steps(facts, comparison))
 
 
 def _too_high(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
@@ -99,9 +89,45 @@ def _too_high(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     good = comparison.good_rates
     if not good or facts.curve.rate <= good[-1] or _untold(facts, comparison):
         return ()
-    beside = Finding("too_high", _beside_the_best(facts, comparison))
+    if _seeds(facts, comparison):
+        return ()
+    beside = _missing("too_high", facts, comparison)
     held_up = _held_up(facts)
-    return (beside,) if held_up is None else (held_up, beside)
+    return beside if held_up is None else (held_up, *beside)
+
+
+def _missing(sentence: str, facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
+    """Return what part of what the best rate learned is missing.
+
+    With one seed that is a share of the lane. With several it is a share of the rate, and what the lane and
+    the best rate's lane of the same seed came to is said beside it.
+    """
+    standing, best = comparison.standing(facts.curve.rate), comparison.best
+    if best is None or standing is None or standing.seeds == 1:
+        shown = _beside_the_best(facts, comparison)
+        told = math.isfinite(shown.get("share", math.nan)) and not _unpaired(facts, comparison)
+        return (Finding(sentence, shown) if told else _beside(facts, comparison),)
+    over = {"part": standing.regret, "share": standing.regret, "rate": best.rate, "error": standing.error}
+    if standing.error is None:
+        return Finding("missing.seeds", {**over, "error": ""}), _beside(facts, comparison)
+    key = "cannot_tell.noise" if sentence == "cannot_tell.noise" else "missing.error"
+    return Finding(key, over), _beside(facts, comparison)
+
+
+def _beside(facts: Facts, comparison: Comparison) -> Finding:
+    """Return what the lane came to beside the best rate's lane of the same seed, if there is one."""
+    shown = _beside_the_best(facts, comparison)
+    if not (math.isfinite(shown["value"]) and math.isfinite(shown["best"])):
+        return Finding("beside.unmeasured", {"objective": shown["objective"]})
+    unpaired = _unpaired(facts, comparison)
+    told = {name: shown[name] for name in ("objective", "value", "best", "rate")}
+    return Finding("beside.alone" if unpaired else "beside", told)
+
+
+def _unpaired(facts: Facts, comparison: Comparison) -> bool:
+    """Whether the best rate was not trained on the seed of a lane."""
+    best = comparison.best
+    return best is None or comparison.at(best.rate, facts.curve.seed) is None
 
 
 def _held_up(facts: Facts) -> Finding | None:
@@ -109,7 +135,7 @@ def _held_up(facts: Facts) -> Finding | None:
     limits, tried = facts.thresholds, probes.branch(facts.curve, facts.end, facts.thresholds)
     if tried is None or not probes.is_level(facts.curve.loss, limits):
         return None
-    shown = {"loss": loss_text(tried.loss), "end": loss_text(facts.end), "share": share_text(abs(tried.drop))}
+    shown = {"loss": tried.loss, "end": facts.end, "share": abs(tried.drop)}
     if tried.drop > limits.branch_drop and tried.certain:
         return Finding("too_high.noise", shown)
     return Finding("too_high.level", shown)
@@ -123,37 +149,42 @@ def _too_slow(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     good = comparison.good_rates
     if not good or facts.curve.rate >= good[0] or _untold(facts, comparison):
         return ()
-    beside = Finding("too_slow", _beside_the_best(facts, comparison))
+    if _seeds(facts, comparison):
+        return ()
+    beside = _missing("too_slow", facts, comparison)
     end, last = float(facts.levels[-1]), len(facts.levels) - 1
     fastest = comparison.fastest(facts.curve.seed, end)
     if fastest is None:
-        return (beside,)
+        return beside
     rate, reached = fastest
     shown = {
-        "end": loss_text(end),
-        "steps": steps_text(last),
-        "fastest": rate_text(rate),
-        "reached": steps_text(reached),
+        "end": end,
+        "steps": last,
+        "fastest": rate,
+        "reached": reached,
     }
     if reached == 0:
-        return (Finding("too_slow.start", shown), beside)
-    return (Finding("too_slow.steps", {**shown, "times": times_text(last / reached)}), beside)
+        return (Finding("too_slow.start", shown), *beside)
+    return (Finding("too_slow.steps", {**shown, "times": last / reached}), *beside)
 
 
 def _cannot_tell(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     """What is left."""
+    disagreeing = _seeds(facts, comparison)
+    if disagreeing:
+        return disagreeing
     objective, hindrance = comparison.objective, comparison.hindrance
     if hindrance is None:
-        why = "cannot_tell.noise" if _untold(facts, comparison) else "cannot_tell.between"
-        return (Finding(why, _beside_the_best(facts, comparison)),)
-    shown = {
-        "objective": objective.name,
-        "start": loss_text(objective.start(facts)),
-        "value": loss_text(objective.value(facts)),
-    }
+        if _untold(facts, comparison):
+            return _missing("cannot_tell.noise", facts, comparison)
+        return _missing("cannot_tell.between", facts, comparison)
+    start, value = objective.start(facts), objective.value(facts)
+    if not (math.isfinite(start) and math.isfinite(value)):
+        return (Finding("beside.unmeasured", {"objective": objective.name}),)
+    shown: dict[str, Any] = {"objective": objective.name, "start": start, "value": value}
     beside = beside_constant([facts], objective, facts.thresholds)
     if beside is not None:
-        shown |= {"constant": loss_text(beside.constant), "end": loss_text(beside.reached)}
+        shown |= {"constant": beside.constant, "end": beside.reached}
     return (Finding(f"cannot_tell.{hindrance}", shown),)
 
 
@@ -163,23 +194,22 @@ def _untold(facts: Facts, comparison: Comparison) -> bool:
     return standing is not None and standing.near_by_noise
 
 
-def _beside_the_best(facts: Facts, comparison: Comparison) -> dict[str, str]:
-    """The lane's objective beside the best rate's of the same seed."""
-    best, standing, objective = comparison.best, comparison.standing(facts.curve.rate), comparison.objective
+def _beside_the_best(facts: Facts, comparison: Comparison) -> dict[str, Any]:
+    """Return the lane's objective beside the best rate's on the same seed, and the share it misses."""
+    best, objective = comparison.best, comparison.objective
     if best is None:
         return {}
     twin = comparison.at(best.rate, facts.curve.seed)
     value = objective.value(facts)
     aim = best.value if twin is None else objective.value(twin)
-    missing = standing.regret if standing is not None else regret(value, aim, objective.start(facts))
+    missing = regret(value, aim, objective.start(facts))
     return {
         "objective": objective.name,
-        "value": loss_text(value),
-        "best": loss_text(aim),
-        "rate": rate_text(best.rate),
-        "share": share_text(missing),
-        "part": part_text(missing),
-        "error": share_text(standing.error) if standing is not None and standing.error is not None else "?",
+        "value": value,
+        "best": aim,
+        "rate": best.rate,
+        "share": missing,
+        "part": missing,
     }
 
 
@@ -188,12 +218,14 @@ def _steps(facts: Facts, comparison: Comparison) -> tuple[Finding, ...]:
     pace = comparison.pace(facts.curve.rate, facts.curve.seed)
     if pace is None:
         return ()
+    if pace.fastest_rate == facts.curve.rate:
+        return (Finding("good.fastest", {"target": pace.target, "own": pace.steps}),)
     shown = {
-        "times": times_text(pace.ratio),
-        "fastest": rate_text(pace.fastest_rate),
-        "target": loss_text(pace.target),
-        "own": steps_text(pace.steps),
-        "steps": steps_text(pace.fastest_steps),
+        "times": pace.ratio,
+        "fastest": pace.fastest_rate,
+        "target": pace.target,
+        "own": pace.steps,
+        "steps": pace.fastest_steps,
     }
     return (Finding("good.steps", shown),)
 
@@ -206,7 +238,7 @@ RULES: tuple[Rule, ...] = (
     Rule("collapsed", lambda facts, _: symptoms.collapsed(facts)),
     Rule("not_started", _alone(symptoms.not_started)),
     Rule("failed", _failed),
-    Rule("unstable", _unstable),
+    Rule("unstable", _alone(symptoms.unstable)),
     Rule("good", _good),
     Rule("too_high", _too_high),
     Rule("too_slow", _too_slow),

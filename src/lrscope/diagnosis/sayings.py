@@ -118,6 +118,10 @@ SENTENCES: dict[str, Text] = {
         "no rate above the good ones was tested: try --rates {next}",
         "没有试过比好的学习率更高的：试试 --rates {next}",
     ),
+    "no_higher.whole": Text(
+        "no rate above {top} was trained to the full length: try --rates {next}",
+        "高于 {top} 的学习率没有训练满全程的：试试 --rates {next}",
+    ),
     "no_higher.short": Text("no higher rate tested", "没有试过更高的"),
     "no_lower": Text(
         "no rate below {reference} was tested: try --rates {next}",
@@ -188,14 +192,14 @@ SENTENCES: dict[str, Text] = {
     "missing.short": Text("{share} missing at {highest}", "{highest} 时少学了 {share}"),
     # medium
     "medium": Text(
-        "{count} of {tested} tested rates did best and came through on every seed, {low} to {high}, a factor"
-        " of {width}",
-        "试过的 {tested} 个学习率里有 {count} 个最好，而且每个种子都训练下来：{low} "
+        "{count} of {tested} compared rates did best and came through on every seed, {low} to {high}, a "
+        "factor of {width}",
+        "比较过的 {tested} 个学习率里有 {count} 个最好，而且每个种子都训练下来：{low} "
         "到 {high}，相差 {width} 倍",
     ),
     "medium.one": Text(
-        "1 of {tested} tested rates did best, {low}, and came through on every seed",
-        "试过的 {tested} 个学习率里有 1 个最好，是 {low}，而且每个种子都训练下来",
+        "1 of {tested} compared rates did best, {low}, and came through on every seed",
+        "比较过的 {tested} 个学习率里有 1 个最好，是 {low}，而且每个种子都训练下来",
     ),
     "medium.margin": Text(
         "the first rate that fails, {failing}, is {margin} times the recommended {rate}",
@@ -216,6 +220,18 @@ SENTENCES: dict[str, Text] = {
     "medium.no_higher": Text(
         "up to the highest tested, {highest}, rates do as well: try --rates {next}",
         "直到试过的最高的 {highest}，都一样好：试试 --rates {next}",
+    ),
+    "medium.some_lanes": Text(
+        "no higher rate fails on most of its lanes, but {rate} does on {failed} of {lanes}",
+        "更高的学习率没有在多数训练线上失败的，但 {rate} 在 {lanes} 条里有 {failed} 条失败",
+    ),
+    "medium.no_lower.whole": Text(
+        "no rate below {low} was trained as long: try --rates {next}",
+        "没有更低于 {low} 的学习率训练得一样久：试试 --rates {next}",
+    ),
+    "medium.no_higher.whole": Text(
+        "no rate above {high} was trained as long: try --rates {next}",
+        "没有更高于 {high} 的学习率训练得一样久：试试 --rates {next}",
     ),
     "medium.none": Text("{reason}", "{reason}"),
     "medium.short": Text("{low} to {high}", "{low} 到 {high}"),

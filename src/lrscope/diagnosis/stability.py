@@ -11,13 +11,11 @@ import numpy as np
 
 from lrscope.diagnosis.curve import Curve, Floats, Track
 from lrscope.diagnosis.thresholds import Thresholds
+from lrscope.optimizer_facts import facts_named
 from lrscope.plan import Plan
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Distance from 1 to the next larger number."""
-
-ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop")
-"""Optimizers that move every weight by about the rate."""
 
 
 def epsilon(dtype: str) -> float:
@@ -235,11 +233,12 @@ def rate_that_moves(curve: Curve, plan: Plan, least: int) -> float | None:
     if norms is None or not len(norms.values):
         return None
     weights = float(np.median(np.linalg.norm(norms.last_quarter(curve.steps, least), axis=1)))
-    if plan.optimizer == "SGD" and gradients is not None and len(gradients.values):
+    follows = facts_named(plan.optimizer).update_length
+    if follows == "gradient" and gradients is not None and len(gradients.values):
         late = np.linalg.norm(gradients.last_quarter(curve.steps, least), axis=1)
         kept = 1 - float(plan.optimizer_options.get("momentum", 0.0))
         meant = curve.rate * float(np.median(late)) / max(kept, 1e-3)
-    elif plan.optimizer in ADAPTIVE:
+    elif follows == "rate":
         meant = curve.rate * math.sqrt(float(sizes(plan.shapes).sum()))
     else:
         return None

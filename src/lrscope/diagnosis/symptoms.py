@@ -7,14 +7,14 @@ import numpy as np
 from lrscope.diagnosis import stability
 from lrscope.diagnosis.baseline import settled, starts_alike
 from lrscope.diagnosis.curve import Curve
-from lrscope.diagnosis.evidence import Finding, loss_text, rate_text, share_text, steps_text, times_text
+from lrscope.diagnosis.evidence import Finding, rate_text
 from lrscope.diagnosis.facts import Facts
 from lrscope.diagnosis.thresholds import Thresholds
 
 
 def too_short(curve: Curve, thresholds: Thresholds) -> Finding:
     """That a lane has too few steps to be judged."""
-    shown = {"steps": steps_text(curve.steps), "least": steps_text(thresholds.least_steps)}
+    shown = {"steps": curve.steps, "least": thresholds.least_steps}
     return Finding("invalid.one" if curve.steps == 1 else "invalid.short", shown)
 
 
@@ -23,7 +23,7 @@ def invalid(facts: Facts) -> Finding | None:
     of this."""
     curve, least = facts.curve, facts.thresholds.least_steps
     if not starts_alike(curve, facts.baseline.first, facts.plan, facts.thresholds):
-        shown = {"loss": loss_text(curve.loss[0]), "start": loss_text(facts.baseline.first)}
+        shown = {"loss": curve.loss[0], "start": facts.baseline.first}
         return Finding("invalid.start", shown, 0)
     if curve.steps < least and curve.stopped_step is None:
         return too_short(curve, facts.thresholds)
@@ -32,10 +32,9 @@ def invalid(facts: Facts) -> Finding | None:
 
 def frozen(facts: Facts) -> Finding | None:
     """Rounding swallows the updates, and it is not because there was nothing left to learn."""
-    unchanged, limits = facts.unchanged, facts.thresholds
-    if unchanged is None or facts.curve.stopped_step is not None:
+    unchanged, share, limits = facts.unchanged, facts.unchanged_late, facts.thresholds
+    if unchanged is None or share is None or facts.curve.stopped_step is not None:
         return None
-    share = float(np.median(unchanged.last_quarter(facts.curve.steps, limits.late_points)))
     if share < limits.frozen_share:
         return None
     displacement = facts.displacement
@@ -53,62 +52,69 @@ def frozen(facts: Facts) -> Finding | None:
     moving = np.flatnonzero(unchanged.values < limits.frozen_share)
     since = unchanged.steps[min(moving[-1] + 1, len(unchanged.steps) - 1)] if len(moving) else 0
     shown = {
-        "share": share_text(share),
+        "share": share,
         "dtype": facts.plan.dtype,
-        "step": steps_text(since),
-        "start": loss_text(facts.baseline.start),
-        "end": loss_text(facts.end),
+        "step": since,
+        "start": facts.baseline.start,
+        "end": facts.end,
     }
     needed = stability.rate_that_moves(facts.curve, facts.plan, limits.late_points)
     if facts.plan.nudge is not None and stability.gradient_reads_zero(facts.curve, limits.late_points):
-        return Finding("frozen.nudge", {**shown, "nudge": rate_text(facts.plan.nudge)}, int(since))
+        return Finding("frozen.nudge", {**shown, "nudge": facts.plan.nudge}, int(since))
     if needed is None or needed <= facts.curve.rate:
         return Finding("frozen", shown, int(since))
     eps = stability.epsilon(facts.plan.dtype)
-    shown |= {"needed": rate_text(float(f"{needed:.2g}")), "eps": rate_text(float(f"{eps:.2g}"))}
+    shown |= {"needed": float(f"{needed:.2g}"), "eps": rate_text(float(f"{eps:.2g}"))}
     shown["ratio"] = rate_text(float(f"{eps * facts.curve.rate / needed:.2g}"))
     return Finding("frozen.needed", shown, int(since))
 
 
 def rounded(facts: Facts) -> Finding | None:
     """Rounding swallows part of the updates of a lane that has not come as far as the best."""
-    unchanged, limits = facts.unchanged, facts.thresholds
-    if unchanged is None or facts.curve.stopped_step is not None or facts.regret <= limits.regret:
+    share, limits = facts.unchanged_late, facts.thresholds
+    if share is None or facts.curve.stopped_step is not None or facts.regret <= limits.regret:
         return None
-    share = float(np.median(unchanged.last_quarter(facts.curve.steps, limits.late_points)))
     if not limits.rounded_share <= share < limits.frozen_share:
         return None
-    return Finding("rounded", {"share": share_text(share), "dtype": facts.plan.dtype})
+    return Finding("rounded", {"share": share, "dtype": facts.plan.dtype})
+
+
+def unmeasured(facts: Facts) -> Finding | None:
+    """Return why it is not known whether rounding froze the lane; None where it is."""
+    if facts.unchanged_late is not None or facts.curve.stopped_step is not None:
+        return None
+    if facts.unchanged is None:
+        return Finding("unknown.unmeasured", {})
+    shown = {"points": facts.points_late, "needed_points": facts.thresholds.late_points}
+    return Finding("unknown.points", shown)
 
 
 def diverged(facts: Facts) -> Finding | None:
     """Something was not finite, or the loss or the weights blew up."""
     curve, base, limits = facts.curve, facts.baseline, facts.thresholds
-    total = steps_text(facts.plan.steps)
+    total = facts.plan.steps
     if curve.stopped_step is not None:
-        return Finding(
-            "diverged.loss", {"step": steps_text(curve.stopped_step), "steps": total}, curve.stopped_step
-        )
+        return Finding("diverged.loss", {"step": curve.stopped_step, "steps": total}, curve.stopped_step)
     if len(curve.val.values) and not math.isfinite(curve.val.values[-1]):
         step = int(curve.val.steps[-1])
-        return Finding("diverged.validation", {"step": steps_text(step), "steps": total}, step)
+        return Finding("diverged.validation", {"step": step, "steps": total}, step)
     lost = facts.lost_weights
     if lost is not None:
         step, tensor = lost
-        return Finding("diverged.lost", {"tensor": facts.tensor_name(tensor), "step": steps_text(step)}, step)
-    shown = {"start": loss_text(base.start), "end": loss_text(facts.end), "limit": f"{limits.blow_up:g}"}
+        return Finding("diverged.lost", {"tensor": facts.tensor_name(tensor), "step": step}, step)
+    shown = {"start": base.start, "end": facts.end, "limit": f"{limits.blow_up:g}"}
     ceiling = base.start + (limits.blow_up - 1) * base.scale
     if facts.end > ceiling:
         step = int(np.flatnonzero(facts.smooth <= ceiling).max(initial=-1)) + 1
         step = min(step, curve.steps - 1)
-        shown["step"] = steps_text(step)
+        shown["step"] = step
         if base.scale == base.start:
-            return Finding("diverged.rise", {**shown, "times": times_text(facts.end / base.start)}, step)
-        times = times_text((facts.end - base.start) / base.scale)
-        return Finding("diverged.scale", {**shown, "times": times, "scale": loss_text(base.scale)}, step)
+            return Finding("diverged.rise", {**shown, "times": facts.end / base.start}, step)
+        times = (facts.end - base.start) / base.scale
+        return Finding("diverged.scale", {**shown, "times": times, "scale": base.scale}, step)
     grown = facts.spread
     if grown is not None and grown.ratio > limits.explosion and facts.end > base.start:
-        shown |= {"tensor": facts.tensor_name(grown.tensor), "times": times_text(grown.ratio)}
+        shown |= {"tensor": facts.tensor_name(grown.tensor), "times": grown.ratio}
         return Finding("diverged.weights", shown)
     return None
 
@@ -120,12 +126,12 @@ def diverging(facts: Facts) -> Finding | None:
     risen = facts.smooth[-1] > facts.smooth[-late:].min() + limits.rise_regret * base.descent
     if growth is None or not risen:
         return None
-    shown = {"growth": f"{growth:.4g}", "end": loss_text(facts.end), "limit": f"{limits.blow_up:g}"}
+    shown = {"growth": f"{growth:.4g}", "end": facts.end, "limit": f"{limits.blow_up:g}"}
     ceiling = base.start + (limits.blow_up - 1) * base.scale
     # The loss is quadratic in the swing.
     if facts.end <= 0:
         return Finding("diverging", shown)
-    shown["steps"] = steps_text(max(1, math.ceil(math.log(ceiling / facts.end) / (2 * math.log(growth)))))
+    shown["steps"] = max(1, math.ceil(math.log(ceiling / facts.end) / (2 * math.log(growth))))
     return Finding("diverging.soon", shown)
 
 
@@ -143,9 +149,9 @@ def collapsed(facts: Facts) -> tuple[Finding, ...]:
     if base.best >= limits.constant_best * constant:
         return ()
     shown = {
-        "end": loss_text(facts.end),
-        "constant": loss_text(constant),
-        "best": loss_text(base.best),
+        "end": facts.end,
+        "constant": constant,
+        "best": base.best,
     }
     moved, grown, gradient = facts.displacement, facts.spread, facts.gradient_ratio
     driven = (
@@ -157,12 +163,12 @@ def collapsed(facts: Facts) -> tuple[Finding, ...]:
         return ()
     said = [Finding("collapsed", shown)]
     if moved is not None and moved < math.inf:
-        said.append(Finding("collapsed.displacement", {"times": times_text(moved)}))
+        said.append(Finding("collapsed.displacement", {"times": moved}))
     if grown is not None:
-        values = {"tensor": facts.tensor_name(grown.tensor), "times": times_text(grown.ratio)}
+        values = {"tensor": facts.tensor_name(grown.tensor), "times": grown.ratio}
         said.append(Finding("collapsed.spread", values))
     if gradient is not None:
-        said.append(Finding("collapsed.gradient", {"share": share_text(gradient)}))
+        said.append(Finding("collapsed.gradient", {"share": gradient}))
     return tuple(said)
 
 
@@ -175,10 +181,10 @@ def not_started(facts: Facts) -> Finding | None:
     if moved is None or moved >= limits.barely_moved or not (untaught or not facts.learned):
         return None
     shown = {
-        "start": loss_text(facts.baseline.start),
-        "end": loss_text(facts.end),
-        "share": share_text(moved),
-        "times": times_text(limits.well_moved / moved) if moved > 0 else "many",
+        "start": facts.baseline.start,
+        "end": facts.end,
+        "share": moved,
+        "times": limits.well_moved / moved if moved > 0 else "many",
     }
     return Finding("not_started", shown)
 
@@ -198,11 +204,11 @@ def unstable(facts: Facts) -> Finding | None:
     factor = ratio(rise.high, rise.low)
     if factor > limits.late_rise and counts(rise.high - rise.low):
         shown = {
-            "times": times_text(factor),
-            "low": loss_text(rise.low),
-            "low_step": steps_text(rise.low_step),
-            "high": loss_text(rise.high),
-            "high_step": steps_text(rise.high_step),
+            "times": factor,
+            "low": rise.low,
+            "low_step": rise.low_step,
+            "high": rise.high,
+            "high_step": rise.high_step,
         }
         return Finding("unstable.rise", shown, rise.high_step)
     begin = settled(facts.curve, limits)
@@ -210,10 +216,10 @@ def unstable(facts: Facts) -> Finding | None:
     low, high = float(facts.smooth[low_step]), float(facts.smooth[-1])
     if ratio(high, low) > limits.end_rise and facts.regret > limits.rise_regret and counts(high - low):
         shown = {
-            "times": times_text(ratio(high, low)),
-            "low": loss_text(low),
-            "low_step": steps_text(low_step),
-            "high": loss_text(high),
+            "times": ratio(high, low),
+            "low": low,
+            "low_step": low_step,
+            "high": high,
         }
         return Finding("unstable.end", shown, low_step)
     return None

@@ -27,18 +27,19 @@ def unstable(case: Case) -> Claim:
     untestable = case.untestable("unstable")
     if untestable is not None:
         return untestable
-    counts = {rate: case.kinds(rate) for rate in case.higher}
+    rates = sorted({*case.higher_compared, *(rate for rate in case.higher if rate in case.tested.broken)})
+    counts = {rate: case.kinds(rate) for rate in rates}
     broken = {rate: sum(kinds[token] for token in UNSTEADY) for rate, kinds in counts.items()}
     lanes, total = sum(map(Counter.total, counts.values())), sum(broken.values())
     where = [rate for rate, count in broken.items() if count]
-    highest = case.higher[-1]
+    highest = rates[-1]
     shown: dict[str, str] = {
         "broken": str(total),
         "lanes": str(lanes),
         "top": rate_text(case.top),
         "highest": rate_text(highest),
         "times": times_text(case.factor()),
-        "next": case.upwards(),
+        "next": case.upwards(case.top),
         "first": rate_text(where[0]) if where else "",
         "rates": ", ".join(map(rate_text, where)),
         "kinds": _kinds_text(
@@ -51,7 +52,7 @@ def unstable(case: Case) -> Claim:
         "first_rate": where[0] if where else None,
         "highest_rate": highest,
         "highest_good_rate": case.top,
-        "verdicts": dict(case.kinds(*case.higher)),
+        "verdicts": dict(case.kinds(*rates)),
     }
     lanes_short = phrase("lanes.short", shown)
     if broken[highest] or 2 * total >= lanes > 0:
@@ -117,14 +118,15 @@ def useless(case: Case) -> Claim:
     if untestable is not None:
         return untestable
     assert case.reference is not None
-    highest, kinds = case.higher[-1], case.kinds(case.higher[-1])
+    highest = case.higher_compared[-1]
+    kinds = case.kinds(highest)
     missing = _missing(case, highest)
     failed = bool(kinds) and all(token in FAILING for token in kinds)
     shown: dict[str, str] = {
         "highest": rate_text(highest),
         "reference": rate_text(case.reference),
         "times": times_text(case.factor()),
-        "next": case.upwards(),
+        "next": case.upwards(case.top),
         "kinds": _kinds_text(kinds),
         "objective": case.comparison.objective.name,
         "share": share_text(missing) if math.isfinite(missing) else "",

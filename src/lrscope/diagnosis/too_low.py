@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -35,15 +34,15 @@ def slow(case: Case) -> Claim:
     longer = comparison.thresholds.longer
     phrases = []
     for rate in sorted(lower, reverse=True):
-        paces = [pace for one in case.lanes(rate) if (pace := _pace(one, comparison)) is not None]
+        paces = [pace for one in case.lanes(rate) if (pace := _pace(one, reference, comparison)) is not None]
         if not paces:
             continue
-        ratio = float(np.median([own / max(reached, 1) for own, reached, _ in paces]))
-        fastest = Counter(other for *_, other in paces).most_common(1)[0][0]
-        shown = {"rate": rate_text(rate), "fastest": rate_text(fastest), "times": times_text(ratio)}
-        started = any(reached > 0 for _, reached, _ in paces)
+        ratio = float(np.median([own / max(reached, 1) for own, reached in paces]))
+        shown = {"rate": rate_text(rate), "fastest": rate_text(reference), "times": times_text(ratio)}
+        started = any(own > 0 for own, _ in paces)
         if not started:
-            phrases.append(phrase("slow.start", {**shown, "steps": steps_text(paces[0][0])}))
+            steps = max(one.curve.steps for one in case.lanes(rate))
+            phrases.append(phrase("slow.start", {**shown, "steps": steps_text(steps)}))
             times[rate] = math.inf
         else:
             phrases.append(phrase("slow" if ratio > longer else "slow.not", shown))
@@ -51,11 +50,15 @@ def slow(case: Case) -> Claim:
     if not times:
         unknown = phrase("slow.unknown", {})
         return Claim("slow", "cannot_tell", (unknown,), unknown, {})
+    verdict = "cannot_tell"
+    if min(times.values()) > longer:
+        verdict = "confirmed"
+    elif max(times.values()) <= longer:
+        verdict = "refuted"
     lowest = min(times)
     short = {"rate": rate_text(lowest), "times": times_text(times[lowest])}
-    numbers = {"rates": list(times), "times_more_steps": list(times.values())}
+    numbers = {"reference_rate": reference, "rates": list(times), "times_more_steps": list(times.values())}
     figure = phrase("slow.short" if math.isfinite(times[lowest]) else "slow.start.short", short)
-    verdict = "confirmed" if min(times.values()) > longer else "refuted"
     return Claim("slow", verdict, tuple(phrases), figure, numbers)
 
 
@@ -173,14 +176,16 @@ def _change(value: float, relative: bool) -> str:
     return f"{'+' if share > 0 else '-'}{share_text(abs(share))}"
 
 
-def _pace(facts: Facts, comparison: Comparison) -> tuple[int, int, float] | None:
-    """Own steps, the fastest good lane's, and its rate, to what all good lanes or this one reached."""
-    curve = facts.curve
-    if curve.rate in comparison.good_rates:
-        pace = comparison.pace(curve.rate, curve.seed)
-        return None if pace is None else (pace.steps, pace.fastest_steps, pace.fastest_rate)
-    if curve.stopped_step is not None or not len(facts.levels):
+def _pace(facts: Facts, reference: float, comparison: Comparison) -> tuple[int, int] | None:
+    """Return how many steps a lane and the reference's lane of its seed took to a training loss.
+
+    That is the lowest that both reached. None where one of them stopped, or was not trained on the seed.
+    """
+    other = comparison.at(reference, facts.curve.seed)
+    if other is None or any(
+        one.curve.stopped_step is not None or not len(one.levels) for one in (facts, other)
+    ):
         return None
-    target = float(facts.levels.min())
-    own, fastest = first_reach(facts.levels, target), comparison.fastest(curve.seed, target)
-    return None if own is None or fastest is None else (own, fastest[1], fastest[0])
+    target = max(float(facts.levels.min()), float(other.levels.min()))
+    own, reached = first_reach(facts.levels, target), first_reach(other.levels, target)
+    return None if own is None or reached is None else (own, reached)

@@ -5,6 +5,7 @@ The sentences of the evidence stand in `evidence.py`.
 
 from typing import NamedTuple
 
+from lrscope.diagnosis.evidence import Finding
 from lrscope.language import Text
 
 
@@ -17,6 +18,7 @@ class Verdict(NamedTuple):
         attributes: tokens of `ATTRIBUTES`, in their order there.
         step: where it happened, where it happened at one step.
         evidence: a sentence with the numbers behind the verdict, in every language where it is a `Text`.
+        findings: the same as keys and numbers, in the order in which they are said.
     """
 
     lane: int
@@ -26,6 +28,7 @@ class Verdict(NamedTuple):
     attributes: tuple[str, ...]
     step: int | None
     evidence: str
+    findings: tuple[Finding, ...] = ()
 
 
 class Kind(NamedTuple):
@@ -107,8 +110,8 @@ KINDS: tuple[Kind, ...] = (
         "~",
         Text("unstable", "不稳定"),
         Text(
-            "The loss rose again, or only some seeds came through.",
-            "损失又升上去，或只有一部分种子训练下来。",
+            "The loss rose again.",
+            "损失又升上去。",
         ),
     ),
     Kind(
@@ -175,7 +178,10 @@ ATTRIBUTES: tuple[Kind, ...] = (
 """What may be said beside a verdict."""
 
 FAILING = ("diverged", "diverging", "collapsed", "failed")
-"""Kinds of a rate that breaks training."""
+"""Kinds of a lane whose rate breaks training."""
+
+UNSOUND = (*FAILING, "unstable")
+"""Kinds of a lane that did not come through. A rate fails where most of its lanes are of these kinds."""
 
 
 def kind(token: str) -> Kind:

@@ -7,6 +7,8 @@ from lrscope.executors.processes import Processes
 from lrscope.plan import Plan
 from lrscope.training.prepare import Prepared
 
+__all__ = ["EXECUTORS", "InProcess", "Processes", "executor_for"]
+
 EXECUTORS = (InProcess, Processes)
 """All of them."""
 

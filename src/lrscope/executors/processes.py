@@ -50,10 +50,10 @@ class Processes:
         plan: Plan,
         slots: int,
         validate_at: Collection[int] = (),
-        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        checkpoint_seconds: float | None = None,
     ) -> None:
         self._prepared, self._plan, self._validate_at = prepared, plan, validate_at
-        self._checkpoint_seconds = checkpoint_seconds
+        self._checkpoint_seconds = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
         self.slots = slots
         self._open: list[ProcessRunner] = []
 

@@ -17,9 +17,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from lrscope.diagnosis.conclusions import Conclusion
+from lrscope.diagnosis.figures import lane_figures
 from lrscope.language import Text, said
 
 if TYPE_CHECKING:
@@ -70,37 +69,9 @@ def strict(value: Any) -> Any:
 
 
 def _lanes(study: "Readable") -> list[dict[str, Any]]:
-    """What is known of each lane, in the order of lanes.
-
-    final_train_loss: the mean of the last epoch of losses; final_val_loss and metrics: the last measured.
-    All are null for a lane that stopped. best_val_loss: the lowest, measured first at best_val_step.
-    """
+    """Return what is known of each lane, in the order of lanes; figures as in `lane_figures`."""
     lanes = study.lanes
-    recorded = {series.name for series in study.series}
-    names = [name for name in ("val_loss", *study.plan.metrics) if name in recorded]
-    measured = {name: study.scalars(name) for name in names}
-    going = lanes.filter(pl.col("stopped_step").is_null()).select("lane", "steps")
-    last_epoch = (
-        study.scalars("loss")
-        .join(going, on="lane")
-        .filter(pl.col("step") >= pl.col("steps") - study.plan.steps_per_epoch)
-        .group_by("lane")
-        .agg(pl.col("value").mean())
-    )
-    train = dict(last_epoch.iter_rows())
-    final = {
-        name: dict(
-            frame.join(going, on="lane")
-            .group_by("lane")
-            .agg(pl.col("value").sort_by("step").last())
-            .iter_rows()
-        )
-        for name, frame in measured.items()
-    }
-    best: dict[int, tuple[float, int]] = {}
-    if "val_loss" in measured:
-        rows = measured["val_loss"].drop_nulls("value").sort("value", "step").select("lane", "value", "step")
-        best = {lane: (value, step) for lane, value, step in rows.unique("lane", keep="first").iter_rows()}
+    figures = {row["lane"]: row for row in lane_figures(study).iter_rows(named=True)}
     verdicts = {row["lane"]: row for row in study.verdicts().iter_rows(named=True)}
     return [
         {
@@ -114,14 +85,14 @@ def _lanes(study: "Readable") -> list[dict[str, Any]]:
             "step": verdicts[lane["lane"]]["step"],
             "steps": lane["steps"],
             "stopped_step": lane["stopped_step"],
-            "final_train_loss": train.get(lane["lane"]),
-            "final_val_loss": final.get("val_loss", {}).get(lane["lane"]),
-            "best_val_loss": best.get(lane["lane"], (None, None))[0],
-            "best_val_step": best.get(lane["lane"], (None, None))[1],
-            "metrics": {name: final.get(name, {}).get(lane["lane"]) for name in study.plan.metrics},
+            **{name: figures[lane["lane"]][name] for name in _FIGURES},
+            "metrics": {name: figures[lane["lane"]][name] for name in study.plan.metrics},
         }
         for lane in lanes.iter_rows(named=True)
     ]
+
+
+_FIGURES = ("final_train_loss", "final_val_loss", "best_val_loss", "best_val_step")
 
 
 def _recommendation(advice: Any) -> dict[str, Any]:

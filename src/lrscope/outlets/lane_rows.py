@@ -18,6 +18,8 @@ class LaneRow:
         why: all of the evidence.
         train, val, metric: at the end; best: the lowest validation loss.
         recommended: whether no rate is nearer to the recommended one.
+        stopped: whether its loss was not finite any more.
+        steps: how many were done; losses are shown of the longest lanes only.
     """
 
     rate: float
@@ -31,6 +33,8 @@ class LaneRow:
     best: float | None
     metric: float | None
     recommended: bool
+    steps: int = 0
+    stopped: bool = False
 
     @property
     def words(self) -> str:
@@ -64,6 +68,8 @@ def lane_rows(content: Mapping[str, Any]) -> list[LaneRow]:
             best=row["best_val_loss"],
             metric=next(iter(row["metrics"].values()), None),
             recommended=row["rate"] == nearest,
+            steps=row["steps"],
+            stopped=row["stopped_step"] is not None,
         )
         for row, text in zip(rows, texts, strict=True)
     ]

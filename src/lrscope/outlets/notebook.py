@@ -18,6 +18,7 @@ from lrscope.charts.snapshot import Snapshot
 from lrscope.charts.theme import Theme
 from lrscope.charts.valley import VALLEY
 from lrscope.language import say, speaking
+from lrscope.outlets.absent import refuse_empty
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.figure import Figure, drawn, for_print
 from lrscope.outlets.figure_file import FIGURE_FORMATS, figure_bytes
@@ -87,6 +88,18 @@ class _VConcatChart(_Offline, alt.VConcatChart):  # type: ignore[misc]
 _OFFLINE: dict[type, Any] = {
     one.__mro__[2]: one for one in (_LayerChart, _ConcatChart, _HConcatChart, _VConcatChart)
 }
+
+
+def asked_chart(chart: Chart, study: Readable, theme: Theme = LIGHT, *, lang: str | None = None) -> Any:
+    """Return a chart that was asked for by name; see `offline`.
+
+    Raises:
+        UsageError: the study lacks the data of this chart, or there is no such language.
+    """
+    drawing = offline(chart, study, theme, lang=lang)
+    with speaking(lang):
+        refuse_empty(chart, drawing, study)
+    return drawing
 
 
 def offline(chart: Chart, study: Readable, theme: Theme = LIGHT, *, lang: str | None = None) -> Any:

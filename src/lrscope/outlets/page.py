@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from lrscope.charts.chart import Advice, Readable
 from lrscope.charts.names import rate_labels, shape_label
 from lrscope.diagnosis.evidence import times_text
-from lrscope.diagnosis.limits import DIVIDING
+from lrscope.diagnosis.figures import WORSE_FROM
 from lrscope.diagnosis.recommendation import CONFIDENCE
 from lrscope.language import COMMA, SEMICOLON, Text, joined, said, say
+from lrscope.optimizer_facts import facts_named
 from lrscope.outlets.conclusion_list import conclusion_list
 from lrscope.outlets.lane_table import lane_table
 from lrscope.outlets.markup import Content, Html, element, join
@@ -42,9 +43,17 @@ def title(study: Readable) -> str:
     )
 
 
-def contents() -> Html:
-    """Links to the sections."""
-    return join(*(element("a", said(word), href=f"#{anchor}") for anchor, word, _ in SECTIONS))
+def contents(pictures: Sequence[Picture]) -> Html:
+    """Return links to the sections of the page."""
+    drawn = {_section_of(picture) for picture in pictures[1:] if not picture.empty}
+    left_out = {"losses", "weights"} - drawn
+    shown = (section for section in SECTIONS if section[0] not in left_out)
+    return join(*(element("a", said(word), href=f"#{anchor}") for anchor, word, _ in shown))
+
+
+def _section_of(picture: Picture) -> str:
+    """Return the section that shows a chart, which is not the valley: that one stands beside the answer."""
+    return "losses" if picture.name in _LOSSES else "weights"
 
 
 def body(study: Readable, pictures: Sequence[Picture], still: Html | None = None) -> Html:
@@ -52,25 +61,24 @@ def body(study: Readable, pictures: Sequence[Picture], still: Html | None = None
 
     Args:
         study: what is read.
-        pictures: every chart.
+        pictures: every chart; an empty one is left out, and so is a section without any other content.
         still: the first of them as it stands until it is drawn.
     """
-    figures = {picture.name: _figure(picture) for picture in pictures[1:]}
-    valley = _figure(pictures[0], still)
-    losses = [figures.pop(name) for name in _LOSSES]
+    drawn = [picture for picture in pictures[1:] if not picture.empty]
+    valley = None if pictures[0].empty else _figure(pictures[0], still)
     parts: dict[str, Sequence[Content]] = {
         "answer": [answer(study.recommendation()), valley],
         "conclusions": [conclusion_list(study)],
         "lanes": [lane_table(study)],
-        "losses": losses,
-        "weights": list(figures.values()),
+        "losses": [_figure(picture) for picture in drawn if _section_of(picture) == "losses"],
+        "weights": [_figure(picture) for picture in drawn if _section_of(picture) == "weights"],
         "method": [method(study)],
     }
     return join(
         element("h1", study.plan.problem),
         element("p", setting(study.plan), class_="setting"),
         standing(study),
-        *(_section(anchor, said(heading), parts[anchor]) for anchor, _, heading in SECTIONS),
+        *(_section(anchor, said(heading), parts[anchor]) for anchor, _, heading in SECTIONS if parts[anchor]),
     )
 
 
@@ -95,19 +103,16 @@ def _section(anchor: str, heading: str, parts: Sequence[Content]) -> Html:
 
 
 def _figure(picture: Picture, still: Html | None = None) -> Html:
-    """A chart's words, and the place where it is drawn, behind what stands there until then; or why not."""
-    if picture.empty:
-        plot = element("p", picture.about, class_="empty")
-    else:
-        plot = element(
-            "div",
-            element("noscript", picture.about),
-            class_="plot",
-            data_picture=picture.name,
-            tabindex="0",
-            role="group",
-            aria_label=picture.title,
-        )
+    """Return a chart's words, a picture of it, and the place where the chart itself is drawn."""
+    plot = element(
+        "div",
+        element("noscript", picture.about),
+        class_="plot",
+        data_picture=picture.name,
+        tabindex="0",
+        role="group",
+        aria_label=picture.title,
+    )
     return element(
         "figure",
         element("h3", picture.title),
@@ -173,10 +178,12 @@ def answer(advice: Advice) -> Html:
     facts = []
     if known and advice.low is not None and advice.high is not None and advice.low < advice.high:
         facts.append((say("as good", "同样好"), f"{format_rate(advice.low)} – {format_rate(advice.high)}"))
+    if advice.worse_from is not None and advice.worse_from != advice.first_failing:
+        facts.append((said(WORSE_FROM.name), format_rate(advice.worse_from)))
     if advice.first_failing is not None:
-        facts.append((say("first to fail", "第一个失败"), format_rate(advice.first_failing)))
+        facts.append((say("fails from", "从此失败"), format_rate(advice.first_failing)))
     elif known:
-        facts.append((say("first to fail", "第一个失败"), say("none tested", "没有试到")))
+        facts.append((say("fails from", "从此失败"), say("none tested", "没有试到")))
     if advice.margin is not None:
         facts.append((say("safety margin", "安全余量"), f"×{times_text(advice.margin)}"))
     if known:
@@ -264,7 +271,7 @@ def _curvature(plan: Plan) -> str:
         "{examples} examples, "
         "21 times at most",
         "损失的 Hessian 的最大特征值（评估模式{also}），用 Lanczos 在 {examples} 个样本上测，至多 21 次",
-        also=also if plan.optimizer in DIVIDING else "",
+        also=also if facts_named(plan.optimizer).divisor else "",
         examples=f"{plan.curvature_examples:,}",
     )
 

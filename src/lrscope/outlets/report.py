@@ -61,7 +61,7 @@ def page(study: Readable) -> str:
         theme=_theme_button(),
         policy=_policy([vega, code], style),
         style=style,
-        contents=contents(),
+        contents=contents(drawn),
         body=body(snapshot, drawn, None if drawn[0].empty else still(drawn[0])),
         footer=footer(snapshot),
         pictures=script_json(data),

@@ -92,7 +92,9 @@ def show(content: Mapping[str, Any], file: TextIO, width: int | None = None) -> 
     lanes = lane_rows(content)
     console.print(Text(_headline(content)))
     console.print()
-    console.print(_table(lanes, _columns(content, ascii_only=not console.encoding.startswith("utf")), width))
+    console.print(
+        _table(lanes, _columns(content, lanes, ascii_only=not console.encoding.startswith("utf")), width)
+    )
     if width < WHY_FROM:
         console.print()
         console.print(listed([_reason(lane) for lane in representatives(lanes)], width))
@@ -129,7 +131,7 @@ def terminal_width() -> int:
     return WIDTH_OF_FILES
 
 
-def _columns(content: Mapping[str, Any], *, ascii_only: bool) -> list[Column]:
+def _columns(content: Mapping[str, Any], lanes: Sequence[LaneRow], *, ascii_only: bool) -> list[Column]:
     """The columns this study has something to say in."""
     plan = content["plan"]
     pointer = ">" if ascii_only else "→"
@@ -151,6 +153,8 @@ def _columns(content: Mapping[str, Any], *, ascii_only: bool) -> list[Column]:
     if len(plan["seeds"]) > 1:
         columns.append(Column(say("seed", "种子"), 0, lambda lane: Text(str(lane.seed)), number=True))
     columns.append(Column(say("verdict", "判定"), 0, verdict, wraps=True))
+    if len({lane.steps for lane in lanes if not lane.stopped}) > 1:
+        columns.append(Column(say("steps", "步数"), 72, lambda lane: Text(f"{lane.steps:,}"), number=True))
     if any(row["best_val_loss"] is not None for row in content["lanes"]):
         columns.append(number(say("train", "训练"), 72, lambda lane: lane.train))
         columns.append(number(say("val loss", "验证损失"), 40, lambda lane: lane.val))

@@ -7,6 +7,8 @@ import importlib
 import importlib.util
 import inspect
 import itertools
+import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -57,6 +59,51 @@ def load_problem(reference: str, data: str | Path | None = None) -> "Problem":
         takers = ", ".join(member.name for member in BUILT_IN if member.data)
         raise ProblemError(f"--data is for the built-in problems {takers}; leave it out for {reference!r}")
     return _from_file(_at_home(Path(target)), attribute) if is_file else _from_module(target, attribute)
+
+
+def given_problem(given: object) -> "Problem":
+    """Return the problem that a caller passed: a Problem as it is, a string loaded as a reference.
+
+    Raises:
+        ProblemError: it is neither; or the reference names no problem, see `load_problem`.
+    """
+    from lrscope.problems.problem import Problem
+
+    if isinstance(given, Problem):
+        return given
+    if isinstance(given, str):
+        return dataclasses.replace(load_problem(given), reference=shlex.quote(given))
+    raise ProblemError(
+        "problem= wants an lrscope.Problem, or a name: a built-in one's, such as 'digits', or "
+        f"'mine.py:problem'; got {_kind(given)}"
+    )
+
+
+def _kind(given: object) -> str:
+    """Return what an object is that is no problem and, where that is clear, what to write instead."""
+    from torch import nn
+    from torch.utils.data import DataLoader
+
+    from lrscope.problems.problem import Problem
+
+    name = given.__name__ if isinstance(given, type) else type(given).__name__
+    if given is Problem:
+        return "the class Problem itself; make one: lrscope.Problem(name=..., model=..., train=..., loss=...)"
+    if isinstance(given, type):
+        return f"the class {name}"
+    if isinstance(given, nn.Module):
+        wrapped = "lrscope.Problem(name=..., model=lambda: ..., train=(X, y), loss=...)"
+        return f"{name}, a model; put it into a problem: {wrapped}"
+    if isinstance(given, DataLoader):
+        wrapped = "lrscope.Problem(name=..., model=..., train=loader, loss=...)"
+        return f"a DataLoader; put it into a problem: {wrapped}"
+    if isinstance(given, os.PathLike):
+        return f"a path; write {f'{os.fspath(given)}:{DEFAULT_ATTRIBUTE}'!r}"
+    if given is None or isinstance(given, (bool, int, float)):
+        return repr(given)
+    if callable(given) and hasattr(given, "__name__"):
+        return f"the function {given.__name__}; call it, if it returns a problem: {given.__name__}()"
+    return f"a {name}"
 
 
 def _make(built_in: BuiltIn, data: str | Path | None) -> "Problem":

@@ -57,7 +57,8 @@ def _grid(values_1N: Tensor) -> Tensor:
     edges = edges[np.abs(edges) < most]
     exact = torch.from_numpy(edges).to(values_1N.dtype).double()
     ends = torch.tensor([-most, most], dtype=torch.float64)
-    return torch.unique(torch.cat([ends, exact]))
+    edges_b: Tensor = torch.unique(torch.cat([ends, exact]))
+    return edges_b
 
 
 def histograms(

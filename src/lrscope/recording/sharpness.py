@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrscope.optimizer_facts import facts_named
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.training.curvature import Curvature
@@ -35,9 +36,6 @@ PRECONDITIONED = (
     Series("preconditioned_products", "1", "scalar", _PRODUCTS),
 )
 
-DIVIDING = ("Adam", "AdamW", "RMSprop")
-"""Optimizers whose preconditioner is known: see `lrscope.training.preconditioner`."""
-
 MEASUREMENTS = 20
 """Times sharpness is measured after the start, evenly over the run."""
 
@@ -51,7 +49,7 @@ def sharpness_series(plan: Plan) -> tuple[Series, ...]:
     """What of curvature a sweep by this plan records."""
     if plan.curvature_examples is None:
         return ()
-    return (*SHARPNESS, *PRECONDITIONED) if plan.optimizer in DIVIDING else SHARPNESS
+    return (*SHARPNESS, *PRECONDITIONED) if facts_named(plan.optimizer).divisor else SHARPNESS
 
 
 def sharpness(found: Curvature) -> dict[str, Tensor]:

@@ -150,10 +150,12 @@ class Captured:
             gradients, losses = self._call(own, others, batch)
             return (*gradients.values(), losses)
 
-        copies = [tensor.clone() for tensor in given.constants.values()]
         try:
             with RandomState.now().kept():
-                graph = make_fx(flat)(*given.trained.values(), *copies, *given.leaves)
+                # Fake tensors have shapes and no values: a size that depends on values cannot be written down,
+                # and raises here in place of being kept as it was once.
+                trace = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)
+                graph = trace(*given.trained.values(), *given.constants.values(), *given.leaves)
         except Exception as error:
             self._drop(f"the step cannot be captured ({type(error).__name__})")
             return None

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
 from lrscope.training import slopes
 from lrscope.training.batches import Batches, examples
@@ -112,7 +113,7 @@ class GradientCheck:
 
 
 def check_gradients(
-    problem: Problem,
+    problem: Problem | str,
     *,
     elements: int = ELEMENTS,
     batch_size: int | None = None,
@@ -126,7 +127,7 @@ def check_gradients(
     state are as before afterwards.
 
     Args:
-        problem: what is trained.
+        problem: a Problem, or the name of a built-in one.
         elements: tensors of more elements than that are sampled.
         batch_size: examples in the batch; by default the problem's own, at most `EXAMPLES`. A DataLoader
             gives its first batch.
@@ -136,6 +137,7 @@ def check_gradients(
     Raises:
         ProblemError: model, loss and data do not fit, not in float64, or the loss is not the same every time.
     """
+    problem = given_problem(problem)
     cpu = torch.device("cpu")
     with undisturbed(problem.train, problem.val) as threads:
         batches = Batches(problem.train, batch_size or min(problem.batch_size or EXAMPLES, EXAMPLES), cpu)

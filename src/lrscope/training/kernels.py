@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
+
+from lrscope.optimizer_facts import facts_of
 
 OLDEST, NEWEST = (2, 8), (2, 13)
 """Versions of torch whose private functions are known."""
@@ -195,14 +197,6 @@ class Fused:
         return made, pairs
 
 
-STATE_OF = {
-    SGD: ("momentum_buffer",),
-    Adam: ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
-    AdamW: ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
-}
-"""What the kernels read and write, in their optimizer's state."""
-
-
 def fused(
     optimizers: Sequence[Optimizer],
     stacks: Mapping[str, tuple[Tensor, Sequence[Tensor]]],
@@ -214,8 +208,8 @@ def fused(
         optimizers, stacks, gradients: as of `lrscope.training.descent.descent`.
     """
     kind = type(optimizers[0])
-    names = STATE_OF.get(kind)
-    if names is None or not version_known():
+    names = facts_of(kind).fused_state
+    if not names or not version_known():
         return None
     place_of = {
         id(param): (name, lane) for name, (_, params) in stacks.items() for lane, param in enumerate(params)

@@ -1,10 +1,10 @@
 """Memory: what there is, and whether a sweep's lanes fit into it."""
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
 import torch
 from torch import nn
 
@@ -36,7 +36,7 @@ def refuse_too_many(rates: int, seeds: int, module: nn.Module, name: str) -> Non
     many += f"about {_bytes(needed)} of weights and optimizer state"
     if lanes > LANES_AT_MOST:
         raise UsageError(f"{many}; a sweep takes at most {LANES_AT_MOST:,} lanes: type --rates 1e-5:1:16")
-    if free is not None and needed > free:
+    if needed > free:
         fitting = max(1, int(free / (size * STATE_TENSORS)))
         raise UsageError(f"{many}; {_bytes(free)} are free: at most {fitting:,} lanes fit")
 
@@ -124,25 +124,14 @@ def free_memory(device: torch.device) -> float | None:
     return _free_memory() if device.type == "cpu" else None
 
 
-def _free_memory() -> float | None:
-    """Bytes that can be had without swapping; None where the system does not tell."""
-    known = [found for found in (_free_of_machine(), _free_of_group()) if found is not None]
-    return min(known) if known else None
-
-
-def _free_of_machine() -> float | None:
-    try:
-        # Free pages alone leave out what the system keeps only as a cache of files.
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024.0 * int(line.split()[1])
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError, AttributeError):
-        return None
+def _free_memory() -> float:
+    """Return the bytes that can be had without swapping, within the limits of a container."""
+    free, in_group = float(psutil.virtual_memory().available), _free_of_group()
+    return free if in_group is None else min(free, in_group)
 
 
 def _free_of_group() -> float | None:
-    """What the limits of a container leave; both versions of control groups."""
+    """Return what the limits of a container leave, which psutil does not read; both versions of cgroups."""
     free = []
     for folder, limit, used in (
         (CONTROL_GROUPS, "memory.max", "memory.current"),

@@ -20,23 +20,11 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrscope.errors import ProblemError
+from lrscope.optimizer_facts import facts_of
 from lrscope.plan import GROUP_RATES
 from lrscope.problems.problem import OptimizerFactory, Schedule
 from lrscope.training.descent import descent
 from lrscope.training.kernels import Update, fused, hooked, rehearsed
-
-FUSABLE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
-"""Classes with a fused kernel for CPU and CUDA: the same update in one pass over memory."""
-
-MERGEABLE = (
-    *FUSABLE,
-    torch.optim.Adadelta,
-    torch.optim.Adamax,
-    torch.optim.NAdam,
-    torch.optim.RAdam,
-    torch.optim.RMSprop,
-)
-"""Classes whose step treats every parameter group by itself: groups of several lanes may share a call."""
 
 
 def optimizer_by_name(name: str, options: Mapping[str, Any]) -> OptimizerFactory:
@@ -130,9 +118,10 @@ def make_optimizer(factory: OptimizerFactory, params: Sequence[Tensor], rate: fl
         raise ProblemError(
             f"optimizer(params, lr=...) must make a torch optimizer; it made a {type(optimizer).__name__}"
         )
-    if isinstance(optimizer, torch.optim.LBFGS):
+    if any(facts_of(kind).needs_closure for kind in type(optimizer).__mro__):
+        name = type(optimizer).__name__
         raise ProblemError(
-            "LBFGS evaluates the loss itself and has no learning rate in lrscope's sense; try SGD"
+            f"{name} evaluates the loss itself and has no learning rate in lrscope's sense; try SGD"
         )
     return optimizer
 
@@ -162,7 +151,7 @@ def make_scheduler(schedule: Schedule | None, optimizer: Optimizer) -> LRSchedul
 
 def use_fused_kernel(optimizer: Optimizer) -> None:
     """Choose the fused kernel where the class has one and the user left the choice open."""
-    if type(optimizer) not in FUSABLE:
+    if not facts_of(type(optimizer)).fused:
         return
     for group in optimizer.param_groups:
         left_open = not group.get("foreach") and group.get("fused") is None
@@ -205,7 +194,8 @@ class LaneOptimizers:
         self._schedulers = [scheduler for scheduler in schedulers if scheduler is not None]
         first = optimizers[0]
         alike = all(type(optimizer) is type(first) for optimizer in optimizers)
-        self._mergeable = alike and type(first) in MERGEABLE and not any(map(hooked, optimizers))
+        merges = facts_of(type(first)).separate_groups
+        self._mergeable = alike and merges and not any(map(hooked, optimizers))
         self._merged: Optimizer | None = None
         self._update: Update | None = None
         self._candidates: list[Callable[[], Update | None]] = [

@@ -1,20 +1,17 @@
-"""Preconditioner: what the Adam family and RMSprop divide a gradient by, read from the lanes' optimizers.
+"""Preconditioner: what optimizers divide a gradient by, read from the lanes' own optimizers.
 
 Letters: L lanes, N trained parameters.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from lrscope.optimizer_facts import Divisor, facts_of
 from lrscope.training.lanes import Lanes
-
-KNOWN = (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
-"""The very classes: another one may divide by something else."""
 
 
 class Preconditioner(NamedTuple):
@@ -31,23 +28,19 @@ class Preconditioner(NamedTuple):
 
 
 def preconditioner(lanes: Lanes) -> Preconditioner | None:
-    """P at the lanes' present weights; None where the optimizer has none, or has not made a step yet.
+    """Return P at the lanes' present weights; None where an optimizer has none, or no lane has made a step.
 
-    After t updates, v_t being the running mean of the squared gradient (its running maximum with AMSGrad):
-
-    - Adam and AdamW: P = (1 - beta1^t) (sqrt(v_t / (1 - beta2^t)) + eps), J. Cohen et al., Adaptive Gradient
-      Methods at the Edge of Stability, arXiv 2207.14484;
-    - RMSprop: P = sqrt(v_t) + eps; centred, the variance v_t - mean(g)^2 in place of v_t.
-
-    A parameter group with a rate of its own is moved by so much more: its P is divided by the ratio of its
-    rate to the first group's.
+    `lrscope.optimizer_facts` has the formulas. A parameter group with a rate of its own is moved by so much
+    more: its P is divided by the ratio of its rate to the first group's.
     """
-    if any(type(lane.optimizer) not in KNOWN for lane in lanes.lanes):
+    known = [facts_of(type(lane.optimizer)).divisor for lane in lanes.lanes]
+    divisors = [divisor for divisor in known if divisor is not None]
+    if len(divisors) < len(known):
         return None
     roots, decays = [], []
-    for lane in lanes.lanes:
+    for lane, divisor in zip(lanes.lanes, divisors, strict=True):
         params = dict(lane.module.named_parameters())
-        parts = [_inverse_root(lane.optimizer, params[name]) for name in lanes.trained]
+        parts = [_inverse_root(lane.optimizer, divisor, params[name]) for name in lanes.trained]
         roots.append(torch.cat([root for root, _ in parts]))
         decays.append(torch.cat([decay for _, decay in parts]))
     inverse_root, decay = torch.stack(roots), torch.stack(decays)
@@ -57,39 +50,22 @@ def preconditioner(lanes: Lanes) -> Preconditioner | None:
     return Preconditioner(inverse_root.masked_fill(unmoved_L.unsqueeze(1), torch.nan), decay)
 
 
-def _inverse_root(optimizer: Optimizer, parameter: Tensor) -> tuple[Tensor, Tensor]:
-    """P^-1/2 and the coupled decay of one tensor, flat; zeros while it has no state."""
-    # Not by item: that would make an entry.
+def _inverse_root(optimizer: Optimizer, divisor: Divisor, parameter: Tensor) -> tuple[Tensor, Tensor]:
+    """Return P^-1/2 and the coupled decay of one tensor, flat; zeros while it has no state."""
+    # `get`, because indexing would make an entry.
     state = optimizer.state.get(parameter)
-    still = torch.zeros_like(parameter.detach()).flatten()
+    nothing = torch.zeros_like(parameter.detach()).flatten()
     if not state:
-        return still, still
+        return nothing, nothing
     group = next(
         group for group in optimizer.param_groups if any(one is parameter for one in group["params"])
     )
-    divisor = (_rmsprop if isinstance(optimizer, torch.optim.RMSprop) else _adam)(group, state)
-    root = divisor.rsqrt()
-    # 0 / 0: without eps, what never had a gradient does not move.
+    exact = {name: value.double() if isinstance(value, Tensor) else value for name, value in state.items()}
+    root: Tensor = divisor(group, exact).rsqrt()
+    # 0 / 0: without eps, a weight that never had a gradient does not move.
     root = torch.where(torch.isinf(root), 0.0, root)
-    own, first = float(group["lr"]), float(optimizer.param_groups[0]["lr"])
-    if own != first > 0:
-        root = root * math.sqrt(own / first)
+    rate, first = float(group["lr"]), float(optimizer.param_groups[0]["lr"])
+    if rate != first > 0:
+        root = root * math.sqrt(rate / first)
     coupled = 0.0 if group.get("decoupled_weight_decay") else float(group["weight_decay"])
-    return root.to(parameter.dtype).flatten(), torch.full_like(still, coupled)
-
-
-def _adam(group: Mapping[str, Any], state: Mapping[str, Any]) -> Tensor:
-    done = float(state["step"])
-    beta1, beta2 = (float(beta) for beta in group["betas"])
-    squares: Tensor = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
-    root: Tensor = (squares.double() / (1 - beta2**done)).sqrt() + group["eps"]
-    divisor: Tensor = root * (1 - beta1**done)
-    return divisor
-
-
-def _rmsprop(group: Mapping[str, Any], state: Mapping[str, Any]) -> Tensor:
-    squares = state["square_avg"].double()
-    if group["centered"]:
-        squares = (squares - state["grad_avg"].double().square()).clamp(min=0.0)
-    divisor: Tensor = squares.sqrt() + group["eps"]
-    return divisor
+    return root.to(parameter.dtype).flatten(), torch.full_like(nothing, coupled)

@@ -64,7 +64,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, finished: Path) -> Path:
     """A folder with two studies, and with files that are none."""
-    place = tmp_path / "studies"
+    return filled(tmp_path / "studies", finished)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, finished: Path) -> Path:
+    """Such a folder for all tests of a file."""
+    return filled(tmp_path_factory.mktemp("shared") / "studies", finished)
+
+
+def filled(place: Path, finished: Path) -> Path:
     place.mkdir()
     shutil.copy(finished, place / "line.lrscope")
     shutil.copy(finished, place / "other.db")
@@ -94,7 +103,8 @@ def client_of() -> Iterator[Callable[..., Client]]:
         assert page.stop(60)
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """For a command in a process of its own."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """For commands in processes of their own."""
+    state = str(tmp_path_factory.mktemp("state"))
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "XDG_STATE_HOME": state}

@@ -25,7 +25,7 @@ def _results(study: Readable, words: Words) -> list[list[str]]:
     return [
         [words["recommended"], words["cannot tell"] if rate is None else format_rate(rate)],
         [words["as good"], _interval(advice)],
-        [words["first to fail"], "" if advice.first_failing is None else format_rate(advice.first_failing)],
+        [words["fails from"], "" if advice.first_failing is None else format_rate(advice.first_failing)],
         [words["margin"], "" if advice.margin is None else f"×{times_text(advice.margin)}"],
         [words["confidence"], "" if rate is None else said(CONFIDENCE[advice.confidence])],
         [words["compared by"], said(advice.objective)],

@@ -82,7 +82,7 @@ WORDS: dict[str, Text] = {
     "recommended": Text("recommended rate", "推荐的学习率"),
     "cannot tell": Text("cannot tell", "下不了结论"),
     "as good": Text("as good", "同样好"),
-    "first to fail": Text("first to fail", "第一个失败"),
+    "fails from": Text("fails from", "从此失败"),
     "margin": Text("safety margin", "安全余量"),
     "confidence": Text("confidence", "可信度"),
     "compared by": Text("rates compared by", "学习率的比较依据"),

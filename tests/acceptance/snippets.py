@@ -1,41 +1,35 @@
 """Snippets: the fenced blocks of a page, run as its reader would run them, and the output that it states.
 
+Every command runs in a process of its own; the Python blocks of a page share one, as in a reader's session.
+
     ```python       runs; one that begins with a comment that names a file, "# mine.py", is that file
     ```text         right after a python block: what that block prints
     ```console      lines after "$ " are commands; what follows a command is what it shows
 
 Where an output says `...`, anything may stand; how many blanks there are does not matter.
 
-`python tests/docs/snippets.py` runs README.md and the English tutorial and writes into them what they show
-now, where that is not what they state. The Chinese tutorial takes its snippets from the English one.
+`python tests/acceptance/snippets.py` runs README.md and the English tutorial and writes into them what they
+show now, where that is not what they state. The Chinese tutorial takes its snippets from the English one.
 """
 
-import contextlib
 import dataclasses
 import doctest
 import importlib.util
-import io
-import os
+import json
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from click.testing import CliRunner
-
-from lrscope.cli import main
+from user import Ended, done, environment, fetched, served
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ENGLISH = ROOT / "docs" / "tutorial.md"
 CHINESE = ROOT / "docs" / "tutorial.zh.md"
-
-WIDTH = 90
-"""Columns of the terminal that the pages show."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w-]+\.py)\n")
@@ -93,59 +87,107 @@ def _commands(page: str, line: int, body: str, start: int) -> Iterator[Snippet]:
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What a snippet showed: on standard output, and on a terminal, where standard error comes in between."""
+    """What a snippet showed on standard output and on standard error."""
 
     output: str
-    terminal: str
+    errors: str = ""
 
     def agrees(self, stated: str) -> bool:
-        """Whether this is what the page states."""
+        """Return whether this is what the page states."""
         checker = doctest.OutputChecker()
-        return any(checker.check_output(stated, got, _RULES) for got in (self.output, self.terminal))
+        shown = (self.output, self.errors, self.errors + self.output)
+        return any(checker.check_output(stated, text, _RULES) for text in shown)
 
 
-def run(snippet: Snippet, names: dict[str, Any]) -> Shown:
-    """Run a snippet in the current folder.
+class Session:
+    """A reader's Python session, and a terminal beside it, in one folder.
 
     Args:
-        snippet: to run.
-        names: of the python blocks of its page, which build upon each other.
+        folder: where both are.
+        processes: that lrscope may train in.
 
-    Raises:
-        AssertionError: a command ended with another exit code than 0.
+    Attributes:
+        ended: the commands that were run.
     """
-    if snippet.kind == "file":
-        named = _FILE.match(snippet.source)
-        assert named is not None
-        Path(named[1]).write_text(snippet.source, encoding="utf-8")
-        return Shown("", "")
-    if snippet.kind == "python":
-        printed = io.StringIO()
-        code = compile("\n" * (snippet.line - 1) + snippet.source, snippet.page, "exec")
-        with contextlib.redirect_stdout(printed):
-            exec(code, names)
-        return Shown(printed.getvalue(), printed.getvalue())
-    output = terminal = ""
-    for words in commands(snippet.source):
-        if words[0] != "lrscope":
-            continue
-        if words[1] == "live":
-            _serve(words[1:])
-            continue
-        result = CliRunner().invoke(main, words[1:], env={"COLUMNS": str(WIDTH), "LINES": None})
-        assert result.exit_code == 0, f"{shlex.join(words)}\n{result.output}"
-        output, terminal = output + result.stdout, terminal + result.output
-    return Shown(output, terminal)
+
+    def __init__(self, folder: Path, processes: int = 1) -> None:
+        self._folder, self._processes = folder, processes
+        self._python: subprocess.Popen[str] | None = None
+        self.ended: list[Ended] = []
+
+    def __enter__(self) -> "Session":
+        """Return the session."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave Python."""
+        if self._python is not None:
+            self._python.kill()
+            self._python.communicate()
+
+    def run(self, snippet: Snippet) -> Shown:
+        """Run a snippet.
+
+        Raises:
+            AssertionError: it ended in an error, or with a warning.
+        """
+        if snippet.kind == "file":
+            named = _FILE.match(snippet.source)
+            assert named is not None
+            (self._folder / named[1]).write_text(snippet.source, encoding="utf-8")
+            return Shown("")
+        if snippet.kind == "python":
+            return Shown(self._executed(snippet))
+        output = errors = ""
+        for line in snippet.source.split(" && "):
+            if not line.startswith("lrscope "):
+                continue
+            if line.startswith("lrscope live"):
+                with served(line, self._folder) as address:
+                    assert "<html" in fetched(address)
+                continue
+            ended = done(line, self._folder, self._processes)
+            self.ended.append(ended)
+            output, errors = output + ended.output, errors + ended.errors
+        return Shown(output, errors)
+
+    def _executed(self, snippet: Snippet) -> str:
+        """Run a block of Python; return what it prints."""
+        if self._python is None:
+            with (self._folder / "python.txt").open("w") as errors:
+                self._python = subprocess.Popen(
+                    [sys.executable, "-c", _PYTHON],
+                    cwd=self._folder,
+                    env=environment(self._processes),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                )
+        assert self._python.stdin is not None
+        assert self._python.stdout is not None
+        where = f"{snippet.page}, line {snippet.line}"
+        self._python.stdin.write(json.dumps([snippet.source, where]) + "\n")
+        self._python.stdin.flush()
+        answer = self._python.stdout.readline()
+        said = (self._folder / "python.txt").read_text()
+        assert answer, f"{where}: {said}"
+        assert "Warning" not in said, f"{where}: {said}"
+        printed: str = json.loads(answer)
+        return printed
 
 
-def _serve(words: Sequence[str]) -> None:
-    """Run a command that serves a page until it has said where."""
-    command = [sys.executable, "-m", "lrscope", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        process.kill()
-    assert said.startswith("http://127.0.0.1:"), shlex.join(words)
+_PYTHON = """
+import contextlib, io, json, sys
+
+sys.path.insert(0, "")
+names = {"__name__": "__main__"}
+for line in sys.stdin:
+    source, where = json.loads(line)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(source, where, "exec"), names)
+    print(json.dumps(printed.getvalue()), flush=True)
+"""
 
 
 def commands(line: str) -> list[list[str]]:
@@ -179,15 +221,12 @@ def furnish(folder: Path) -> None:
 
 def _rewrite(paths: Iterable[Path]) -> None:
     """Run pages in a folder of their own, and write what they print into them."""
-    sys.path.insert(0, "")
     for path in paths:
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            furnish(Path())
-            names: dict[str, Any] = {}
-            new = rewritten(path, {snippet: run(snippet, names) for snippet in snippets(path)})
+        with tempfile.TemporaryDirectory() as folder, Session(Path(folder)) as session:
+            furnish(Path(folder))
+            new = rewritten(path, {snippet: session.run(snippet) for snippet in snippets(path)})
         path.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     _rewrite([Path(name).resolve() for name in sys.argv[1:]] or [README, ENGLISH])

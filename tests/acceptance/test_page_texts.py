@@ -1,45 +1,16 @@
-"""README and tutorials, run as their readers would: every snippet, output, option, link and picture."""
+"""What README and tutorials name: options, commands, links, pictures, the lines that set lrscope up."""
 
 import ast
 import re
-import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
-from snippets import CHINESE, ENGLISH, README, ROOT, Snippet, commands, furnish, run, snippets
-
-from lrscope.cli import main
+from snippets import CHINESE, ENGLISH, README, ROOT, Snippet, commands, snippets
+from user import done
 
 PAGES = (README, ENGLISH, CHINESE)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The reader's folder: with a few images in it; `import mine` works, as in a Python session there."""
-    furnish(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    return tmp_path
-
-
-@pytest.mark.parametrize("page", [README, ENGLISH], ids=lambda page: page.name)
-def test_every_snippet_runs_and_shows_what_the_page_states(page: Path, folder: Path) -> None:
-    names: dict[str, Any] = {}
-    for snippet in snippets(page):
-        shown = run(snippet, names)
-        where = f"{snippet.page}, line {snippet.line}: {snippet.source}"
-        if snippet.stated is not None:
-            assert shown.agrees(snippet.stated), f"{where}\nit shows\n{shown.output}\nnot\n{snippet.stated}"
-        elif snippet.kind == "python":
-            assert not shown.output, f"{where}\nprints what the page does not state:\n{shown.output}"
-    saved = {path.name for path in folder.iterdir()}
-    assert (
-        {"weight.svg", "rates.svg", "mine.html"} if page == ENGLISH else {"digits.html", "wine.html"}
-    ) <= saved
+LINKING = (*PAGES, ROOT / "docs" / "export.md")
 
 
 def test_the_chinese_tutorial_has_the_same_snippets() -> None:
@@ -71,9 +42,10 @@ def test_every_option_named_is_run_with_its_command(page: Path) -> None:
     assert set(re.findall(r"`lrscope ([a-z-]+)", text)) <= run_commands
 
 
-def test_every_command_is_shown_in_the_readme() -> None:
+def test_every_command_is_shown_in_the_readme(tmp_path: Path) -> None:
     shown = {words[0] for snippet in snippets(README) for words in _lrscope(snippet)}
-    assert shown == set(main.list_commands(click.Context(main)))
+    listed = done("lrscope --help", tmp_path).output.partition("Commands:\n")[2].partition("\n\n")[0]
+    assert shown == set(re.findall(r"^  (\S+)", listed, re.MULTILINE))
 
 
 def _lrscope(snippet: Snippet) -> list[list[str]]:
@@ -91,7 +63,7 @@ def test_the_two_set_up_commands_of_the_readme() -> None:
     """They need a network: what they name is there, and the continuous integration runs the second."""
     installs = [snippet.source for snippet in snippets(README) if snippet.source.startswith("pip ")]
     assert installs == [
-        "pip install -c constraints.txt . && lrscope sweep digits --report digits.html",
+        "pip install -c constraints.txt .",
         "pip install -c constraints.txt -e '.[test]' && pytest",
     ]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -101,7 +73,7 @@ def test_the_two_set_up_commands_of_the_readme() -> None:
     assert "pip install -q -c constraints.txt -e '.[test]'" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
 def test_links_and_pictures_are_there(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8"))
     here = [target for target in targets if not target.startswith("https://")]

@@ -1,0 +1,85 @@
+"""Tested: which rates a study tried, which of them to the full length, and on how many lanes each failed."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lrscope.diagnosis.curve import Curve
+from lrscope.diagnosis.verdict import UNSOUND, Verdict
+from lrscope.plan import Plan
+
+
+class Failure(NamedTuple):
+    """A rate at which a lane failed, however short that lane was.
+
+    Attributes:
+        rate: the rate.
+        failed: how many of its lanes are failed, diverged, diverging, collapsed or unstable.
+        lanes: how many lanes it has that can be judged.
+    """
+
+    rate: float
+    failed: int
+    lanes: int
+
+    @property
+    def mostly(self) -> bool:
+        """Whether most lanes failed: then the rate fails."""
+        return 2 * self.failed > self.lanes
+
+
+class Tested(NamedTuple):
+    """The rates of a study.
+
+    Attributes:
+        rates: every rate that has a lane which can be judged, of whatever length; rising.
+        whole: those of them with a lane that was trained to the full length; rising.
+        failures: the rates at which a lane failed; rising.
+    """
+
+    rates: tuple[float, ...]
+    whole: tuple[float, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def failing(self) -> tuple[float, ...]:
+        """The rates that fail, rising."""
+        return tuple(one.rate for one in self.failures if one.mostly)
+
+    @property
+    def broken(self) -> tuple[float, ...]:
+        """The rates at which any lane failed: none of them came through on every seed. Rising."""
+        return tuple(one.rate for one in self.failures)
+
+    def fails_from(self, top: float | None) -> float | None:
+        """Return the lowest rate above `top` that fails; of all rates where `top` is None."""
+        return next((rate for rate in self.failing if top is None or rate > top), None)
+
+    def cliff(self, top: float) -> Failure | None:
+        """Return the lowest rate above `top` at which any lane failed."""
+        return next((one for one in self.failures if one.rate > top), None)
+
+
+def tested_rates(curves: Sequence[Curve], verdicts: Sequence[Verdict], plan: Plan) -> Tested:
+    """Return what became of the rates of a study.
+
+    Args:
+        curves: of all lanes.
+        verdicts: of `judge`, of the same lanes.
+        plan: of the study.
+    """
+    judged = [verdict for verdict in verdicts if verdict.kind != "invalid"]
+    rates = sorted({verdict.rate for verdict in judged})
+    lanes = {verdict.lane for verdict in judged}
+    whole = {curve.rate for curve in curves if curve.lane in lanes and is_whole(curve, plan)}
+    failures = []
+    for rate in rates:
+        kinds = [verdict.kind for verdict in judged if verdict.rate == rate]
+        failed = sum(kind in UNSOUND for kind in kinds)
+        if failed:
+            failures.append(Failure(rate, failed, len(kinds)))
+    return Tested(tuple(rates), tuple(sorted(whole)), tuple(failures))
+
+
+def is_whole(curve: Curve, plan: Plan) -> bool:
+    """Return whether a lane was trained to the full length of the plan."""
+    return curve.stopped_step is None and curve.steps >= plan.steps
