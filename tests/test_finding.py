@@ -166,7 +166,7 @@ def test_another_objective_is_said(study: lrscope.Study) -> None:
     assert by_accuracy.objective == "final accuracy (higher is better)"
     assert "accuracy" in by_accuracy.sentence()
     by_training = lrscope.find(wine(epochs=20), budget=4.0, objective="train-loss")
-    assert by_training.objective == "final training loss"
+    assert "training loss" in by_training.objective
     assert study.recommendation().objective == "final validation loss"
 
 
@@ -190,7 +190,7 @@ def test_validation_data_are_wanted_where_the_objective_needs_them() -> None:
     with pytest.raises(UsageError, match="has none: give val="):
         lrscope.find(wine(val=None, metrics={}), objective="val-loss")
     found = lrscope.find(wine(val=None, metrics={}, epochs=20), budget=4.0)
-    assert found.objective == "final training loss"
+    assert "training loss" in found.objective
 
 
 def test_a_scheduled_problem_is_searched_at_its_own_length() -> None:
@@ -212,7 +212,7 @@ def test_a_metric_that_has_nothing_to_do_with_the_loss_has_no_best() -> None:
 def test_a_finished_sweep_is_read_by_any_objective() -> None:
     study = lrscope.sweep(wine(epochs=10), rates="1e-3:10:5")
     assert study.recommendation().objective == "final validation loss"
-    assert study.recommendation("train-loss").objective == "final training loss"
+    assert "training loss" in study.recommendation("train-loss").objective
     assert study.recommendation("accuracy").objective == "final accuracy (higher is better)"
     assert study.recommendation("accuracy:max") == study.recommendation("accuracy")
     assert study.recommendation("accuracy:min").objective == "final accuracy (lower is better)"
