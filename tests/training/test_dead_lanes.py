@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from runs import trained
+from runs import Run, keep, trained
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +15,7 @@ import lrscope
 from lrscope.errors import TrainingError
 from lrscope.executors import block_runner
 from lrscope.executors.block_runner import CHECK_EVERY
+from lrscope.training.prepare import prepare
 from lrscope.training.random_state import denormals_read_zero, undisturbed
 
 RATES = (1e-3, 1e-2, 3e-2, 1e4, 1e5, 1e6)
@@ -43,7 +44,9 @@ def problem(**changes: object) -> lrscope.Problem:
     y = X[:, :3].argmax(1)
     fields: dict[str, object] = {
         "name": "net",
-        "model": lambda: nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.Linear(12, 3)).double(),
+        "model": lambda: nn.Sequential(
+            nn.Linear(6, 12, bias=False), nn.BatchNorm1d(12), nn.Linear(12, 3)
+        ).double(),
         "train": (X[:48], y[:48]),
         "val": (X[48:], y[48:]),
         "loss": squared,
@@ -91,6 +94,37 @@ def test_the_living_go_on_as_if_the_dead_were_there(
     for lane in np.flatnonzero(alive):
         for name, tensor in whole.weights[-1][lane].items():
             torch.testing.assert_close(thinned.weights[-1][lane][name], tensor, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam, torch.optim.NAdam])
+def test_lanes_that_are_dropped_leave_the_others_as_they_were(optimizer: type) -> None:
+    """As a search drops them; also where a Runner was opened from a checkpoint since."""
+    model = problem().model
+    subject = problem(model=lambda: nn.Sequential(nn.Dropout(0.3), model()), optimizer=optimizer)
+    rates = (1e-4, 1e-3, 2e-3, 5e-3)
+    whole = trained(subject, rates)
+    with undisturbed():
+        run = Run(prepare(subject, rates, 1))
+        plan = run.prepared.plan
+        (block,) = run.prepared.blocks(plan.lanes)
+        runner = block_runner.BlockRunner(run.prepared, block, plan)
+        keep(run, runner.advance(20))
+        keep(run, runner.drop([0]))
+        runner = block_runner.BlockRunner(run.prepared, block, plan, checkpoint=runner.checkpoint())
+        keep(run, runner.advance(50))
+        keep(run, runner.drop([2]))
+        assert [key.lane for key in runner.keys] == [1, 3]
+        keep(run, runner.advance(plan.steps))
+        keep(run, runner.drop([1, 3]))
+        assert not list(runner.advance(plan.steps))
+    for name in {one.quantity for one in whole.records}:
+        assert run.steps(name) == whole.steps(name), name
+        ours, theirs, steps = run.of(name), whole.of(name), np.array(run.steps(name))
+        # At a pause a lane has been measured before the update that has not come, or at w_t.
+        for lane, last in ((0, 19), (1, plan.steps), (2, 49), (3, plan.steps)):
+            own = steps <= last
+            np.testing.assert_allclose(ours[own, lane], theirs[own, lane], rtol=1e-9, atol=1e-12)
+            assert np.isnan(ours[steps > last + 1, lane]).all(), name
 
 
 def test_a_study_of_lanes_that_leave(eager: None) -> None:
