@@ -1,11 +1,14 @@
 """The plane of two weights against the closed form of y = 3x."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import lrscope
+from lrscope.problems import line
 from lrscope.recording.landscape import landscape
 
 
@@ -37,6 +40,19 @@ def test_the_plane_has_no_loss_where_the_model_raises() -> None:
     assert found is not None
     for row in found["loss"]:
         assert [value is None for value in row] == [x > 1 for x in found["x"]]
+
+
+def test_a_model_that_counts_its_calls_has_a_plane_too() -> None:
+    class Counting(nn.Linear):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            return super().forward(x)
+
+    counting = dataclasses.replace(line.make(), model=lambda: Counting(1, 1), reference=None)
+    with lrscope.sweep(counting, "0.01,0.1", epochs=20, curvature=True) as study:
+        assert study.note("landscape") is not None
 
 
 def test_a_long_path_is_drawn_from_and_losses_alone_measure_no_plane() -> None:

@@ -70,12 +70,7 @@ def follow(run: Run, runner: BlockRunner, *, each: bool) -> None:
         keep(run, runner.advance(until))
         if place == len(run.weights):
             run.weights.append({})
-        checkpoint = runner.checkpoint()
-        if checkpoint is None:  # the model keeps a state of its own
-            continue
-        state = checkpoint.state["lanes"]
-        for row, lane in enumerate(state["lanes"]):
-            run.weights[place][lane] = {name: stack[row] for name, stack in state["weights"].items()}
+        run.weights[place] |= runner.weights()
     run.notes += runner.notes
 
 

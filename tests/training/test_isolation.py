@@ -118,13 +118,13 @@ def test_all_rates_see_the_same_start_and_batches(kind: str) -> None:
         prepared = prepare(subject, (1e-3, 1e-2, 1e-1), 2, record="losses")
         for block in prepared.blocks(prepared.plan.lanes):
             runner = BlockRunner(prepared, block, prepared.plan)
-            first = runner.weights()["0.weight"].clone()
+            first = runner.weights()
             seen.clear()
             list(runner.advance(prepared.plan.steps))
             count = len(block.keys)
             for row, key in enumerate(block.keys):
                 batches[key.seed, key.lane % 3] = seen[row::count]
-                starts[key.seed, key.lane % 3] = first[row]
+                starts[key.seed, key.lane % 3] = first[key.lane]["0.weight"]
     assert {len(own) for own in batches.values()} == {prepared.plan.steps}
     for seed, lane in batches:
         assert torch.equal(starts[seed, lane], starts[seed, 0])

@@ -325,9 +325,12 @@ class BlockRunner:
         if self._hessian is not None:
             self._hessian.restore(state["hessian"])
 
-    def weights(self) -> dict[str, Tensor]:
-        """Return name -> [L, ...], copies of the present weights of the lanes."""
-        return {name: tensor.detach().clone() for name, tensor in self._lanes.weights.items()}
+    def weights(self) -> dict[int, dict[str, Tensor]]:
+        """Return lane -> name -> a copy of its present weight, of the lanes that were not dropped."""
+        return {
+            key.lane: {name: stack[row].detach().clone() for name, stack in self._lanes.weights.items()}
+            for row, key in enumerate(self._lanes.keys)
+        }
 
     def close(self) -> None:
         """Free what the lanes hold."""
