@@ -169,7 +169,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 @pytest.fixture(autouse=True)
-def float64() -> Iterator[None]:
+def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("lrscope.training.capture.WORTH_CALLS", 0)  # these runs are short
     torch.set_default_dtype(torch.float64)
     with undisturbed():
         yield

@@ -116,10 +116,10 @@ class BlockRunner:
             self._hessian = Hessian(self._objective, self._lanes, examples)
         if checkpoint is not None:
             self._restore(checkpoint)
+        self._until = self.done
         loop = self._loop_gradients()
-        self._gradients = TolerantGradients(
-            self._chosen_gradients(loop), loop, self._lanes, self._tell, self.done
-        )
+        self._way = self._chosen_gradients(loop)
+        self._gradients = TolerantGradients(self._way, loop, self._lanes, self._tell, self.done)
         self._observer = self._make_observer()
 
     @property
@@ -191,6 +191,8 @@ class BlockRunner:
         torch.set_num_threads(self._prepared.layout.threads)
         until = min(until, self._plan.steps)
         began = flushed = time.perf_counter()
+        self._until = until
+        self._expect()
         try:
             self._arrive()
             while self.done < until and not self._ended:
@@ -213,6 +215,11 @@ class BlockRunner:
         yield from self._observer.flush()
         training = self.spent.training + time.perf_counter() - began
         self.spent = Spent(training, self._observer.seconds)
+
+    def _expect(self) -> None:
+        """Tell the vectorised call how many steps are to come."""
+        if isinstance(self._way, VmapGradients):
+            self._way.expect(self._until - self.done)
 
     def _step(self) -> None:
         """Do one update of all lanes."""
@@ -279,7 +286,9 @@ class BlockRunner:
         elif len(stay) < len(self._lanes.keys):
             self._lanes.keep(stay)
             loop = self._loop_gradients()
-            self._gradients.renew(self._chosen_gradients(loop), loop)
+            self._way = self._chosen_gradients(loop)
+            self._expect()
+            self._gradients.renew(self._way, loop)
             self._observer.narrow(stay)
 
     def _end(self) -> None:

@@ -90,8 +90,7 @@ class VmapGradients:
         self._lanes, self._stream, self._draws = lanes, stream, draws
         self._clip_norm = clip_norm
         self._call: Call = vectorised(objective)
-        if capture:
-            self._call = Captured(self._call, tell, written)
+        self._captured = Captured(self._call, tell, written) if capture else None
         count = len(lanes)
         self._calls = [range(first, min(first + per_call, count)) for first in range(0, count, per_call)]
         self._tensors = [self._views(slice(rows.start, rows.stop)) for rows in self._calls]
@@ -117,11 +116,17 @@ class VmapGradients:
 
     def _of_call(self, place: int, batch: Any) -> tuple[dict[str, Tensor], Tensor]:
         trained, constants = self._tensors[place]
+        call = self._captured or self._call
         if not self._draws:
-            return self._call(trained, constants, batch)
+            return call(trained, constants, batch)
         # The last call moves the stream on.
         with self._stream.entered(keep=place == len(self._calls) - 1):
-            return self._call(trained, constants, batch)
+            return call(trained, constants, batch)
+
+    def expect(self, steps: int) -> None:
+        """Say how many steps are to come: a call is captured only where that pays."""
+        if self._captured is not None:
+            self._captured.expected = steps * len(self._calls)
 
     def _hand_over(self) -> None:
         for gradients, rows in zip(self._gradients, self._calls, strict=True):
