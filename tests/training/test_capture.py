@@ -20,7 +20,8 @@ TOTAL = 0
 
 
 @pytest.fixture(autouse=True)
-def inside() -> Iterator[None]:
+def inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(capture, "WORTH_CALLS", 0)  # these runs are short
     with undisturbed():
         yield
 
@@ -213,3 +214,14 @@ def test_a_step_that_is_captured_no_longer_is_told(monkeypatch: pytest.MonkeyPat
     assert trained(problem, (1e-3, 1e-1), record="losses").notes == [
         "steps are no longer captured, and slower: captured and ordinary steps differ at once"
     ]
+
+
+def test_a_step_is_captured_only_where_enough_calls_are_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+    real = Captured._write_down
+    monkeypatch.setattr(Captured, "_write_down", lambda *some: written.append(1) or real(*some))
+    for worth, count in ((15, 2), (16, 0)):  # of 15 steps, in batches of two shapes
+        written.clear()
+        monkeypatch.setattr(capture, "WORTH_CALLS", worth)
+        losses(MODELS["mlp"], monkeypatch, 2)
+        assert len(written) == count

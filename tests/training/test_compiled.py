@@ -35,6 +35,12 @@ def losses(subject: lrscope.Problem, **options: object) -> tuple[np.ndarray, lrs
     return study.scalars("loss")["value"].to_numpy(), study
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Capture steps of short runs too."""
+    monkeypatch.setattr(capture, "WORTH_CALLS", 0)
+
+
 @pytest.fixture(scope="module")
 def expected() -> np.ndarray:
     """The losses of captured steps."""
