@@ -95,7 +95,15 @@ class BlockRunner:
         self._stream = prepared.streams[block.seed].copy()
         self._batches = prepared.batches.cursor(block.seed, self._stream)
         untrained = findings.unused if findings.together else frozenset()
-        self._lanes = Lanes(start, block.keys, problem.optimizer, problem.schedule, untrained, plan.tracked)
+        self._lanes = Lanes(
+            start,
+            block.keys,
+            problem.optimizer,
+            problem.schedule,
+            untrained,
+            plan.tracked,
+            fused=findings.together,
+        )
         # Of a module of its own: calls of one whose parameters are tied leave traces in it.
         self._objective = Objective(problem, copy.deepcopy(start), prepared.device)
         self._objectives = {
