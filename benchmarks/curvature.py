@@ -27,7 +27,9 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import lrscope
-from lrscope.quantities.sharpness import sharpness_points
+from lrscope.executors.block_runner import BlockRunner
+from lrscope.recording.sharpness import sharpness_points
+from lrscope.training.curvature import Hessian
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 from scores import wilson
@@ -220,18 +222,22 @@ def measure(net: Net, seeds: int) -> list[Case]:
     )
     cases = []
     with undisturbed():
-        run = prepare(problem, (net.rate,), seeds, curvature=True)
+        prepared = prepare(problem, (net.rate,), seeds, curvature=True, record="losses")
+        plan = prepared.plan
         # Every fifth point: each starts from a vector further off than a sweep's.
-        measured = sorted(sharpness_points(run.plan.steps))[::5]
-        looked_at = {0, run.plan.steps}
-        for step in run.steps():
-            if step.index not in measured or step.curvature is None:
-                continue
-            curvature = step.curvature.top()
-            if step.index not in looked_at:
-                continue
-            for lane, one in enumerate(made[-seeds:]):
-                weights = {name: tensor[lane] for name, tensor in step.weights.items()}
+        measured = sorted(sharpness_points(plan.steps))[::5]
+        for lane, block in enumerate(prepared.blocks(plan.lanes)):
+            runner = BlockRunner(prepared, block, dataclasses.replace(plan, curvature_examples=None))
+            one = made[-1]
+            lanes = runner._lanes
+            examples = prepared.batches.some(plan.curvature_examples or 1)
+            hessian_of = Hessian(runner._objective, lanes, examples)
+            for step in measured:
+                assert list(runner.advance(step)) is not None
+                curvature = hessian_of.top()
+                if step not in (0, plan.steps):
+                    continue
+                weights = {name: tensor[0] for name, tensor in lanes.weights.items()}
                 hessian = dense(net, net.model(), weights, data)
                 kinds = [("plain", curvature.plain, hessian)]
                 if curvature.preconditioned is not None:
@@ -240,17 +246,17 @@ def measure(net: Net, seeds: int) -> list[Case]:
                     kinds.append(("preconditioned", curvature.preconditioned, scaled))
                 for kind, top, matrix in kinds:
                     spectrum = torch.linalg.eigvalsh(matrix)
-                    value = float(top.value[lane])
+                    value = float(top.value[0])
                     cases.append(
                         Case(
                             net.name,
                             kind,
                             lane,
-                            step.index,
+                            step,
                             len(hessian),
                             float(spectrum[-1]),
                             value,
-                            float(top.residual[lane]),
+                            float(top.residual[0]),
                             float((spectrum - value).abs().min()),
                             top.products,
                         )

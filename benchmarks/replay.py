@@ -28,14 +28,14 @@ from lrscope.diagnosis.range_rules import centre
 from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.search import Search, scout_steps
 from lrscope.diagnosis.searched import HALF, place_of, rate_at
-from lrscope.finding import CourseLab, seeds_for
+from lrscope.finding import TrainingLab, seeds_for
 from lrscope.plan import Plan
-from lrscope.quantities.observe import series
+from lrscope.ramp import FEWEST_STEPS, ramp
+from lrscope.recording.series import series
 from lrscope.store.recorder import Recorder
 from lrscope.store.study_file import StudyFile
 from lrscope.sweeping import about
 from lrscope.training.prepare import prepare
-from lrscope.training.ramp import FEWEST_STEPS, ramp
 from lrscope.training.random_state import undisturbed
 from scores import Answer, score
 from tasks import HALVES
@@ -67,10 +67,10 @@ def record(
         budgets: of the searches.
     """
     with undisturbed(problem.train, problem.val) as threads:
-        run = prepare(problem, (1e-3,), seeds, curvature=False, threads=threads)
-        plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective="val-loss")
-        with Recorder(path, plan, series(plan), overwrite=True, about=about(run)) as recorder:
-            lab = CourseLab(problem, run, plan, recorder, "cpu", None)
+        prepared = prepare(problem, (1e-3,), seeds, curvature=False, threads=threads)
+        plan = dataclasses.replace(prepared.plan, rates=(), chosen=(), objective="val-loss")
+        with Recorder(path, plan, series(plan), overwrite=True, about=about(prepared)) as recorder:
+            lab = TrainingLab(problem, prepared, plan, recorder, "cpu", None)
             lab.validate_at = sorted({rung for one in budgets for rung in Search(lab, one, seeds).rungs})
             middle = HALF * round(place_of(best) / HALF)  # a search begins at half decades
             around = {middle + apart for apart in AROUND}
@@ -79,7 +79,7 @@ def record(
                 lab.train([(rate_at(place), seed) for place in around], plan.steps)
             for seed in seeds[::2]:
                 lab.train([(rate_at(place), seed) for place in further], plan.steps // 4)
-            lab.end()
+            lab.close()
             lengths = sorted({scout_steps(plan.steps, one) for one in budgets} - {0})
             scouts = [
                 [steps, pair[0], _scouted(problem, pair, steps)]

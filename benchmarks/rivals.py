@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lrscope import Problem
 from lrscope.diagnosis.range_rules import read_rules
-from lrscope.training.ramp import ramp
+from lrscope.ramp import ramp
 
 BASELINE = "minimum / 10"
 """The rule to beat: nearly free, and hard to beat."""

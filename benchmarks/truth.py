@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+import lrscope
 from lrscope import Problem
-from lrscope.training.prepare import prepare
-from lrscope.training.random_state import undisturbed
 from tasks import HALVES, TASKS, Task, half_of
 
 FILE = Path(__file__).with_name("truth.json")
@@ -205,21 +205,20 @@ def exhaustive(problem: Problem, *, searched: bool = True) -> Truth:
 
 def _one_seed(problem: Problem, rates: list[float]) -> tuple[Values, Values, Values, Values]:
     """Initial, final and best validation loss and the last epoch's mean training loss, each [r]."""
-    validation, losses = [], []
-    with undisturbed():
-        run = prepare(problem, rates, 1)
-        if "one after another" in run.how:
-            raise SystemExit(f"{problem.name}: {run.how}")
-        for step in run.steps():
-            if step.validation:
-                validation.append(step.validation["val_loss"].numpy().astype(np.float64))
-            if step.losses is not None:
-                losses.append(step.losses.detach().clone())
-    val = np.stack(validation)
-    train = torch.stack(losses[-run.plan.steps_per_epoch :]).double().mean(dim=0).numpy()
+    with lrscope.sweep(problem, rates, record="losses") as study:
+        val, losses = (_by_step(study.scalars(name), len(rates)) for name in ("val_loss", "loss"))
+        train = losses[-study.plan.steps_per_epoch :].mean(axis=0)
     finite = np.where(np.isfinite(val), val, np.inf)
     final = np.where(np.isfinite(val[-1]) & np.isfinite(train), val[-1], np.nan)
     return val[0], final, finite[1:].min(axis=0), np.where(np.isfinite(train), train, np.nan)
+
+
+def _by_step(scalars: pl.DataFrame, lanes: int) -> Values:
+    """Lay a series out as [steps, lanes]; NaN where a lane has no value."""
+    values = np.full((scalars["step"].n_unique(), lanes), np.nan)
+    steps = np.searchsorted(np.unique(scalars["step"]), scalars["step"])
+    values[steps, scalars["lane"]] = scalars["value"].fill_null(np.nan)
+    return values
 
 
 def _joined(one: Truth, other: Truth) -> Truth:

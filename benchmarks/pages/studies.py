@@ -8,8 +8,8 @@ import numpy as np
 
 import lrscope
 from lrscope.plan import Plan
-from lrscope.quantities.observe import series
 from lrscope.record import HistogramRecord, Record
+from lrscope.recording.series import series
 from lrscope.store.recorder import Recorder
 
 EPOCHS, STEPS_PER_EPOCH, BINS = 20, 500, 40

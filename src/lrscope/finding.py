@@ -3,11 +3,8 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.objective import TRAIN_LOSS, check_objective
@@ -15,22 +12,24 @@ from lrscope.diagnosis.range_rules import centre
 from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.search import Search
 from lrscope.errors import UsageError
-from lrscope.language import Text
+from lrscope.executors import InProcess, Processes, executor_for
+from lrscope.executors.executor import Training, train
 from lrscope.plan import LaneKey, Plan
 from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
-from lrscope.quantities.observe import Observer, series
+from lrscope.ramp import FEWEST_STEPS, ramp
 from lrscope.rates import format_rate
 from lrscope.record import HistogramRecord, Record
+from lrscope.recording.series import series
 from lrscope.store.recorder import Recorder
 from lrscope.store.target import check_target
 from lrscope.study import Study
-from lrscope.sweeping import about, shortened, typed
-from lrscope.training.course import Course
-from lrscope.training.prepare import prepare
-from lrscope.training.ramp import FEWEST_STEPS, ramp
+from lrscope.sweeping import about, notes_of, raise_if_all_failed, shortened, typed
+from lrscope.training.prepare import Prepared, prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run
+
+EXPECTED_RATES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+"""Rates from which the layout of a search is worked out: about as many as it trains at a time."""
 
 SEEDS_AT_MOST = 6
 """Starts and batch orders of the largest search."""
@@ -129,23 +128,29 @@ def search(
         check_target(path, overwrite=overwrite)
     seeds = [seed + SEED_STRIDE * number for number in range(seeds_for(budget))]
     with undisturbed(problem.train, problem.val) as threads:
-        run = prepare(
-            problem, (1e-3,), seeds, schedule=schedule, device=device, curvature=False, threads=threads
+        prepared = prepare(
+            problem,
+            EXPECTED_RATES,
+            seeds,
+            schedule=schedule,
+            device=device,
+            curvature=False,
+            threads=threads,
         )
-        plan = dataclasses.replace(run.plan, rates=(), chosen=(), objective=objective)
-        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about(run)) as recorder:
-            recorder.note("how", _without_number(run.how))  # how many is not known yet
+        plan = dataclasses.replace(prepared.plan, rates=(), chosen=(), objective=objective)
+        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about(prepared)) as recorder:
+            recorder.note("how", prepared.execution(0))
             recorder.note("reference", reference)
             recorder.note("search", {"budget": budget, "seed": seed})
-            lab = CourseLab(problem, run, plan, recorder, device, progress)
+            lab = TrainingLab(problem, prepared, plan, recorder, device, progress)
             hunt = Search(lab, float(budget), seeds)
             lab.validate_at = hunt.rungs
             began, worked = time.monotonic(), _cpu_seconds()
             try:
                 hunt.run()
             finally:
-                lab.end()
-                recorder.note("notes", run.notes)
+                lab.close()
+                recorder.note("notes", notes_of(prepared, lab.trainings))
                 recorder.note("seconds", round(time.monotonic() - began, 3))
                 recorder.note("cpu_seconds", round(_cpu_seconds() - worked, 3))
         return Study(recorder.study_file())
@@ -162,56 +167,27 @@ def _cpu_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _without_number(how: str) -> str:
-    """How lanes run, without how many there are, in every language."""
-    if not isinstance(how, Text):
-        return how.partition(" ")[2]
-    return Text(how.en.partition(" ")[2], how.zh.partition(" ")[2].removeprefix("条"))
+class TrainingLab:
+    """Trains the lanes that a search asks for, Block by Block, and records them.
 
-
-@dataclasses.dataclass
-class Way:
-    """A course and what is recorded of it.
+    Args:
+        problem: what is trained.
+        prepared: the same, made ready.
+        plan: the question, without lanes so far.
+        recorder: takes the Records.
+        device: a torch device, for the range test.
+        progress: told what is trained now, in words, and what is spent so far.
 
     Attributes:
-        held: the losses at the weights at which it pauses: they belong to the update that follows, which a
-            lane that goes no further has not done.
+        plan: the plan with all lanes begun so far.
+        validate_at: steps at which lanes are validated, beside the ends of epochs; set before the first lane.
+        trainings: all Blocks begun so far.
     """
-
-    course: Course
-    observer: Observer
-    held: Record | None = None
-
-    def records(self, keys: Sequence[LaneKey], until: int) -> Iterator[Record | HistogramRecord]:
-        """Train these lanes to so many updates, and give the records of what was done by then."""
-        stay = [key.lane for key in keys]
-        earlier, self.held = self.held, None
-        for record in self.observer.records(self.course.steps(until)):
-            if earlier is not None:
-                yield _of_lanes(earlier, np.isin(earlier.lanes, stay))
-                earlier = None
-            if isinstance(record, Record) and record.quantity == "loss" and record.steps[-1] == until:
-                yield record._replace(steps=record.steps[:-1], values=record.values[:-1])
-                last = record._replace(steps=record.steps[-1:], values=record.values[-1:])
-                finite = np.isfinite(last.values[0])
-                # A loss that is not finite ends a lane, whether it goes on or not.
-                yield _of_lanes(last, ~finite)
-                self.held = _of_lanes(last, finite)
-            else:
-                yield record
-
-
-def _of_lanes(record: Record, mask: NDArray[np.bool_]) -> Record:
-    return record._replace(lanes=record.lanes[mask], values=record.values[:, mask])
-
-
-class CourseLab:
-    """Trains the lanes that a search asks for, course by course, and records them."""
 
     def __init__(
         self,
         problem: Problem,
-        run: Run,
+        prepared: Prepared,
         plan: Plan,
         recorder: Recorder,
         device: str,
@@ -219,15 +195,16 @@ class CourseLab:
     ) -> None:
         self.plan = plan
         self.validate_at: Sequence[int] = ()
+        self.trainings: list[Training] = []
         self._problem, self._device = problem, device
-        self._run, self._recorder, self._progress = run, recorder, progress
-        self._ways: list[Way] = []
+        self._prepared, self._recorder, self._progress = prepared, recorder, progress
+        self._executor: InProcess | Processes | None = None
         self._curves: tuple[Curve, ...] | None = ()
 
     @property
     def open(self) -> frozenset[tuple[float, int]]:
         """Lanes, (rate, seed), that may go on from where they are."""
-        return frozenset((key.rate, key.seed) for way in self._ways for key in way.course.keys)
+        return frozenset((key.rate, key.seed) for training in self.trainings for key in training.keys)
 
     @property
     def curves(self) -> tuple[Curve, ...]:
@@ -238,46 +215,62 @@ class CourseLab:
         return self._curves
 
     def scout(self, steps: int) -> float | None:
-        """The centre of a range test on two seeds; None also where the steps are too few for one."""
+        """Return the centre of a range test on two seeds; None also where the steps are too few for one."""
         if steps < FEWEST_STEPS:
             return None
-        seeds = self._run.plan.seeds[:2]
+        seeds = self._prepared.plan.seeds[:2]
         found = ramp(self._problem, seeds, steps=steps, device=self._device)
         self.plan = dataclasses.replace(self.plan, scouted=len(seeds) * steps)
         return centre(found.rates, found.losses)
 
     def train(self, lanes: Sequence[tuple[float, int]], until: int) -> None:
-        """Bring lanes to so many updates."""
+        """Bring lanes to so many updates; others of their Blocks train no further."""
+        if self._executor is None:
+            self._executor = executor_for(self._prepared, self.plan, self.validate_at)
         wanted = set(lanes)
-        for way in self._ways:
-            stay = {key for key in way.course.keys if (key.rate, key.seed) in wanted}
+        going = []
+        for training in self.trainings:
+            stay = {key for key in training.keys if (key.rate, key.seed) in wanted}
             wanted -= {(key.rate, key.seed) for key in stay}
-            if stay and way.course.done < until:
-                way.course.leave([key.lane for key in way.course.keys if key not in stay])
-                self._advance(way, [key for key in way.course.keys if key in stay], until)
+            if stay and training.done < until:
+                leaving = [key.lane for key in training.keys if key not in stay]
+                if leaving:
+                    self._write(training.drop(leaving))
+                going.append(training)
         new = sorted(wanted, key=lambda lane: (lane[1], lane[0]))
-        if new:
-            first = len(self.plan.lanes)
-            keys = [LaneKey(first + number, rate, seed) for number, (rate, seed) in enumerate(new)]
+        first = len(self.plan.lanes)
+        keys = [LaneKey(first + number, rate, seed) for number, (rate, seed) in enumerate(new)]
+        if keys:
             self._extend(keys)
-            observer = Observer(self.plan, self._run.start)
-            course = self._run.course(keys, self.validate_at, observer.looks, observer.measures)
-            self._ways.append(Way(course, observer))
-            self._advance(self._ways[-1], keys, until)
-
-    def end(self) -> None:
-        """Nothing is trained any more."""
-        for way in self._ways:
-            way.course.end()
-
-    def _advance(self, way: Way, keys: Sequence[LaneKey], until: int) -> None:
-        if self._progress is not None:
-            rates = ", ".join(format_rate(key.rate) for key in keys)
-            spent = self.plan.scouted + sum(curve.steps for curve in self.curves)
-            self._progress(f"{rates} to step {until:,}", spent / self.plan.steps)
+            going += [Training(self._executor, block) for block in self._prepared.blocks(keys)]
+        self._tell(going, until)
         self._curves = None
-        for record in way.records(keys, until):
-            self._recorder.write(record)
+        self.trainings += [training for training in going if training not in self.trainings]
+        for training, record in train(self._executor, [(training, until) for training in going]):
+            if record is not None:
+                self._recorder.write(record)
+            elif not training.keys:
+                training.close()
+        raise_if_all_failed(going)
+
+    def close(self) -> None:
+        """Train nothing any more."""
+        for training in self.trainings:
+            training.close()
+        if self._executor is not None:
+            self._executor.close()
+
+    def _write(self, records: Iterable[Record | HistogramRecord | None]) -> None:
+        for record in records:
+            if record is not None:
+                self._recorder.write(record)
+
+    def _tell(self, going: Sequence[Training], until: int) -> None:
+        if self._progress is None or not going:
+            return
+        rates = ", ".join(format_rate(key.rate) for training in going for key in training.keys)
+        spent = self.plan.scouted + sum(curve.steps for curve in self.curves)
+        self._progress(f"{rates} to step {until:,}", spent / self.plan.steps)
 
     def _extend(self, keys: Sequence[LaneKey]) -> None:
         chosen = (*(self.plan.chosen or ()), *((key.rate, key.seed) for key in keys))

@@ -9,8 +9,8 @@ from lrscope.outlets.figure import save_range_figure
 from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
+from lrscope.ramp import ramp
 from lrscope.training.optimizers import describe
-from lrscope.training.ramp import ramp
 
 
 class RangeTest(RangeReading):

@@ -4,63 +4,32 @@ import dataclasses
 import platform
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
+import torch
+from torch import Tensor
 
+from lrscope.executors import executor_for
+from lrscope.executors.block_runner import BlockRunner
+from lrscope.executors.executor import Training, train
 from lrscope.plan import DEFAULT_RATES, Plan
 from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
-from lrscope.quantities.landscape import landscape
-from lrscope.quantities.observe import Observer, series
-from lrscope.quantities.schedule import check_record
-from lrscope.quantities.trajectory import TRAJECTORY, default_tracked, read_tracked
+from lrscope.progress import Follower, Progress
 from lrscope.rates import read_rates
-from lrscope.record import HistogramRecord, Record
+from lrscope.recording.landscape import landscape
+from lrscope.recording.schedule import Spent, check_record, recording_words
+from lrscope.recording.series import series
+from lrscope.recording.trajectory import TRAJECTORY, default_tracked, read_tracked
 from lrscope.store.recorder import Recorder
+from lrscope.store.study_file import StudyFile
 from lrscope.store.target import check_target
 from lrscope.study import Study
-from lrscope.training.prepare import prepare
+from lrscope.training.prepare import Prepared, prepare
 from lrscope.training.random_state import undisturbed
-from lrscope.training.run import Run
-
-
-class Epoch(NamedTuple):
-    """The end of an epoch.
-
-    Attributes:
-        epoch: its number, 0 before training.
-        scalar: the first scalar that is tracked, "0.weight[0,0]".
-        values: what it is in every lane; NaN for one that has left.
-    """
-
-    epoch: int
-    scalar: str
-    values: tuple[float, ...]
-
-
-class Progress(NamedTuple):
-    """How far a sweep is.
-
-    Attributes:
-        step, steps: updates done by each lane, and to be done.
-        alive: for each lane, whether its loss has been finite so far.
-        loss: the latest mini-batch loss of each lane.
-        seconds: since training began.
-        how: how the lanes run, in words.
-        epochs: those that ended since the last call; the first comes before training.
-    """
-
-    step: int
-    steps: int
-    alive: tuple[bool, ...]
-    loss: tuple[float, ...]
-    seconds: float
-    how: str
-    epochs: tuple[Epoch, ...] = ()
 
 
 def sweep(
@@ -135,7 +104,7 @@ def sweep(
     if path is not None:
         check_target(path, overwrite=overwrite)
     with undisturbed(problem.train, problem.val) as threads:
-        run = prepare(
+        prepared = prepare(
             problem,
             taken,
             seeds,
@@ -149,41 +118,99 @@ def sweep(
             threads=threads,
             record=record,
         )
-        plan = run.plan
-        shapes = dict(zip(plan.tensors, plan.shapes, strict=True))
-        chosen = (
-            default_tracked(shapes, len(plan.lanes), plan.steps, run.material.findings.liveliest)
+        shapes = dict(zip(prepared.plan.tensors, prepared.plan.shapes, strict=True))
+        tracked = (
+            default_tracked(
+                shapes, len(prepared.plan.lanes), prepared.plan.steps, prepared.findings.liveliest
+            )
             if track is None
             else read_tracked(track, shapes)
         )
-        run.plan = plan = dataclasses.replace(plan, tracked=chosen)
-        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about(run)) as recorder:
-            recorder.note("how", run.how)
-            recorder.note("notes", run.notes)
-            recorder.note("memory", run.memory)
+        prepared.plan = plan = dataclasses.replace(prepared.plan, tracked=tracked)
+        with Recorder(path, plan, series(plan), overwrite=overwrite, about=about(prepared)) as recorder:
+            how = prepared.execution(len(plan.lanes))
+            recorder.note("how", how)
+            recorder.note("notes", prepared.notes)
+            recorder.note("memory", prepared.memory)
             recorder.note("reference", reference)
             recorder.commit()
             began = time.monotonic()
-            observer = Observer(
-                plan,
-                run.start,
-                curvature_on_top=curvature is not None,
-                alone=run.in_turn,
-            )
-            steps = run.steps(observer.looks, observer.measures)
+            executor = executor_for(prepared, plan)
+            trainings = [Training(executor, block) for block in prepared.blocks(plan.lanes)]
+            ends: dict[int, dict[str, Tensor]] = {}
             try:
-                for measured in _reported(observer.records(steps), run, progress):
-                    recorder.write(measured)
-                # Where curvature is measured the model is small enough, or the user asked for such things.
-                if plan.curvature_examples is not None and len(chosen) > 1 and observer.last is not None:
-                    ends, examples = observer.last.weights, plan.curvature_examples
-                    paths = observer.paths.of([key.lane for key in observer.last.keys])
-                    recorder.note("landscape", landscape(run.losses_of, ends, chosen, paths, examples))
+                follower = Follower(plan, how, progress)
+                for training, measured in train(executor, [(one, plan.steps) for one in trainings]):
+                    if measured is not None:
+                        recorder.write(measured)
+                        follower.see(measured)
+                        continue
+                    follower.see_end(training)
+                    if plan.curvature_examples is not None:
+                        ends |= _final_weights(training)
+                    training.close()
+                raise_if_all_failed(trainings)
+                if len(tracked) > 1 and ends:
+                    recorder.commit()
+                    recorder.note("landscape", _landscape(prepared, plan, recorder.study_file(), ends))
             finally:
-                recorder.note("notes", run.notes)
-                recorder.note("recording", observer.account())
+                executor.close()
+                recorder.note("notes", notes_of(prepared, trainings))
+                recorder.note("recording", recording_words(plan, spent_of(trainings)))
                 recorder.note("seconds", round(time.monotonic() - began, 3))
         return Study(recorder.study_file())
+
+
+def raise_if_all_failed(trainings: Sequence[Training]) -> None:
+    """Raise the failure of a Block if every Block failed: then the data are at fault, and no rate."""
+    failures = [training.failure for training in trainings]
+    if failures and None not in failures:
+        raise failures[0]  # type: ignore[misc]
+
+
+def notes_of(prepared: Prepared, trainings: Sequence[Training]) -> list[str]:
+    """Return the sentences for the user, each once."""
+    return list(dict.fromkeys([*prepared.notes, *(note for one in trainings for note in one.notes)]))
+
+
+def spent_of(trainings: Sequence[Training]) -> Spent:
+    """Return the seconds that all Blocks took together."""
+    training = sum(one.spent.training for one in trainings)
+    return Spent(training, sum(one.spent.recording for one in trainings))
+
+
+def _final_weights(training: Training) -> dict[int, dict[str, Tensor]]:
+    """Return lane -> the weights at the end of training, of the lanes that came there."""
+    if training.done == 0:
+        return {}
+    if isinstance(training.runner, BlockRunner):  # also of models of which no checkpoint can be kept
+        return training.runner.weights()
+    checkpoint = training.checkpoint()
+    if checkpoint is None:
+        return {}
+    lanes = checkpoint.state["lanes"]
+    return {
+        lane: {name: stack[row] for name, stack in lanes["weights"].items()}
+        for row, lane in enumerate(lanes["lanes"])
+    }
+
+
+PATH_POINTS = 1_000
+"""Of a path, about, that say where the loss surface is drawn."""
+
+
+def _landscape(
+    prepared: Prepared, plan: Plan, study: StudyFile, ends: dict[int, dict[str, Tensor]]
+) -> dict[str, Any] | None:
+    """Return the loss over the plane of the first two tracked scalars, where the lanes have been."""
+    lanes = sorted(ends)
+    stacked = {name: torch.stack([ends[lane][name] for lane in lanes]) for name in ends[lanes[0]]}
+    _, values_NLk = study.array(TRAJECTORY.name)
+    # Odd: a weight that rings from one step to the next shows both of its ends.
+    stride = max(1, plan.steps // PATH_POINTS) | 1
+    paths = values_NLk[::stride, lanes, :2]
+    examples = plan.curvature_examples or 1
+    return landscape(prepared.losses_of, stacked, plan.tracked, paths, examples)
 
 
 def typed(problem: Problem, batch_size: int | None, schedule: str | None) -> str | None:
@@ -204,55 +231,11 @@ def shortened(problem: Problem, epochs: int | None, batch_size: int | None) -> P
     )
 
 
-def _reported(
-    records: Iterable[Record | HistogramRecord], run: Run, progress: Callable[[Progress], None] | None
-) -> Iterator[Record | HistogramRecord]:
-    """Pass the records on, telling `progress` of each chunk of losses, and of the last epoch."""
-    began = time.monotonic()
-    alive = np.ones(len(run.plan.lanes), dtype=bool)
-    told: Progress | None = None
-    epochs: list[Epoch] = []
-    for record in records:
-        yield record
-        if progress is None or not isinstance(record, Record):
-            continue
-        if record.quantity == TRAJECTORY.name:
-            epochs += _epochs(record, run.plan)
-        if record.quantity == "loss":
-            # Lanes that have left do not come any more.
-            gone = np.ones(len(alive), dtype=bool)
-            gone[record.lanes] = ~np.isfinite(record.values).all(axis=0)
-            alive &= ~gone
-            step = int(record.steps[-1]) + 1
-            losses = np.full(len(alive), np.nan)
-            losses[record.lanes] = record.values[-1]
-            latest = tuple(losses.tolist())
-            seconds = time.monotonic() - began
-            living = tuple(map(bool, alive))
-            told = Progress(step, run.plan.steps, living, latest, seconds, run.how, tuple(epochs))
-            progress(told)
-            epochs = []
-    if progress is not None and told is not None and epochs:
-        progress(told._replace(seconds=time.monotonic() - began, epochs=tuple(epochs)))
-
-
-def _epochs(trajectory: Record, plan: Plan) -> Iterator[Epoch]:
-    """The ends of epochs in a chunk of steps."""
-    tensor, index = plan.tracked[0]
-    scalar = f"{tensor}[{','.join(map(str, index))}]" if index else tensor
-    for step, values in zip(trajectory.steps.tolist(), trajectory.values[..., 0], strict=True):
-        epoch, rest = divmod(step, plan.steps_per_epoch)
-        if not rest:
-            of_lanes = np.full(len(plan.lanes), np.nan)
-            of_lanes[trajectory.lanes] = values
-            yield Epoch(epoch, scalar, tuple(of_lanes.tolist()))
-
-
-def about(run: Run) -> dict[str, Any]:
+def about(prepared: Prepared) -> dict[str, Any]:
     """Versions and machine, as a study keeps them; threads are those of each process that trains."""
     packages = ("lrscope", "torch", "numpy")
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "threads": run.threads,
+        "threads": prepared.layout.threads,
         "machine": platform.machine(),
     }

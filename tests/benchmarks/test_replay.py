@@ -46,7 +46,9 @@ def test_it_says_what_find_says(recorded: Recorded) -> None:
     Search(lab, BUDGET, SEEDS[: seeds_for(BUDGET)]).run()
     curves = lab.curves
     told = recommend(curves, judge(curves, lab.plan), lab.plan)
-    assert (told.rate, told.low, told.high) == (found.rate, found.low, found.high)
+    # Lanes are trained in other company there: equal to rounding.
+    wanted = pytest.approx((found.rate, found.low, found.high), rel=1e-3)
+    assert (told.rate, told.low, told.high) == wanted
     assert told.sentence() == found.sentence()
     # A lane that leaves while others go on does one more step; a replayed one does not.
     assert found.spent - 0.5 < told.spent <= found.spent

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recording import PLAN, SERIES, losses, record, recorder, twin
+from recorders import PLAN, SERIES, losses, record, recorder, twin
 
 from lrscope.errors import StudyError
 from lrscope.store import schema

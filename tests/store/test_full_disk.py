@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recording import losses, recorder
+from recorders import losses, recorder
 
 from lrscope.errors import StoreError
 from lrscope.store import connection as connection_module
@@ -112,7 +112,7 @@ def test_the_system_refuses_to_write_any_more(tmp_path: Path, limit: int) -> Non
 import resource, sys
 import numpy as np
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from recording import PLAN, losses, recorder
+from recorders import PLAN, losses, recorder
 from lrscope.errors import StoreError
 import dataclasses
 

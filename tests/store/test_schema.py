@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
-from recording import losses, recorder
+from recorders import losses, recorder
 
 from lrscope.store import schema
 

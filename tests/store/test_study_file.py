@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from recording import PLAN, SERIES, losses, record, recorder, twin
+from recorders import PLAN, SERIES, losses, record, recorder, twin
 
 from lrscope.errors import StudyError
 from lrscope.record import Record

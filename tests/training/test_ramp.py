@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from lrscope.errors import ProblemError, RatesError, TrainingError, UsageError
 from lrscope.problems.problem import Problem
-from lrscope.training.ramp import FEWEST_STEPS, ramp, ramp_rates
+from lrscope.ramp import FEWEST_STEPS, ramp, ramp_rates
 
 
 def network() -> nn.Module:

@@ -72,6 +72,52 @@ def long_frame(grid: Grid, keys: pl.DataFrame, places: pl.DataFrame | None = Non
     return pl.DataFrame(columns)
 
 
+HISTOGRAM_BINS = 48
+"""Bins of a histogram in a frame, at most, after neighbouring bins of the recorded grid are joined."""
+
+UNTOUCHED_BINS = 64
+"""Bins up to which a single row stays as it was recorded."""
+
+
+def on_shared_edges(histograms: Sequence[Histogram]) -> list[Histogram]:
+    """Return histograms of which all lanes of an epoch and tensor share their edges, at most 48 bins.
+
+    The lanes of one epoch are recorded Block by Block, each with the part of the tensor's grid that it needs.
+    Rows whose edges are not parts of one grid (a search recorded by an earlier version) stay as they are.
+    """
+    groups: dict[tuple[int, int], list[Histogram]] = {}
+    for one in histograms:
+        groups.setdefault((one.epoch, one.tensor), []).append(one)
+    found: list[Histogram] = []
+    for rows in groups.values():
+        edges = np.unique(np.concatenate([row.edges for row in rows]))
+        if (len(rows) == 1 and len(edges) - 1 <= UNTOUCHED_BINS) or not all(
+            np.array_equal(row.edges, edges[(edges >= row.edges[0]) & (edges <= row.edges[-1])])
+            for row in rows
+        ):
+            found += rows
+        else:
+            found.append(_joined_rows(rows, edges))
+    return found
+
+
+def _joined_rows(rows: Sequence[Histogram], edges: NDArray[np.float64]) -> Histogram:
+    """Lay the counts of several rows on the union of their edges, and join neighbouring bins."""
+    lanes = np.concatenate([row.lanes for row in rows])
+    counts = np.zeros((len(lanes), len(edges) - 1), np.int64)
+    first = 0
+    for row in rows:
+        place = int(np.searchsorted(edges, row.edges[0]))
+        counts[first : first + len(row.lanes), place : place + row.counts.shape[1]] = row.counts
+        first += len(row.lanes)
+    starts = np.arange(0, len(edges) - 1, -(-(len(edges) - 1) // HISTOGRAM_BINS))
+    folded = np.add.reduceat(counts, starts, axis=1).astype(np.uint32)
+    order = lanes.argsort()
+    nonfinite = np.concatenate([row.nonfinite for row in rows])[order]
+    shared = np.append(edges[starts], edges[-1])
+    return Histogram(rows[0].epoch, rows[0].tensor, lanes[order], shared, folded[order], nonfinite)
+
+
 def histogram_frame(
     histograms: Sequence[Histogram],
     keys: pl.DataFrame,

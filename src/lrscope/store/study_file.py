@@ -18,7 +18,7 @@ from lrscope.record import Series
 from lrscope.store import decode, schema
 from lrscope.store.connection import UNREADABLE, Connection, open_to_read, reason
 from lrscope.store.decode import DamageError
-from lrscope.store.frames import Grid, grid, histogram_frame, long_frame
+from lrscope.store.frames import Grid, grid, histogram_frame, long_frame, on_shared_edges
 
 SILENT_SECONDS = 30.0
 """A recorder commits every second or so. One silent for this long was killed, or is at a very long step."""
@@ -180,7 +180,7 @@ class StudyFile:
             self._read_plan()  # after the values: lanes only ever come in addition
             found = [decode.histogram(row, len(self._keys), len(self.plan.tensors)) for row in rows]
             last_epochs = self._stops() // self.plan.steps_per_epoch
-        return histogram_frame(found, self._keys, self.plan.tensors, last_epochs)
+        return histogram_frame(on_shared_edges(found), self._keys, self.plan.tensors, last_epochs)
 
     def array(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """A series of any kind as arrays: the fast way for whoever computes.

@@ -1,12 +1,12 @@
-"""Batches: what every seed trains on at every step, and what every lane is validated on.
+"""Batches: the training batches of every seed, step after step, and the batches of validation.
 
 All lanes of a seed see the same batch at the same step: the controlled comparison rests on this file.
-Letters: n examples, B batch size, S seeds.
+Letters: n examples, B batch size.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -52,7 +52,7 @@ def of_tensors(data: Data) -> bool:
 
 
 class Batches:
-    """The training batches of all seeds.
+    """The training data, cut into batches.
 
     Args:
         data: tensors, a map-style Dataset or a DataLoader.
@@ -63,7 +63,6 @@ class Batches:
         size: n, None for a DataLoader over a dataset without a length.
         steps_per_epoch: ceil(n / B), or the length of the loader.
         shared: whether all seeds see the same batches (a DataLoader, or all examples at once).
-        stackable: whether the batches of the seeds have the same shapes at every step.
     """
 
     def __init__(self, data: Data, batch_size: int, device: torch.device) -> None:
@@ -99,42 +98,51 @@ class Batches:
         self._in_order = batch_size == FULL_BATCH
         self._steps_at_once = self._affordable_steps()
         self.shared = self._loader is not None or bool(self._tensors and self._in_order)
-        self.stackable = bool(self._tensors)
 
-    def steps(self, seeds: Sequence[int], epochs: int, streams: Sequence[Stream]) -> Iterator[list[Any]]:
-        """Yield, step after step, the batch of every seed; where `shared`, one batch that stands for all.
+    def cursor(self, seed: int, stream: Stream) -> "Cursor":
+        """Return the batches of a seed from the start on; items of a Dataset are drawn inside its stream."""
+        order = self._loader_stream.copy() if self._loader is not None else None
+        return Cursor(self, torch.Generator().manual_seed(seed), stream, order)
 
-        The order is `torch.randperm(n, generator=g)` each epoch with one `g` seeded with the seed; the last,
-        smaller batch is kept. Items of a Dataset are drawn inside the seed's stream.
+    def epoch(
+        self, generator: torch.Generator, stream: Stream, loaded: Stream | None, skip: int = 0
+    ) -> Iterator[Any]:
+        """Yield the batches of the epoch that follows, but for some at its beginning.
+
+        The order is `torch.randperm(n, generator=g)` with one `g` a run; the last, smaller batch is kept.
+
+        Args:
+            generator: g, which is moved on.
+            stream: the seed's random numbers, in which items of a Dataset are drawn.
+            loaded: the random numbers of a DataLoader, which are moved on.
+            skip: batches that were given before.
         """
         if self._loader is not None:
-            yield from self._loaded(epochs)
+            assert loaded is not None
+            yield from itertools.islice(self._loaded(loaded), skip, None)
             return
         assert self.size is not None
         if self.shared:
-            for _ in range(epochs):
-                yield [self._tensors]
+            yield self._tensors
             return
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        for _ in range(epochs):
-            if self._in_order:
-                orders = [torch.arange(self.size) for _ in seeds]
-            else:
-                orders = [torch.randperm(self.size, generator=generator) for generator in generators]
-            of_seed = [self._cut(order, stream) for order, stream in zip(orders, streams, strict=True)]
-            yield from map(list, zip(*of_seed, strict=True))
+        in_order = torch.arange(self.size) if self._in_order else None
+        order = torch.randperm(self.size, generator=generator) if in_order is None else in_order
+        yield from self._cut(order, stream, skip)
 
-    def _cut(self, order: Tensor, stream: Stream) -> Iterator[Any]:
-        """The batches of an epoch, given the order of its examples."""
+    def _cut(self, order: Tensor, stream: Stream, skip: int) -> Iterator[Any]:
+        """Yield the batches of an epoch, given the order of its examples."""
         if self._tensors:
             order = order.to(self._device)  # once: a step waits for no copy
-        at_once = self.batch_size * self._steps_at_once
-        for piece in torch.split(order, at_once):
-            if self._steps_at_once == 1:
-                yield self._take(piece, stream)
-                continue
+        pieces = torch.split(order, self.batch_size * self._steps_at_once)
+        first, skip = divmod(skip, self._steps_at_once)
+        for piece in pieces[first:]:
             taken = self._take(piece, stream)
-            yield from zip(*(torch.split(tensor, self.batch_size) for tensor in taken), strict=True)
+            if self._steps_at_once == 1:
+                yield taken
+                continue
+            cut = zip(*(torch.split(tensor, self.batch_size) for tensor in taken), strict=True)
+            yield from itertools.islice(cut, skip, None)
+            skip = 0
 
     def _affordable_steps(self) -> int:
         """Steps whose batches are taken from the data at a time."""
@@ -171,18 +179,65 @@ class Batches:
         with stream.entered():
             return to_device(_collate(self._dataset, index.tolist()), self._device)
 
-    def _loaded(self, epochs: int) -> Iterator[list[Any]]:
+    def _loaded(self, stream: Stream) -> Iterator[Any]:
         assert self._loader is not None
-        stream = self._loader_stream.copy()
-        for _ in range(epochs):
-            given = 0
-            for batch in itertools.islice(_iterate(self._loader, stream), self.steps_per_epoch):
-                given += 1
-                yield [to_device(batch, self._device)]
-            if given < self.steps_per_epoch:
-                raise ProblemError(
-                    f"train= is a DataLoader of length {self.steps_per_epoch} that gave only {given} batches"
-                )
+        given = 0
+        for batch in itertools.islice(_iterate(self._loader, stream), self.steps_per_epoch):
+            given += 1
+            yield to_device(batch, self._device)
+        if given < self.steps_per_epoch:
+            raise ProblemError(
+                f"train= is a DataLoader of length {self.steps_per_epoch} that gave only {given} batches"
+            )
+
+
+class Cursor:
+    """The batches of a seed, one after another, epoch after epoch, without end.
+
+    Args:
+        batches: the data.
+        generator: gives the order of every epoch.
+        stream: the seed's random numbers.
+        loaded: the random numbers of a DataLoader; None for other data.
+    """
+
+    def __init__(
+        self, batches: Batches, generator: torch.Generator, stream: Stream, loaded: Stream | None
+    ) -> None:
+        self._batches, self._generator, self._stream, self._loaded = batches, generator, stream, loaded
+        self._given = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Note where the epoch begins, and begin it."""
+        self._order = self._generator.get_state()
+        self._loaded_order = None if self._loaded is None else self._loaded.state()
+        self._epoch = self._batches.epoch(self._generator, self._stream, self._loaded, self._given)
+
+    def __next__(self) -> Any:
+        """Return the next batch."""
+        if self._given == self._batches.steps_per_epoch:
+            self._given = 0
+            self._begin()
+        self._given += 1
+        return next(self._epoch)
+
+    def __iter__(self) -> "Cursor":
+        return self
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of it."""
+        return {"given": self._given, "order": self._order, "loaded": self._loaded_order}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put it where another cursor of the same data and seed stood."""
+        self._given = state["given"]
+        self._generator.set_state(state["order"])
+        if self._loaded is not None:
+            self._loaded.restore(state["loaded"])
+        self._begin()
+        if self._given == self._batches.steps_per_epoch:
+            next(self._epoch, None)  # the generators are where the end of the epoch leaves them
 
 
 def validation_batches(

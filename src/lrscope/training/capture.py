@@ -34,6 +34,9 @@ CALLS_BEFORE = 32
 """Ordinary calls with a shape of batch before it is captured: writing down costs as much as a few hundred
 calls save, and a shape seen so often is likely to be seen again."""
 
+WORTH_CALLS = 256
+"""Calls to come from which capturing pays."""
+
 COMPARED = frozenset((2, 10, 100, 1_000, 10_000))
 """Replays that are compared with the ordinary call once more."""
 
@@ -92,6 +95,7 @@ class Captured:
 
     Attributes:
         dropped: why capturing was given up; "" as long as it is not.
+        expected: calls to come; a shape is captured only where there are enough of them.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class Captured:
         self._calls: Counter[Any] = Counter()
         self._replays = 0
         self.dropped = ""
+        self.expected = WORTH_CALLS
 
     def _key(self, trained: dict[str, Tensor], leaves: list[Any], spec: TreeSpec) -> Any:
         lanes = next(iter(trained.values())).shape[0]
@@ -123,7 +128,7 @@ class Captured:
         operations = self._written.lists.get(key)
         if operations is None:
             self._calls[key] += 1
-            if self._calls[key] <= self._written.after:
+            if self._calls[key] <= self._written.after or self.expected < WORTH_CALLS:
                 return self._call(trained, constants, batch)
             operations = self._write_down(Given(trained, constants, leaves, spec))
             if operations is None:
@@ -150,10 +155,12 @@ class Captured:
             gradients, losses = self._call(own, others, batch)
             return (*gradients.values(), losses)
 
-        copies = [tensor.clone() for tensor in given.constants.values()]
         try:
             with RandomState.now().kept():
-                graph = make_fx(flat)(*given.trained.values(), *copies, *given.leaves)
+                # Fake tensors have no values: a size that depends on values cannot be written down,
+                # and raises here in place of being kept as it was once.
+                trace = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)
+                graph = trace(*given.trained.values(), *given.constants.values(), *given.leaves)
         except Exception as error:
             self._drop(f"the step cannot be captured ({type(error).__name__})")
             return None

@@ -21,8 +21,8 @@ from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem
 from lrscope.training import slopes
 from lrscope.training.batches import Batches, examples
+from lrscope.training.block import WORTH_THREADS
 from lrscope.training.dry_run import dry_run
-from lrscope.training.layout import THREADS_FROM
 from lrscope.training.passes import Passes
 from lrscope.training.random_state import undisturbed
 from lrscope.training.slopes import Slope
@@ -149,7 +149,7 @@ def check_gradients(
         sizes = [min(weights.numel(), elements) for weights in passes.weights.values()]
         if announce is not None:
             announce(2 * (sum(sizes) + len(sizes)), passes.seconds)
-        if passes.seconds > THREADS_FROM:
+        if passes.seconds > WORTH_THREADS:
             torch.set_num_threads(threads)
         chance = np.random.default_rng(seed)
         tensors = tuple(_check(passes, name, elements, chance) for name in passes.weights)

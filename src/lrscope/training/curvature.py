@@ -8,7 +8,7 @@ import contextlib
 import copy
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -128,6 +128,14 @@ class Hessian:
         fixed = {name: tensor for name, tensor in lanes.weights.items() if name not in trained}
         constants = {name: _masked(tensor, finite_L) for name, tensor in {**fixed, **lanes.buffers}.items()}
         return Place(lanes.keys, trained, constants, finite_L, preconditioner(lanes))
+
+    def state(self) -> dict[str, Any]:
+        """Return the eigenvectors found last, from which the next measurement begins."""
+        return {"found": dict(self._found)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from the eigenvectors that another one found."""
+        self._found = dict(state["found"])
 
     def enough(self, places: Sequence[Place]) -> bool:
         """Whether so many lanes are kept that they are better measured now."""

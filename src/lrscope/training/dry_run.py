@@ -16,11 +16,11 @@ from torch.utils._pytree import tree_leaves
 
 from lrscope.problems.problem import Problem
 from lrscope.training.capture import stateless
-from lrscope.training.evaluate import evaluating
+from lrscope.training.gradients import vectorised
 from lrscope.training.objective import Objective, pair
 from lrscope.training.random_state import RandomState, Stream
 from lrscope.training.rehearsal import COPIES, Rehearsal, first_line, try_validation
-from lrscope.training.together import vectorised
+from lrscope.training.validation import evaluating
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-4}
 """Largest difference of gradients, over the lane's largest gradient, that rounding explains; else 2e-2."""
@@ -36,8 +36,8 @@ class Findings:
         validate_together: the same for the forward pass in eval mode.
         draws: whether the model or loss draws random numbers while training.
         unused: trainable parameters the loss does not depend on.
-        seconds: how long one forward and backward pass of one lane took.
         capturable: whether the Python of model and loss keeps no state, as far as can be seen.
+        stateful: whether it was seen to keep some.
         liveliest: of tensors whose first element has no gradient, the index of the one that has the largest.
     """
 
@@ -47,7 +47,7 @@ class Findings:
     draws: bool
     unused: frozenset[str]
     capturable: bool
-    seconds: float
+    stateful: bool
     liveliest: Mapping[str, tuple[int, ...]]
 
 
@@ -76,7 +76,7 @@ def dry_run(
         plain.draws,
         plain.unused,
         capturable,
-        plain.seconds,
+        plain.stateful,
         _liveliest(plain.gradients[0]),
     )
 
@@ -110,7 +110,7 @@ def _compare(
         constants[name] = stack.contiguous()
     try:
         with stream.entered(keep=False):
-            gradients, losses = vectorised(objective, own_batch=False)(trained, constants, batch)
+            gradients, losses = vectorised(objective)(trained, constants, batch)
     except Exception as error:
         return f"the model cannot be vectorised: {_why_not(error)}"
     for k in range(COPIES):

@@ -1,13 +1,14 @@
 """Lanes: K ordinary modules whose parameters and buffers are views of stacked tensors.
 
-Letters: L lanes, S seeds.
+Letters: L lanes.
 """
 
 import contextlib
 import copy
 import dataclasses
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrscope.errors import TrainingError
 from lrscope.plan import LaneKey, Tracked
 from lrscope.problems.problem import OptimizerFactory, Schedule
+from lrscope.training.checkpoint import optimizer_state, restore_optimizer
 from lrscope.training.elements import picked
 from lrscope.training.optimizers import LaneOptimizers, make_optimizer, make_scheduler, use_fused_kernel
 from lrscope.training.tracked import TrackedScalars
@@ -33,15 +35,15 @@ class Lane:
 
 
 class Lanes:
-    """All lanes of a sweep.
+    """The lanes of a Block.
 
     Args:
-        starts: the starting module of each seed.
-        keys: the lanes, each naming its seed.
+        start: the starting module of their seed.
+        keys: the lanes.
         optimizer, schedule: the user's factories.
         untrained: names of parameters that get no gradient (frozen, or not used by the loss).
         tracked: (name, index) of scalars that are kept at every step.
-        memory: name -> [L, ...], where the weights are to be; by default in memory of their own.
+        fused: whether optimizers may use their fused kernel, which expects every gradient at every step.
 
     Attributes:
         weights: name -> [L, ...], every parameter, in the order of `named_parameters`.
@@ -55,42 +57,37 @@ class Lanes:
 
     def __init__(
         self,
-        starts: dict[int, nn.Module],
+        start: nn.Module,
         keys: Sequence[LaneKey],
         optimizer: OptimizerFactory,
         schedule: Schedule | None,
         untrained: frozenset[str] = frozenset(),
         tracked: Tracked = (),
-        memory: Mapping[str, Tensor] | None = None,
+        *,
+        fused: bool = True,
     ) -> None:
-        self._tracked = tracked
+        self._tracked, self._fused = tracked, fused
         self.keys = tuple(keys)
-        first = starts[keys[0].seed]
-        of_seed = {seed: dict(module.named_parameters()) for seed, module in starts.items()}
-        buffers_of_seed = {seed: dict(module.named_buffers()) for seed, module in starts.items()}
+        count = len(keys)
         with torch.no_grad():
             self.weights = {
-                name: torch.stack([of_seed[key.seed][name].detach() for key in keys]).contiguous()
-                for name, _ in first.named_parameters()
+                name: torch.stack([parameter.detach()] * count).contiguous()
+                for name, parameter in start.named_parameters()
             }
-            for name, place in (memory or {}).items():
-                self.weights[name] = place.copy_(self.weights[name])
             self.buffers = {
-                name: torch.stack([buffers_of_seed[key.seed][name] for key in keys]).contiguous()
-                for name, _ in first.named_buffers()
+                name: torch.stack([buffer] * count).contiguous() for name, buffer in start.named_buffers()
             }
         self.trained = tuple(
             name
-            for name, parameter in first.named_parameters()
+            for name, parameter in start.named_parameters()
             if parameter.requires_grad and name not in untrained
         )
-        self.lanes = [self._lane(index, key, starts, optimizer, schedule) for index, key in enumerate(keys)]
+        self.lanes = [self._lane(index, key, start, optimizer, schedule) for index, key in enumerate(keys)]
         self._params = {
             name: [dict(lane.module.named_parameters())[name] for lane in self.lanes] for name in self.trained
         }
         self.retired: set[int] = set()
         self.failure: TrainingError | None = None
-        self._leaving: frozenset[int] = frozenset()
         self._stacked: dict[str, Tensor] | None = None
         self._handed_out = True
         self._optimizers = self._lane_optimizers()
@@ -111,14 +108,15 @@ class Lanes:
         self,
         index: int,
         key: LaneKey,
-        starts: dict[int, nn.Module],
+        start: nn.Module,
         optimizer: OptimizerFactory,
         schedule: Schedule | None,
     ) -> Lane:
-        module = copy.deepcopy(starts[key.seed])
+        module = copy.deepcopy(start)
         self._alias(module, index)
         made = make_optimizer(optimizer, list(module.parameters()), key.rate)
-        use_fused_kernel(made)
+        if self._fused:
+            use_fused_kernel(made)
         return Lane(key, module, made, make_scheduler(schedule, made))
 
     def _alias(self, module: nn.Module, index: int) -> None:
@@ -150,20 +148,12 @@ class Lanes:
                 if tensor.is_floating_point():
                     tensor[sorted(self.retired)] = math.nan
 
-    def leave(self, lanes: Collection[int]) -> None:
-        """Say which lanes, by id, are to train no further: the next `narrow` takes them out."""
-        self._leaving |= frozenset(lanes)
-
-    def narrow(self) -> bool:
-        """Take out the lanes that are leaving, unless none would stay; whether there were any.
+    def keep(self, stay: Sequence[int]) -> None:
+        """Take out all lanes but some, given by their places.
 
         What stays keeps its modules, optimizers and schedulers; weights move, as they are, to the beginning
         of their stacks, and buffers into smaller ones, so everything that holds a view is to be made again.
         """
-        stay = [index for index, key in enumerate(self.keys) if key.lane not in self._leaving]
-        self._leaving = frozenset()
-        if not stay or len(stay) == len(self.keys):
-            return False
         self._hand_out()
         self._stacked = None
         rows = torch.tensor(stay)
@@ -182,7 +172,6 @@ class Lanes:
         self.retired = {stay.index(index) for index in self.retired if index in stay}
         self._optimizers = self._lane_optimizers()
         self.tracked = self._followed()
-        return True
 
     def set_gradients(self, gradients: dict[str, Tensor], lanes: Sequence[int]) -> None:
         """Hand every lane its slice of the stacked gradients, name -> [l, ...], for the lanes given.
@@ -282,3 +271,36 @@ class Lanes:
             return self.hidden(found)
 
         return {name: stacked(name, params) for name, params in self._params.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a checkpoint holds of the lanes."""
+        self._hand_out()
+        return {
+            "lanes": [key.lane for key in self.keys],
+            "weights": dict(self.weights),
+            "buffers": {
+                name: torch.stack([lane.module.get_buffer(name) for lane in self.lanes])
+                for name in self.buffers
+            },
+            "optimizers": [optimizer_state(lane.optimizer) for lane in self.lanes],
+            "schedulers": [
+                None if lane.scheduler is None else lane.scheduler.state_dict() for lane in self.lanes
+            ],
+            "retired": sorted(self.retired),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put lanes that are at their start where others of the same keys stood."""
+        stay = [index for index, key in enumerate(self.keys) if key.lane in set(state["lanes"])]
+        if len(stay) < len(self.keys):
+            self.keep(stay)
+        with torch.no_grad():
+            for name, tensor in state["weights"].items():
+                self.weights[name].copy_(tensor)
+            for name, tensor in state["buffers"].items():
+                self.buffers[name].copy_(tensor)
+        for lane, own, scheduler in zip(self.lanes, state["optimizers"], state["schedulers"], strict=True):
+            restore_optimizer(lane.optimizer, own)
+            if lane.scheduler is not None:
+                lane.scheduler.load_state_dict(scheduler)
+        self.retired = set(state["retired"])

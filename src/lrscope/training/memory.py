@@ -49,6 +49,7 @@ def refuse_too_large(
     device: torch.device,
     *,
     at_once: Callable[[int], int],
+    alive: Callable[[int], int],
     recorded: bool = True,
 ) -> Need:
     """What a sweep needs, if it is there.
@@ -59,6 +60,7 @@ def refuse_too_large(
         name: of the problem.
         device: where they train.
         at_once: of so many lanes, how many share a vectorised call at most.
+        alive: of so many lanes, how many are trained at a time.
         recorded: whether all elements of tensors are measured on the way.
 
     Raises:
@@ -68,7 +70,7 @@ def refuse_too_large(
     def of(count: int, starts: int) -> Need:
         lanes = count * starts
         scatters = device.type == "cpu"
-        return need(one, lanes, starts, at_once=at_once(lanes), recorded=recorded, scatters=scatters)
+        return need(one, alive(lanes), starts, at_once=at_once(lanes), recorded=recorded, scatters=scatters)
 
     whole = of(len(rates), seeds)
     free = free_memory(device)

@@ -6,12 +6,10 @@ The weights are the lanes' own stacked tensors, which NumPy sees without a copy:
 Letters: L lanes, n samples, i features, k outputs.
 """
 
-import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
@@ -19,16 +17,12 @@ from torch.utils.data import TensorDataset
 from lrscope.errors import ProblemError
 from lrscope.language import Text
 from lrscope.problems.problem import Problem
-from lrscope.training.curvature import Hessian
 from lrscope.training.elements import picked
 from lrscope.training.finite_differences import FORWARD, Difference, derivatives_of, moved
-from lrscope.training.gathered import Gathered
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective, pair
 from lrscope.training.optimizers import describe
 from lrscope.training.scratch_network import Array, Network, forward_loss, from_torch
-from lrscope.training.step import Step
-from lrscope.training.train import check_every, next_check
 
 CENTRAL_NUDGES = {torch.float32: 1e-3, torch.float64: 3e-6}
 """Of central differences. In float32 rounding takes up to 6e-5 of it at a weight of 1: a smaller one would be
@@ -133,83 +127,40 @@ def as_arrays(batch: Any) -> tuple[Array, Array]:
     return inputs.double().numpy(), (targets.double() if targets.is_floating_point() else targets).numpy()
 
 
-def descend(
-    lanes: Lanes,
-    batches: Iterable[Sequence[Any]],
-    scratch: Scratch,
-    *,
-    steps: int,
-    validate: Callable[[], dict[str, Tensor]],
-    validate_at: Callable[[int], bool],
-    gathered: Gathered,
-    curvature: Hessian | None = None,
-) -> Iterator[Step]:
-    """Train all lanes by gradient descent with measured derivatives; the points are those of `train`.
+class ScratchGradients:
+    """Measured derivatives of all lanes, and plain gradient descent with them.
 
     Derivatives and losses are float64, and the moved weights are rounded to their own dtype once.
 
     Args:
-        lanes: their weights are moved; their optimizers are not asked.
-        batches: of each step, one a seed or one for all.
+        lanes: their weights are moved; their optimizers are not used.
         scratch: the network, and how derivatives are measured.
-        steps, validate, validate_at, gathered, curvature: as in `train`.
     """
-    parameters = [tensor.numpy() for tensor in lanes.weights.values()]
-    rates = [key.rate for key in lanes.keys]
 
-    def rounded() -> dict[str, Tensor]:
-        ends = (scratch.difference.ends(array) for array in parameters)
+    def __init__(self, lanes: Lanes, scratch: Scratch) -> None:
+        self._lanes, self._scratch = lanes, scratch
+        self._weights = [tensor.numpy() for tensor in lanes.weights.values()]
+        self._rates = [key.rate for key in lanes.keys]
+        self._derivatives: tuple[Array, ...] = ()
+
+    def __call__(self, batch: Any) -> Tensor:
+        """Measure the derivatives of all lanes on a batch and return their losses, float64 [L]."""
+        losses, self._derivatives = derivatives_of(self._weights, *as_arrays(batch), *self._scratch)
+        return torch.from_numpy(losses)
+
+    def stacked(self, strides: Mapping[str, int]) -> dict[str, Tensor]:
+        """Return the derivatives that were measured: float64 [L, ...]."""
+        pairs = zip(self._lanes.weights, self._derivatives, strict=True)
+        return {name: picked(torch.from_numpy(array), strides.get(name)) for name, array in pairs}
+
+    def rounded(self) -> dict[str, Tensor]:
+        """Return name -> bool [L, ...]: where weight + h rounds to the weight."""
+        ends = (self._scratch.difference.ends(array) for array in self._weights)
         masks = (torch.from_numpy(below == above) for below, above in ends)
-        return dict(zip(lanes.weights, masks, strict=True))
+        return dict(zip(self._lanes.weights, masks, strict=True))
 
-    index, due, every = 0, 0, check_every(steps)
-    for step_batches in batches:
-        seen = gathered.look(index)
-        validation = validate() if seen and validate_at(index) else {}
-        losses, derivatives = _derivatives(lanes, parameters, step_batches, scratch)
-        gradients = dict(zip(lanes.weights, map(torch.from_numpy, derivatives), strict=True))
-        losses_L = torch.from_numpy(losses)
-        gathered.add(losses_L)
-        if gathered.stop(index):
-            step = Step(
-                index,
-                lanes.keys,
-                losses_L,
-                lanes.weights,
-                functools.partial(_picked, gradients),
-                validation,
-                lanes.rates,
-                curvature,
-                rounded,
-            )
-            yield from gathered.at(step)
-        if seen and index >= due:
-            if not np.isfinite(losses).any():
-                return
-            due = next_check(index, every)
-        for array, updated in zip(parameters, moved(parameters, derivatives, rates), strict=True):
-            array[...] = updated
-        index += 1
-    gathered.add(None)
-    last = Step(index, lanes.keys, None, lanes.weights, dict, validate(), lanes.rates, curvature, rounded)
-    yield from gathered.at(last)
-
-
-def _picked(gradients: Mapping[str, Tensor], strides: Mapping[str, int] | None = None) -> dict[str, Tensor]:
-    some = strides or {}
-    return {name: picked(gradient, some.get(name)) for name, gradient in gradients.items()}
-
-
-def _derivatives(
-    lanes: Lanes, parameters: Sequence[Array], batches: Sequence[Any], scratch: Scratch
-) -> tuple[Array, tuple[Array, ...]]:
-    """Losses [L] and derivatives [L, ...] of all lanes: in one pass, or in one for each seed's own batch."""
-    if len(batches) == 1:
-        return derivatives_of(parameters, *as_arrays(batches[0]), *scratch)
-    seeds = [key.seed for key in lanes.keys]
-    parts = []
-    for seed, batch in zip(dict.fromkeys(seeds), batches, strict=True):
-        rows = slice(seeds.index(seed), len(seeds) - seeds[::-1].index(seed))  # a seed's lanes stand together
-        parts.append(derivatives_of([array[rows] for array in parameters], *as_arrays(batch), *scratch))
-    losses = np.concatenate([losses for losses, _ in parts])
-    return losses, tuple(map(np.concatenate, zip(*(tensors for _, tensors in parts), strict=True)))
+    def update(self) -> None:
+        """Move every weight against its derivative, times the rate."""
+        updated = moved(self._weights, self._derivatives, self._rates)
+        for array, new in zip(self._weights, updated, strict=True):
+            array[...] = new

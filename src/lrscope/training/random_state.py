@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lrscope.training.heap import kept
-
 
 class RandomState(NamedTuple):
     """A snapshot of every global generator a model, loss or dataset can draw from."""
@@ -76,6 +74,21 @@ class Stream:
         self._generators = list({id(found): found for found in generators_of(loader)}.values())
         self._states = [generator.get_state() for generator in self._generators]
 
+    def state(self) -> dict[str, Any]:
+        """Return where it is, as plain data and tensors."""
+        return {
+            "torch": self._state.torch_state,
+            "cuda": list(self._state.cuda_states),
+            "python": self._state.python_state,
+            "numpy": tuple(self._state.numpy_state),
+            "generators": list(self._states),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put it where another stream of the same generators was."""
+        self._state = RandomState(state["torch"], tuple(state["cuda"]), state["python"], state["numpy"])
+        self._states = list(state["generators"])
+
     def copy(self) -> "Stream":
         """Another stream that goes on from where this one is."""
         return copy.copy(self)
@@ -122,9 +135,8 @@ def undisturbed(*data: Any) -> Iterator[int]:
     make a longer one, and on a busy machine a far longer one: they wait for each other.
 
     On leaving, also by an exception, the global generators, those of the DataLoaders in `data`, the number of
-    threads and what becomes of denormal numbers are as they were. Inside, gradients are on, what passes free
-    is kept for the next ones (see `kept`), and the warning that an operator is vectorised by a loop is off:
-    the dry run has made sure that the result is right.
+    threads and what becomes of denormal numbers are as they were. Inside, gradients are on, and the warning
+    that an operator is vectorised by a loop is off: the dry run has made sure that the result is right.
     Denormal numbers (below 1.2e-38 in float32) read 0: a momentum that decays without end would otherwise
     make a step up to twenty times slower.
     """
@@ -136,7 +148,7 @@ def undisturbed(*data: Any) -> Iterator[int]:
     try:
         torch.set_flush_denormal(True)
         torch.set_num_threads(1)
-        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad(), kept():
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
             warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet")
             yield threads
     finally:

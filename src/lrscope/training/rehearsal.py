@@ -5,8 +5,6 @@ What raises here is the user's to mend and is said in one line.
 
 import contextlib
 import copy
-import math
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,18 +14,13 @@ from torch.utils._pytree import tree_leaves
 
 from lrscope.errors import ProblemError
 from lrscope.problems.problem import Problem
-from lrscope.training.evaluate import evaluating
 from lrscope.training.objective import Objective, pair
 from lrscope.training.optimizers import make_optimizer, make_scheduler
 from lrscope.training.random_state import RandomState, Stream
+from lrscope.training.validation import evaluating
 
 COPIES = 3
 """Lanes of the dry run, a little apart from each other."""
-
-COLD_SECONDS = 5e-3
-"""A pass that took less is timed again."""
-
-WARM_PASSES = 10
 
 
 class Rehearsal:
@@ -45,7 +38,6 @@ class Rehearsal:
         draws: whether model or loss draw random numbers.
         stateful: whether their Python was seen to keep something.
         unused: trainable parameters that got no gradient.
-        seconds: that a forward and backward pass takes.
     """
 
     def __init__(self, problem: Problem, start: nn.Module, device: torch.device) -> None:
@@ -59,7 +51,6 @@ class Rehearsal:
         self.obstacle = ""
         self.draws = self.stateful = False
         self.unused: frozenset[str] = frozenset()
-        self.seconds = math.inf
 
     def run(self, batch: Any, stream: Stream) -> None:
         """One forward and backward pass a copy; then one update of the first, to see that it can be."""
@@ -68,10 +59,8 @@ class Rehearsal:
             attributes = _attributes(model)
             with stream.entered(keep=False):
                 before = RandomState.now()
-                began = time.perf_counter()
                 loss = _loss(objective, batch, self._problem)
                 _backward(loss)
-                self.seconds = min(self.seconds, time.perf_counter() - began)
                 after = RandomState.now()
             self.draws |= after.differs_from(before)
             self.stateful |= _attributes(model) != attributes or after.python_differs_from(before)
@@ -79,18 +68,7 @@ class Rehearsal:
                 if buffers.get(name) is not buffer:
                     self.obstacle = f"the buffer {name!r} is replaced, not changed in place, in forward"
             self._collect(model, loss)
-        if self.seconds < COLD_SECONDS:
-            self._warm(batch, stream)
         self._update()
-
-    def _warm(self, batch: Any, stream: Stream) -> None:
-        """A small pass takes several times as long at first: see how long the later ones take."""
-        objective = Objective(self._problem, copy.deepcopy(self.starts[0]), self._device)
-        for _ in range(WARM_PASSES):
-            with stream.entered(keep=False):
-                began = time.perf_counter()
-                _backward(_loss(objective, batch, self._problem))
-                self.seconds = min(self.seconds, time.perf_counter() - began)
 
     def _collect(self, model: nn.Module, loss: Tensor) -> None:
         gradients = {}

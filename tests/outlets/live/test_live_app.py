@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recording import losses, recorder
+from recorders import losses, recorder
 
 from lrscope.charts import CHARTS
 from lrscope.outlets.live import studies
@@ -274,7 +274,7 @@ def test_hostile_file_names_are_text(client_of: Clients, folder: Path, finished:
 def test_hostile_names_in_a_study_are_text(client_of: Clients, tmp_path: Path) -> None:
     import dataclasses
 
-    from recording import PLAN
+    from recorders import PLAN
 
     evil = "</script><img src=x onerror=alert(1)>\x1b[2J"
     plan = dataclasses.replace(PLAN, problem=evil, optimizer=evil, metrics=(evil,), loss=evil)
