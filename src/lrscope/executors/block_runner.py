@@ -116,6 +116,7 @@ class BlockRunner:
                 self._lanes,
                 self._objectives,
                 prepared.validation,
+                block.seed,
                 together=findings.validate_together,
             )
         self._hessian: Hessian | None = None

@@ -4,15 +4,23 @@ All lanes of a seed see the same batch at the same step: the controlled comparis
 Letters: n examples, B batch size.
 """
 
+import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
-from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    default_collate,
+)
 
 from lrscope.errors import ProblemError
 from lrscope.problems.problem import FULL_BATCH, Data
@@ -32,14 +40,28 @@ where it does not."""
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """The batch with every tensor in it on `device`."""
-    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+    """Return the batch with every tensor in it on `device`; also of objects that have a method `to`."""
+    return tree_map(lambda leaf: leaf.to(device) if hasattr(leaf, "to") else leaf, batch)
+
+
+def tensors_of(batch: Any) -> Iterator[Tensor]:
+    """Yield the tensors in a batch: in tuples, lists, mappings of any class and dataclasses."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, Mapping):
+        for value in batch.values():
+            yield from tensors_of(value)
+    elif isinstance(batch, (tuple, list)):
+        for value in batch:
+            yield from tensors_of(value)
+    elif dataclasses.is_dataclass(batch):
+        for field in dataclasses.fields(batch):
+            yield from tensors_of(getattr(batch, field.name))
 
 
 def examples(batch: Any) -> int:
-    """The length of the first dimension of the first tensor in a batch; 1 where there is none."""
-    leaves, _ = torch.utils._pytree.tree_flatten(batch)
-    return next((len(leaf) for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim), 1)
+    """Return the length of the first dimension of the first tensor in a batch; 1 where there is none."""
+    return next((len(tensor) for tensor in tensors_of(batch) if tensor.ndim), 1)
 
 
 def of_tensors(data: Data) -> bool:
@@ -155,7 +177,7 @@ class Batches:
         """A batch to try the model on, without moving any stream."""
         if self._loader is not None:
             with self._loader_stream.entered(keep=False):
-                return to_device(next(iter(self._loader)), self._device)
+                return to_device(next(_guarded(iter(self._loader), "train")), self._device)
         assert self.size is not None
         index = torch.randperm(self.size, generator=torch.Generator().manual_seed(seed))[: self.batch_size]
         return self._take(index.sort().values if self._in_order else index, Stream.seeded(seed))
@@ -177,14 +199,18 @@ class Batches:
             return tuple(tensor[index] for tensor in self._tensors)
         assert self._dataset is not None
         with stream.entered():
-            return to_device(_collate(self._dataset, index.tolist()), self._device)
+            return to_device(_collate(self._dataset, index.tolist(), "train"), self._device)
 
     def _loaded(self, stream: Stream) -> Iterator[Any]:
         assert self._loader is not None
         given = 0
-        for batch in itertools.islice(_iterate(self._loader, stream), self.steps_per_epoch):
+        batches = _iterate(self._loader, stream, "train")
+        for batch in itertools.islice(batches, self.steps_per_epoch):
             given += 1
             yield to_device(batch, self._device)
+        if not isinstance(self._loader.dataset, IterableDataset):
+            # A sampler draws once more at its end, as it does in a loop over the loader; a stream has none.
+            next(batches, None)
         if given < self.steps_per_epoch:
             raise ProblemError(
                 f"train= is a DataLoader of length {self.steps_per_epoch} that gave only {given} batches"
@@ -217,6 +243,7 @@ class Cursor:
     def __next__(self) -> Any:
         """Return the next batch."""
         if self._given == self._batches.steps_per_epoch:
+            next(self._epoch, None)  # a loader comes to its end
             self._given = 0
             self._begin()
         self._given += 1
@@ -252,7 +279,11 @@ def validation_batches(
         loader, start = data, Stream(RandomState.now(), data)
 
         def load() -> Iterator[Any]:
-            for batch in _iterate(loader, start.copy()):
+            try:
+                length = len(loader)
+            except TypeError:
+                length = None
+            for batch in itertools.islice(_iterate(loader, start.copy(), "val"), length):
                 yield to_device(batch, device)
 
         return load
@@ -270,7 +301,8 @@ def validation_batches(
 
     def collate() -> Iterator[Any]:
         for start in range(0, size, rows):
-            yield to_device(_collate(dataset, list(range(start, min(start + rows, size)))), device)
+            indices = list(range(start, min(start + rows, size)))
+            yield to_device(_collate(dataset, indices, "val"), device)
 
     def cut() -> Iterator[Any]:
         for start in range(0, size, rows):
@@ -279,10 +311,10 @@ def validation_batches(
     return collate if isinstance(data, Dataset) else cut
 
 
-def _iterate(loader: DataLoader[Any], stream: Stream) -> Iterator[Any]:
-    """The loader's batches, drawn inside `stream`, so that what lies between two of them is undisturbed."""
+def _iterate(loader: DataLoader[Any], stream: Stream, name: str) -> Iterator[Any]:
+    """Yield the loader's batches, drawn inside `stream`: nothing between two of them is disturbed."""
     with stream.entered():
-        batches = iter(loader)
+        batches = _guarded(iter(loader), name)
     while True:
         with stream.entered():
             try:
@@ -296,5 +328,37 @@ def _is_tensor(leaf: Any) -> bool:
     return isinstance(leaf, Tensor)
 
 
-def _collate(dataset: Dataset[Any], indices: list[int]) -> Any:
-    return default_collate([dataset[index] for index in indices])
+def _guarded(batches: Iterator[Any], name: str) -> Iterator[Any]:
+    """Yield batches; an exception of the data becomes one line that names the argument."""
+    number = 0
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise ProblemError(f"{name}= raised at batch {number}: {_in_a_line(error)}") from error
+        yield batch
+        number += 1
+
+
+def _collate(dataset: Dataset[Any], indices: list[int], name: str) -> Any:
+    items = []
+    for index in indices:
+        try:
+            items.append(dataset[index])
+        except Exception as error:
+            raise ProblemError(f"{name}= raised at item {index}: {_in_a_line(error)}") from error
+    try:
+        return default_collate(items)
+    except Exception as error:
+        raise ProblemError(
+            f"{name}= has items that do not stack into a batch: {_in_a_line(error)}; "
+            f"write {name}=DataLoader(dataset, batch_size=..., collate_fn=...)"
+        ) from error
+
+
+def _in_a_line(error: Exception) -> str:
+    """Return an exception's class and the first line of its message, shortened."""
+    text = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {text[:160]}"

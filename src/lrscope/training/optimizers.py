@@ -20,9 +20,10 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrscope.errors import ProblemError
+from lrscope.language import Text
 from lrscope.optimizer_facts import facts_of
 from lrscope.plan import GROUP_RATES
-from lrscope.problems.problem import OptimizerFactory, Schedule
+from lrscope.problems.problem import OptimizerFactory, Problem, Schedule
 from lrscope.training.descent import descent
 from lrscope.training.kernels import Update, fused, hooked, rehearsed
 
@@ -59,6 +60,19 @@ def optimizer_by_name(name: str, options: Mapping[str, Any]) -> OptimizerFactory
     factory.__name__ = optimizer.__name__
     return factory
 
+
+SCHEDULE_STEPS = 100_000
+"""Steps that a schedule is tried for, at most."""
+
+NEGLIGIBLE_RATE = 1e-6
+"""A rate below so much of its peak trains nothing."""
+
+ENDS_EARLY = Text(
+    "the schedule has brought the rate to {factor} of its peak by update {step} of {steps}: it is stepped "
+    "after every update; if it is meant once an epoch, multiply its step counts by the updates of an epoch",
+    "到第 {step} 次更新（共 {steps} 次），学习率调度已把学习率降到峰值的 {factor}：它在每次更新之后前进一步；"
+    "如果原意是每轮一步，请把它的步数乘以每轮的更新次数",
+)
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "constant": lambda steps: lambda optimizer: lr_scheduler.ConstantLR(optimizer, factor=1.0),
@@ -147,6 +161,40 @@ def make_scheduler(schedule: Schedule | None, optimizer: Optimizer) -> LRSchedul
             f"schedule(optimizer) must make a torch LRScheduler; it made a {type(scheduler).__name__}"
         )
     return scheduler
+
+
+def try_schedule(problem: Problem, params: Sequence[Tensor], steps: int) -> Text | None:
+    """Step a problem's schedule through a run, without training.
+
+    Returns:
+        What to tell of a schedule that has all but ended the run after three quarters of it, as one does that
+        is meant to be stepped once an epoch; None otherwise.
+
+    Raises:
+        ProblemError: it cannot be stepped so often.
+    """
+    optimizer = make_optimizer(problem.optimizer, params, 1.0)
+    rates = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is stepped without an update on purpose
+        scheduler = make_scheduler(problem.schedule, optimizer)
+        if scheduler is None:
+            return None
+        for step in range(min(steps, SCHEDULE_STEPS)):
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            try:
+                scheduler.step()
+            except Exception as error:
+                first_line = next(iter(str(error).splitlines()), "")
+                name = type(scheduler).__name__
+                raise ProblemError(
+                    f"schedule= ({name}) raised after update {step + 1} of {steps}: it steps after every "
+                    f"update, {steps} times; {type(error).__name__}: {first_line[:120]}"
+                ) from error
+    peak, late = max(rates), rates[3 * len(rates) // 4]
+    if late >= NEGLIGIBLE_RATE * peak:
+        return None
+    return ENDS_EARLY.format(factor=f"{late / peak:.0e}", step=f"{3 * len(rates) // 4:,}", steps=f"{steps:,}")
 
 
 def use_fused_kernel(optimizer: Optimizer) -> None:

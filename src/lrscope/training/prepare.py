@@ -27,7 +27,7 @@ from lrscope.training.memory import LANES_AT_MOST, lanes_that_fit, refuse_too_la
 from lrscope.training.memory import words as memory_words
 from lrscope.training.nudged_lanes import Scratch, from_scratch
 from lrscope.training.objective import Objective
-from lrscope.training.optimizers import describe, schedule_by_name
+from lrscope.training.optimizers import describe, schedule_by_name, try_schedule
 from lrscope.training.random_state import Stream
 from lrscope.training.starts import starting_modules
 
@@ -193,6 +193,8 @@ def prepare(
     if scratch is not None:
         layout = Layout(len(plan.rates), len(plan.rates))
     notes = list(problem.notes)
+    told = try_schedule(problem, list(first.parameters()), plan.steps)
+    notes += [] if told is None else [told]
     if compiles and layout.lanes_per_call == 1:
         notes.append(NOT_COMPILED)
     memory = refuse_too_large(

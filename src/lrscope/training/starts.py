@@ -26,7 +26,9 @@ def starting_modules(
     for seed in seeds:
         stream = Stream.seeded(seed)
         with stream.entered():
-            modules[seed] = _make(problem.model).to(device)
+            made = _make(problem.model).to(device)
+            # As every loop does; submodules that the factory set to eval inside a training model stay.
+            modules[seed] = made if made.training else made.train()
         streams[seed] = stream
     shapes = [[(n, p.shape) for n, p in module.named_parameters()] for module in modules.values()]
     if any(shape != shapes[0] for shape in shapes):

@@ -14,6 +14,7 @@ from lrscope.problems.problem import Problem
 from lrscope.training.batches import examples
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective, pair
+from lrscope.training.random_state import RandomState, Stream
 
 
 class Validation:
@@ -28,6 +29,8 @@ class Validation:
         lanes: what is evaluated, at its present weights.
         objectives: lane -> the objective of its own module.
         batches: gives the validation batches.
+        seed: of the random numbers that a model draws in eval mode: every lane draws the same ones, at every
+            validation.
         together: whether the lanes go through the model in one call.
     """
 
@@ -37,6 +40,7 @@ class Validation:
         lanes: Lanes,
         objectives: Mapping[int, Objective],
         batches: Callable[[], Iterator[Any]],
+        seed: int,
         *,
         together: bool,
     ) -> None:
@@ -45,6 +49,7 @@ class Validation:
         self._lanes = lanes
         self._batches = batches
         self._together = together
+        self._stream = Stream.seeded(seed)
         self._of_lane = objectives
 
     @property
@@ -66,7 +71,8 @@ class Validation:
             return {name: torch.full((len(lanes),), math.nan, dtype=torch.float64) for name in self._names}
         sums: dict[str, Tensor] = {}
         count = 0
-        with torch.no_grad(), evaluating([lane.module for lane in lanes.lanes]), lanes.lent():
+        modules = [lane.module for lane in lanes.lanes]
+        with torch.no_grad(), evaluating(modules), lanes.lent(), self._stream.entered(keep=False):
             for batch in self._batches():
                 size = examples(batch)
                 count += size
@@ -121,13 +127,13 @@ class Validation:
         if self._by_step:
             if self._together:
                 return {"val_loss": self._call(None, batch).tolist()}
-            return {"val_loss": [float(objective(batch)) for objective in self._objectives]}
+            return {"val_loss": [float(loss) for loss in _drawing_alike(self._objectives, batch)]}
         inputs, target = pair(batch)
         if self._together:
             outputs = self._call(Objective.prefix, inputs)
             each = [tree_map(lambda leaf, k=k: leaf[k], outputs) for k in range(len(self._lanes))]
         else:
-            each = [lane.module(inputs) for lane in self._lanes.lanes]
+            each = _drawing_alike([lane.module for lane in self._lanes.lanes], inputs)
         values = {
             "val_loss": torch.stack(
                 [o.loss_of(out, target).detach() for o, out in zip(self._objectives, each, strict=True)]
@@ -151,6 +157,16 @@ class Validation:
         return torch.func.vmap(
             lambda tensors: functional_call(module, tensors, (batch,)), in_dims=(0,), randomness="same"
         )(stacked)
+
+
+def _drawing_alike(modules: Sequence[nn.Module], batch: Any) -> list[Any]:
+    """Call modules on a batch one after another, all from one random state."""
+    start = RandomState.now()
+    found = []
+    for module in modules:
+        start.restore()
+        found.append(module(batch))
+    return found
 
 
 def _finite(output: Any) -> bool:
