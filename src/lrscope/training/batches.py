@@ -291,9 +291,7 @@ def validation_batches(
         data = data.tensors
     if isinstance(data, Dataset):
         dataset, size = data, len(data)  # type: ignore[arg-type]
-        elements = sum(
-            leaf.numel() for leaf in torch.utils._pytree.tree_leaves(dataset[0]) if _is_tensor(leaf)
-        )
+        elements = sum(tensor.numel() for tensor in tensors_of(_collate(dataset, [0], "val")))
     else:
         tensors = tuple(tensor.detach().to(device) for tensor in data)
         size, elements = len(tensors[0]), tensors[0][0].numel()
@@ -322,10 +320,6 @@ def _iterate(loader: DataLoader[Any], stream: Stream, name: str) -> Iterator[Any
             except StopIteration:
                 return
         yield batch
-
-
-def _is_tensor(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor)
 
 
 def _guarded(batches: Iterator[Any], name: str) -> Iterator[Any]:
