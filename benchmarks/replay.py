@@ -22,19 +22,19 @@ import torch
 
 from finder_table import print_table
 from lrscope import Problem
+from lrscope._find import TrainingLab, seeds_for
+from lrscope._sweep import about
 from lrscope.diagnosis.curve import Curve, read_curves
 from lrscope.diagnosis.judge import judge
 from lrscope.diagnosis.range_rules import centre
 from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.search import Search, scout_steps
 from lrscope.diagnosis.searched import HALF, place_of, rate_at
-from lrscope.finding import TrainingLab, seeds_for
 from lrscope.plan import Plan
 from lrscope.ramp import FEWEST_STEPS, ramp
 from lrscope.recording.series import series
 from lrscope.store.recorder import Recorder
 from lrscope.store.study_file import StudyFile
-from lrscope.sweeping import about
 from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 from scores import Answer, score

@@ -11,8 +11,8 @@ from sklearn.datasets import load_wine
 from torch import nn
 
 import lrscope
+from lrscope._find import search
 from lrscope.errors import UsageError
-from lrscope.finding import search
 from lrscope.rates import format_rate
 
 

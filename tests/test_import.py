@@ -63,7 +63,7 @@ def test_no_module_takes_the_name_of_a_public_function() -> None:
     """`import lrscope.x` would put the module where the function was."""
     modules = {module.name for module in pkgutil.iter_modules(lrscope.__path__)}
     assert modules & set(PUBLIC) == set()
-    importlib.import_module("lrscope.sweeping")
+    importlib.import_module("lrscope._sweep")
     assert callable(lrscope.sweep)
 
 

@@ -24,8 +24,8 @@ from lrscope.charts import CHARTS
 from lrscope.cli import main
 from lrscope.errors import UsageError
 from lrscope.language import LANGUAGES, SEMICOLON, Text, joined, said, say, speaking, spoken
-from lrscope.outlets import figure
-from lrscope.outlets.figure import has_chinese
+from lrscope.output import figure
+from lrscope.output.figure import has_chinese
 
 SOURCES = Path(lrscope.__file__).parent
 
@@ -218,8 +218,8 @@ def test_no_report_says_anything_in_english(study: lrscope.Study, tmp_path: Path
 
 
 def test_the_terminal_says_nothing_in_english(study: lrscope.Study) -> None:
-    from lrscope.outlets.json_document import document
-    from lrscope.outlets.terminal import show
+    from lrscope.output.json_document import document
+    from lrscope.output.terminal import show
 
     for width in (40, 80, 140):
         stream = io.StringIO()
@@ -246,7 +246,7 @@ def test_verdicts_advice_and_conclusions_are_told_in_chinese(study: lrscope.Stud
 
 
 def test_json_keeps_its_tokens_in_every_language(study: lrscope.Study) -> None:
-    from lrscope.outlets.json_document import document
+    from lrscope.output.json_document import document
 
     pages = []
     for language in LANGUAGES:

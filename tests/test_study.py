@@ -13,11 +13,11 @@ import polars as pl
 import pytest
 
 import lrscope
-from lrscope import sweeping
+from lrscope import _sweep as sweeping
 from lrscope.errors import StudyError
-from lrscope.outlets.json_document import document, strict
-from lrscope.outlets.report import parts
-from lrscope.outlets.terminal import show
+from lrscope.output.json_document import document, strict
+from lrscope.output.report import parts
+from lrscope.output.terminal import show
 from lrscope.plan import Plan
 from lrscope.record import HistogramRecord, Record, Series
 from lrscope.store.recorder import Recorder
@@ -178,7 +178,7 @@ def test_a_study_is_read_without_torch_or_altair(tmp_path: Path) -> None:
     record(tmp_path / "x.lrscope").close()
     script = f"""
 import sys, lrscope
-from lrscope.outlets.json_document import document
+from lrscope.output.json_document import document
 with lrscope.open({str(tmp_path / "x.lrscope")!r}) as study:
     study.lanes, study.scalars("loss"), study.histograms(), study.trajectories()
     study.verdicts(), study.recommendation(), document(study)

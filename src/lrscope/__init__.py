@@ -15,15 +15,15 @@ from lrscope.errors import (
 )
 
 if TYPE_CHECKING:
+    from lrscope._find import find
+    from lrscope._range_test import RangeTest, range_test
+    from lrscope._sweep import sweep
     from lrscope.diagnosis.recommendation import Recommendation
     from lrscope.diagnosis.verdict import Verdict
-    from lrscope.finding import find
     from lrscope.plan import Plan
     from lrscope.problems.problem import Problem
-    from lrscope.ranging import RangeTest, range_test
     from lrscope.study import Study
     from lrscope.study import open_study as open
-    from lrscope.sweeping import sweep
 
 __all__ = [
     "LrscopeError",
@@ -51,14 +51,14 @@ __all__ = [
 _ON_FIRST_USE = {
     "Plan": ("lrscope.plan", "Plan"),
     "Problem": ("lrscope.problems.problem", "Problem"),
-    "RangeTest": ("lrscope.ranging", "RangeTest"),
+    "RangeTest": ("lrscope._range_test", "RangeTest"),
     "Recommendation": ("lrscope.diagnosis.recommendation", "Recommendation"),
     "Study": ("lrscope.study", "Study"),
     "Verdict": ("lrscope.diagnosis.verdict", "Verdict"),
-    "find": ("lrscope.finding", "find"),
+    "find": ("lrscope._find", "find"),
     "open": ("lrscope.study", "open_study"),
-    "range_test": ("lrscope.ranging", "range_test"),
-    "sweep": ("lrscope.sweeping", "sweep"),
+    "range_test": ("lrscope._range_test", "range_test"),
+    "sweep": ("lrscope._sweep", "sweep"),
 }
 
 

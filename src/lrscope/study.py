@@ -18,7 +18,7 @@ from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.language import said, speaking
-from lrscope.outlets.notebook import Answer, asked_chart, shown_study
+from lrscope.output.notebook import Answer, asked_chart, shown_study
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store.study_file import StudyFile
@@ -185,7 +185,7 @@ class Study:
         Raises:
             UsageError: the page cannot be written there, or there is no such language.
         """
-        from lrscope.outlets.report import report  # it loads altair
+        from lrscope.output.report import report  # it loads altair
 
         with speaking(lang):
             report(self, Path(path))
@@ -205,7 +205,7 @@ class Study:
         Raises:
             UsageError: there is no such format, its package is missing, or the folder cannot be written.
         """
-        from lrscope.outlets.export import export
+        from lrscope.output.export import export
 
         return export(self, folder, to, overwrite=overwrite)
 
@@ -221,7 +221,7 @@ class Study:
         Raises:
             UsageError: there is no such table, or pandas is not installed.
         """
-        from lrscope.outlets.export import pandas_frames
+        from lrscope.output.export import pandas_frames
 
         return pandas_frames(self, name)
 

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 import lrscope
+from lrscope._find import SEED_STRIDE, seeds_for
 from lrscope.diagnosis.judge import judge
 from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.search import Search
-from lrscope.finding import SEED_STRIDE, seeds_for
 from lrscope.store.study_file import StudyFile
 from replay import Recorded, ReplayLab, answers, orders, record
 

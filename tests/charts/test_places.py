@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrscope.charts.places import LABEL_GAP, apart, name_early, name_right
+from lrscope.charts.label_placement import LABEL_GAP, apart, name_early, name_right
 from lrscope.charts.scales import Span
 
 AXIS = Span(0.0, 1.0, "linear")

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from lrscope.charts.looks import LOOKS, look, looks_of, verdict_channels
 from lrscope.charts.theme import THEMES, Theme
+from lrscope.charts.verdict_style import LOOKS, look, looks_of, verdict_channels
 from lrscope.diagnosis.verdict import KINDS
 
 

@@ -256,7 +256,7 @@ def test_ctrl_c_without_a_file_says_how_to_keep_a_study(monkeypatch: pytest.Monk
     def interrupt(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lrscope.sweeping.sweep", interrupt)
+    monkeypatch.setattr("lrscope._sweep.sweep", interrupt)
     result = run("sweep line")
     assert result.exit_code == 130
     assert result.stdout == ""
@@ -273,7 +273,7 @@ def test_ctrl_c_before_anything_is_recorded_does_not_point_to_an_older_study(
     def interrupt(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lrscope.sweeping.sweep", interrupt)
+    monkeypatch.setattr("lrscope._sweep.sweep", interrupt)
     result = run("sweep line --out line.lrscope --overwrite")
     assert result.exit_code == 130
     assert result.stderr == "lrscope: interrupted; nothing had been recorded yet\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lrscope.cli.destination import check_destination, check_figure, check_report, check_study
+from lrscope.cli.output_paths import check_destination, check_figure, check_report, check_study
 from lrscope.errors import UsageError
 
 

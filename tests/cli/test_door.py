@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lrscope.cli.door import Command, Door
+from lrscope.cli.command import Command, Door
 from lrscope.errors import ProblemError, RatesError, StoreError, TrainingError, UsageError
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lrscope.outlets.progress import (
+from lrscope.output.progress import (
     BarView,
     LineView,
     View,

@@ -18,7 +18,7 @@ from lrscope.cli import main
 from lrscope.cli.problem_options import read_choice
 from lrscope.diagnosis.range_reading import RangeReading
 from lrscope.diagnosis.range_rules import RULES
-from lrscope.outlets.range_table import show_range
+from lrscope.output.range_table import show_range
 
 MINE = """
 import torch

@@ -7,7 +7,7 @@ import pytest
 from contents import KINDS, RATES, document, lane
 
 from lrscope.diagnosis.verdict import KINDS as ALL_KINDS
-from lrscope.outlets.terminal import COLOURS, show, terminal_width
+from lrscope.output.terminal import COLOURS, show, terminal_width
 
 
 def shown(content: dict[str, Any], width: int = 120, encoding: str = "utf-8") -> str:

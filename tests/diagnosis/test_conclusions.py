@@ -6,11 +6,11 @@ import string
 import numpy as np
 import pytest
 
+from lrscope.diagnosis.beliefs import CLAIMS, SENTENCES, STATEMENTS, TITLES, Claim, phrase
 from lrscope.diagnosis.conclusions import Conclusion, conclusions
 from lrscope.diagnosis.curve import Curve, Track
 from lrscope.diagnosis.judge import judge
 from lrscope.diagnosis.recommend import recommend
-from lrscope.diagnosis.sayings import CLAIMS, SENTENCES, STATEMENTS, TITLES, Claim, phrase
 from lrscope.plan import Plan
 
 from .simulate import LINE_LIMIT, line, plan_for, sgd, train

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from lrscope.charts.valley import VALLEY
 from lrscope.diagnosis import figures
 from lrscope.diagnosis.verdict import UNSOUND
-from lrscope.outlets.json_document import document
+from lrscope.output.json_document import document
 from lrscope.study import Study
 
 from .invented import studies

@@ -10,11 +10,11 @@ from torch.func import functional_call
 from lrscope.plan import LaneKey
 from lrscope.problems.problem import Problem
 from lrscope.training.curvature import Hessian
+from lrscope.training.initial_models import starting_modules
 from lrscope.training.lanczos import lanczos
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
 from lrscope.training.random_state import undisturbed
-from lrscope.training.starts import starting_modules
 
 
 @pytest.fixture(autouse=True)

@@ -128,7 +128,7 @@ def test_lanes_that_are_dropped_leave_the_others_as_they_were(optimizer: type) -
 
 
 def test_a_study_of_lanes_that_leave(eager: None) -> None:
-    told: list[lrscope.sweeping.Progress] = []
+    told: list[lrscope._sweep.Progress] = []
     with lrscope.sweep(problem(), RATES, seeds=2, curvature=True, probes=True, progress=told.append) as study:
         lanes = study.lanes
         dead, alive = lanes.filter(lanes["rate"] >= 1), lanes.filter(lanes["rate"] < 1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lrscope.errors import ProblemError
-from lrscope.training import nudged_network
+from lrscope.training import perturbed_network as nudged_network
 from lrscope.training.finite_differences import (
     CENTRAL,
     FORWARD,

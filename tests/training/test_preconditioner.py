@@ -12,11 +12,11 @@ import lrscope
 from lrscope.plan import LaneKey
 from lrscope.problems.problem import Problem
 from lrscope.training.curvature import Hessian
+from lrscope.training.initial_models import starting_modules
 from lrscope.training.lanes import Lanes
 from lrscope.training.objective import Objective
 from lrscope.training.preconditioner import preconditioner
 from lrscope.training.random_state import undisturbed
-from lrscope.training.starts import starting_modules
 
 Make = Callable[..., torch.optim.Optimizer]
 

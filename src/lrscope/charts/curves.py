@@ -3,11 +3,11 @@
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.figure_frame import Words, nothing
 from lrscope.charts.line_panels import draw_lines
 from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.outcomes import judged_lanes, loss_axis, recorded
-from lrscope.charts.plate import Words, nothing
-from lrscope.charts.terms import NO_STEP, STEP, TRAINING_LOSS, VALIDATION_LOSS
+from lrscope.charts.shared_strings import NO_STEP, STEP, TRAINING_LOSS, VALIDATION_LOSS
 from lrscope.charts.theme import Theme
 from lrscope.language import Text, say
 

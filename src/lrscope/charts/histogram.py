@@ -9,11 +9,11 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_lanes, chosen_tensors, evenly
+from lrscope.charts.figure_frame import Words, finished, nothing
 from lrscope.charts.histogram_column import column
 from lrscope.charts.names import shape_label
 from lrscope.charts.outcomes import judged_lanes
-from lrscope.charts.plate import Words, finished, nothing
-from lrscope.charts.terms import OF_TENSORS, SHOWN_OF_TENSORS, noted
+from lrscope.charts.shared_strings import OF_TENSORS, SHOWN_OF_TENSORS, noted
 from lrscope.charts.theme import Theme
 from lrscope.language import Text, say
 

@@ -9,12 +9,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lrscope.charts.inline import inline, mark_of
-from lrscope.charts.looks import CALM
 from lrscope.charts.names import shown
 from lrscope.charts.panels import haloed
 from lrscope.charts.scales import Span, span
-from lrscope.charts.terms import RATE
+from lrscope.charts.shared_strings import RATE
 from lrscope.charts.theme import Theme
+from lrscope.charts.verdict_style import CALM
 from lrscope.language import Text, said, say
 
 _VALUE = Text("value", "数值")

@@ -13,14 +13,14 @@ import polars as pl
 
 from lrscope.charts.best_rates import MEAN_TRAIN_LOSS, best_of, training_at_horizons, validation_at_horizons
 from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.figure_frame import Words, finished, nothing
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
 from lrscope.charts.names import rate_labels
 from lrscope.charts.outcomes import recorded
 from lrscope.charts.panels import haloed, upright
-from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, STEP_TICK, Span, rate_span
-from lrscope.charts.terms import SEED
+from lrscope.charts.shared_strings import SEED
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.objective import END_TRAINING, FINAL_VALIDATION
 from lrscope.language import BLANK, Text, joined, said, say

@@ -7,7 +7,7 @@ import altair as alt
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.panels import upright
 from lrscope.charts.scales import RATE_TICK, Span
-from lrscope.charts.terms import RATE_LOG
+from lrscope.charts.shared_strings import RATE_LOG
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.evidence import times_text
 from lrscope.language import said, say

@@ -6,12 +6,12 @@ import altair as alt
 import polars as pl
 
 from lrscope.charts.inline import inline, mark_of
+from lrscope.charts.label_placement import name_early, name_right
 from lrscope.charts.lane_panel import Axes, Key, dimmed, lane_tooltip, only, whose
 from lrscope.charts.lines import Size
-from lrscope.charts.looks import look
 from lrscope.charts.panels import haloed
-from lrscope.charts.places import name_early, name_right
-from lrscope.charts.terms import WHY
+from lrscope.charts.shared_strings import WHY
+from lrscope.charts.verdict_style import look
 from lrscope.language import said
 
 LEADING = pl.col("kind") == pl.col("kind").min().over("lane")

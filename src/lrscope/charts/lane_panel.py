@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import altair as alt
 
 from lrscope.charts.lines import Level, Size
-from lrscope.charts.looks import Look, look, verdict_channels
 from lrscope.charts.scales import Span
-from lrscope.charts.terms import RATE, SEED, VERDICT
+from lrscope.charts.shared_strings import RATE, SEED, VERDICT
 from lrscope.charts.theme import Theme
+from lrscope.charts.verdict_style import Look, look, verdict_channels
 from lrscope.language import said, say
 
 HOVER = "hover"

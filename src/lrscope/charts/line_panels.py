@@ -9,16 +9,16 @@ import polars as pl
 
 from lrscope.charts.chart import Drawing
 from lrscope.charts.envelope import POINTS_TO_HOVER, corners
+from lrscope.charts.figure_frame import Words, finished
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lane_ends import LEADING, end_marks, lane_ends
 from lrscope.charts.lane_panel import HOVER, Axes, Key, dimmed, lane_tooltip, only, whose
 from lrscope.charts.lines import Level, Size
-from lrscope.charts.looks import CALM, looks_of
 from lrscope.charts.panels import beside, haloed, upright
-from lrscope.charts.plate import Words, finished
 from lrscope.charts.scales import STEP_TICK, Span, span
-from lrscope.charts.terms import noted
+from lrscope.charts.shared_strings import noted
 from lrscope.charts.theme import Theme
+from lrscope.charts.verdict_style import CALM, looks_of
 from lrscope.language import Text, said
 
 _OFF_SCALE = 0.15

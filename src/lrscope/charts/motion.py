@@ -4,12 +4,12 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_lanes, chosen_tensors
+from lrscope.charts.figure_frame import Words, nothing
 from lrscope.charts.line_panels import draw_lines
 from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes, recorded
-from lrscope.charts.plate import Words, nothing
-from lrscope.charts.terms import OF_TENSORS, STEP, noted
+from lrscope.charts.shared_strings import OF_TENSORS, STEP, noted
 from lrscope.charts.theme import Theme
 from lrscope.language import Text, say
 

@@ -13,13 +13,13 @@ import numpy as np
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.figure_frame import Words, finished, nothing
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
 from lrscope.charts.names import unit_label
 from lrscope.charts.panels import beside, haloed, upright
-from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
-from lrscope.charts.terms import RATE, RATE_LOG
+from lrscope.charts.shared_strings import RATE, RATE_LOG
 from lrscope.charts.theme import Theme
 from lrscope.language import COMMA, Text, joined, said, say
 from lrscope.rates import format_rate

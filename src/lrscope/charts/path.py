@@ -8,18 +8,18 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_lanes
+from lrscope.charts.figure_frame import Words, finished, nothing
 from lrscope.charts.inline import inline, mark_of
+from lrscope.charts.label_placement import name_early
 from lrscope.charts.lines import Size
-from lrscope.charts.looks import look, looks_of, verdict_channels
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.panels import haloed, upright
-from lrscope.charts.places import name_early
-from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import Span
-from lrscope.charts.terms import RATE, STEP, VERDICT, noted
+from lrscope.charts.shared_strings import RATE, STEP, VERDICT, noted
 from lrscope.charts.theme import Theme
 from lrscope.charts.tracked import moves, tracked_paths
+from lrscope.charts.verdict_style import look, looks_of, verdict_channels
 from lrscope.language import Text, said, say
 
 SCHEMA: dict[str, pl.DataType] = {

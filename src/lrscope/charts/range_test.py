@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 
 from lrscope.charts.chart import Drawing
+from lrscope.charts.figure_frame import Words, finished, nothing
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
 from lrscope.charts.panels import upright
-from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, span
-from lrscope.charts.terms import RATE_LOG, SEED
+from lrscope.charts.shared_strings import RATE_LOG, SEED
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.range_reading import RangeReading
 from lrscope.language import Text, capitalised, said, say

@@ -11,16 +11,16 @@ import numpy as np
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.figure_frame import Words, finished, nothing
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.lines import Size
-from lrscope.charts.looks import look, looks_of, verdict_channels
 from lrscope.charts.names import loss_unit, unit_label
 from lrscope.charts.outcomes import outcomes, recorded, unit_of
 from lrscope.charts.panels import haloed, upright
-from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, rate_span
-from lrscope.charts.terms import RATE, SEED, VERDICT, WHY
+from lrscope.charts.shared_strings import RATE, SEED, VERDICT, WHY
 from lrscope.charts.theme import Theme
+from lrscope.charts.verdict_style import look, looks_of, verdict_channels
 from lrscope.diagnosis.curve import Floats
 from lrscope.diagnosis.figures import END_TRAIN_LOSS, FINAL_VAL_LOSS
 from lrscope.diagnosis.objective import END_TRAINING

@@ -3,11 +3,11 @@
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.figure_frame import Words, nothing
 from lrscope.charts.line_panels import draw_lines
 from lrscope.charts.lines import SCHEMA, Level, Size, line_frame
 from lrscope.charts.outcomes import judged_lanes, recorded
-from lrscope.charts.plate import Words, nothing
-from lrscope.charts.terms import STEP
+from lrscope.charts.shared_strings import STEP
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.limits import large_batch, stability_limit
 from lrscope.language import BLANK, Text, joined, said, say

@@ -9,18 +9,18 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_tensors
+from lrscope.charts.figure_frame import Words, finished, nothing
 from lrscope.charts.inline import inline, mark_of
+from lrscope.charts.label_placement import LABEL_GAP, apart
 from lrscope.charts.lines import Size
-from lrscope.charts.looks import CALM, LOST, look
 from lrscope.charts.names import shape_label, shown
 from lrscope.charts.outcomes import judged_lanes
 from lrscope.charts.panels import beside, upright
-from lrscope.charts.places import LABEL_GAP, apart
-from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import RATE_TICK, Span, rate_span, span
+from lrscope.charts.shared_strings import RATE, RATE_LOG, SHOWN_OF_TENSORS, VERDICT, noted
 from lrscope.charts.spread_measures import deviation, magnitude, percentiles
-from lrscope.charts.terms import RATE, RATE_LOG, SHOWN_OF_TENSORS, VERDICT, noted
 from lrscope.charts.theme import Theme
+from lrscope.charts.verdict_style import CALM, LOST, look
 from lrscope.language import COMMA, Text, joined, said, say
 
 MOST_TENSORS = 8

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lrscope.charts.lines import Size
-from lrscope.charts.room import Room
+from lrscope.charts.size_limit import Room
 
 FONT = (
     'system-ui, "Segoe UI", "Helvetica Neue", Arial, "Liberation Sans", "Noto Sans CJK SC", '

@@ -4,12 +4,12 @@ import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
 from lrscope.charts.choice import chosen_lanes, chosen_tensors
+from lrscope.charts.figure_frame import Words, nothing
 from lrscope.charts.line_panels import draw_lines
 from lrscope.charts.lines import SCHEMA, Size, line_frame
 from lrscope.charts.names import index_label, shown
 from lrscope.charts.outcomes import judged_lanes
-from lrscope.charts.plate import Words, nothing
-from lrscope.charts.terms import STEP, noted
+from lrscope.charts.shared_strings import STEP, noted
 from lrscope.charts.theme import Theme
 from lrscope.charts.tracked import moves, tracked_paths
 from lrscope.language import COMMA, Text, joined, said, say

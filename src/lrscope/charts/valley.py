@@ -7,16 +7,16 @@ import numpy as np
 import polars as pl
 
 from lrscope.charts.chart import Chart, Drawing, Readable
+from lrscope.charts.figure_frame import Words, finished, nothing
 from lrscope.charts.inline import inline, mark_of
 from lrscope.charts.landmarks import Axes, before_training, names, regions
 from lrscope.charts.lines import Size
-from lrscope.charts.looks import CALM, LOST, look, looks_of, verdict_channels
 from lrscope.charts.outcomes import loss_axis, outcomes, recorded
 from lrscope.charts.panels import haloed
-from lrscope.charts.plate import Words, finished, nothing
 from lrscope.charts.scales import rate_span, span
-from lrscope.charts.terms import RATE, SEED, VERDICT, WHY
+from lrscope.charts.shared_strings import RATE, SEED, VERDICT, WHY
 from lrscope.charts.theme import Theme
+from lrscope.charts.verdict_style import CALM, LOST, look, looks_of, verdict_channels
 from lrscope.diagnosis.figures import END_TRAIN_LOSS, FINAL_TRAIN_LOSS, FINAL_VAL_LOSS
 from lrscope.diagnosis.objective import END_TRAINING
 from lrscope.diagnosis.verdict import UNSOUND

@@ -4,7 +4,7 @@ import click
 
 from lrscope.cli.chart import chart_command
 from lrscope.cli.check_gradients import check_gradients_command
-from lrscope.cli.door import Door
+from lrscope.cli.command import Door
 from lrscope.cli.export import export_command
 from lrscope.cli.find import find_command
 from lrscope.cli.live import live_command

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrscope.cli.destination import check_figure
-from lrscope.cli.door import Command
+from lrscope.cli.command import Command
+from lrscope.cli.language_option import LANG, warnings_told
 from lrscope.cli.options import positive
+from lrscope.cli.output_paths import check_figure
 from lrscope.cli.report import written
-from lrscope.cli.speaking import LANG, warnings_told
 from lrscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def chart_command(
 
     An unknown NAME tells which charts there are.
     """
-    from lrscope.outlets.figure import dots_per_inch, figure_bytes, figure_format, save_figure
-    from lrscope.outlets.text import read_length
+    from lrscope.output.figure import dots_per_inch, figure_bytes, figure_format, save_figure
+    from lrscope.output.text import read_length
 
     wide = None if width is None else read_length(width, "--width")
     high = None if height is None else read_length(height, "--height")
@@ -76,8 +76,8 @@ def chart_command(
 
     from lrscope.charts import THEMES
     from lrscope.charts.snapshot import Snapshot
-    from lrscope.outlets.absent import refuse_empty
-    from lrscope.outlets.figure import figure
+    from lrscope.output.absent import refuse_empty
+    from lrscope.output.figure import figure
     from lrscope.study import open_study
 
     look = next(one for one in THEMES if one.name == theme)

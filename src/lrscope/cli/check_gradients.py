@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrscope.cli.door import FAILED, Command
+from lrscope.cli.command import FAILED, Command
 from lrscope.cli.options import counted
 from lrscope.cli.problem_options import DATA, JSON, PROBLEM
 
@@ -70,13 +70,13 @@ def check_gradients_command(
             seed=seed,
             announce=_announce,
         )
-    from lrscope.outlets.json_document import strict
+    from lrscope.output.json_document import strict
 
     content = strict(_document(check))
     if as_json:
         click.echo(json.dumps(content, allow_nan=False, indent=2))
     else:
-        from lrscope.outlets.gradient_table import show
+        from lrscope.output.gradient_table import show
 
         show(content, sys.stdout)
     if check.wrong:
@@ -86,7 +86,7 @@ def check_gradients_command(
 def _announce(passes: int, seconds: float) -> None:
     """Say on standard error how long a long check will take."""
     if passes * seconds >= SAY_FROM:
-        from lrscope.outlets.text import duration_text
+        from lrscope.output.text import duration_text
 
         click.echo(
             f"{passes:,} forward passes, about {duration_text(passes * seconds)}; less with --elements and "

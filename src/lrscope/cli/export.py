@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from lrscope.cli.door import Command
+from lrscope.cli.command import Command
 
 _FORMATS = ("parquet", "csv", "json", "tensorboard")
-"""Those of `lrscope.outlets.export`, which takes half a second to import."""
+"""Those of `lrscope.output.export`, which takes half a second to import."""
 
 
 @click.command(
@@ -43,7 +43,7 @@ def export_command(study: Path, to: str, out: Path | None, overwrite: bool) -> N
     """
     folder = study.with_name(f"{study.stem}-{to}") if out is None else out
 
-    from lrscope.outlets.export import check_folder
+    from lrscope.output.export import check_folder
     from lrscope.study import open_study
 
     with open_study(study) as opened:
@@ -54,7 +54,7 @@ def export_command(study: Path, to: str, out: Path | None, overwrite: bool) -> N
 
 def _written(folder: Path) -> str:
     """'export: digits-parquet (17 files, 1.4 MB)'."""
-    from lrscope.outlets.text import count_text, printable, size_text
+    from lrscope.output.text import count_text, printable, size_text
 
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return printable(

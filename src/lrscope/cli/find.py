@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from lrscope.cli.door import Command
-from lrscope.cli.keeping import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
+from lrscope.cli.command import Command
+from lrscope.cli.language_option import LANG
 from lrscope.cli.options import counted, positive
+from lrscope.cli.output_files import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
 from lrscope.cli.problem_options import (
     BATCH_SIZE,
     CLIP_NORM,
@@ -24,7 +25,6 @@ from lrscope.cli.problem_options import (
     read_choice,
 )
 from lrscope.cli.show import print_study
-from lrscope.cli.speaking import LANG
 from lrscope.language import said, say
 
 
@@ -115,7 +115,7 @@ def find_command(
             loaded = choice.load()
             notes += () if quiet else loaded.notes
 
-            from lrscope.finding import search
+            from lrscope._find import search
 
             study = search(
                 loaded,
@@ -131,7 +131,7 @@ def find_command(
             )
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(kept(out, before, "search")) from interrupt
-    from lrscope.outlets.text import duration_text
+    from lrscope.output.text import duration_text
 
     with study:
         try:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from lrscope.cli.door import Command
+from lrscope.cli.command import Command
+from lrscope.cli.language_option import LANG
 from lrscope.cli.options import count
-from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
 from lrscope.language import spoken
 
@@ -48,7 +48,7 @@ def live_command(path: Path, host: str, port: int | None, opens: bool, wait: boo
     """
     _check(path, wait=wait)
 
-    from lrscope.outlets.live.security import bind, is_loopback, read_token, url
+    from lrscope.output.live.security import bind, is_loopback, read_token, url
 
     listening, secret = bind(host, port), read_token()
     address = url(host, listening.getsockname()[1], secret)
@@ -62,9 +62,9 @@ def live_command(path: Path, host: str, port: int | None, opens: bool, wait: boo
         if opens:
             _open(address)
 
-    from lrscope.outlets.live.app import LiveApp
-    from lrscope.outlets.live.server import serve
-    from lrscope.outlets.live.studies import Studies
+    from lrscope.output.live.app import LiveApp
+    from lrscope.output.live.server import serve
+    from lrscope.output.live.studies import Studies
     from lrscope.study import Study
 
     page = LiveApp(Studies(path, wait=wait), Study, token=secret, bound=host, language=spoken())
@@ -85,7 +85,7 @@ def _check(path: Path, *, wait: bool) -> None:
 
 
 def _say(path: Path, host: str, *, alone: bool) -> None:
-    from lrscope.outlets.text import printable
+    from lrscope.output.text import printable
 
     click.echo(printable(f"serving {path} until Ctrl-C; open the address above in a browser"), err=True)
     if not alone:

@@ -15,10 +15,10 @@ import click
 
 from lrscope.errors import RunError
 from lrscope.language import spoken
-from lrscope.outlets.text import printable
+from lrscope.output.text import printable
 
 if TYPE_CHECKING:
-    from lrscope.outlets.progress import View
+    from lrscope.output.progress import View
 
 _STOP_SECONDS = 0.5
 _TICK_SECONDS = 0.2

@@ -4,7 +4,7 @@ import itertools
 
 import click
 
-from lrscope.cli.door import Command
+from lrscope.cli.command import Command
 
 
 @click.command(

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from lrscope.cli.destination import check_figure
-from lrscope.cli.door import Command
+from lrscope.cli.command import Command
+from lrscope.cli.language_option import LANG, warnings_told
 from lrscope.cli.options import counted, positive
+from lrscope.cli.output_paths import check_figure
 from lrscope.cli.problem_options import (
     BATCH_SIZE,
     CLIP_NORM,
@@ -23,7 +24,6 @@ from lrscope.cli.problem_options import (
     read_choice,
 )
 from lrscope.cli.report import written
-from lrscope.cli.speaking import LANG, warnings_told
 from lrscope.errors import UsageError
 from lrscope.language import said, say
 
@@ -112,7 +112,7 @@ def range_command(
     )
     _check(low, high, steps, seeds)
     if chart is not None:
-        from lrscope.outlets.figure import figure_format
+        from lrscope.output.figure import figure_format
 
         figure_format(chart)
         check_figure("--chart", chart)
@@ -120,13 +120,13 @@ def range_command(
     with contextlib.redirect_stdout(sys.stderr):
         loaded = choice.load()
 
-        from lrscope.outlets.text import one_line
-        from lrscope.ranging import range_test
+        from lrscope._range_test import range_test
+        from lrscope.output.text import one_line
 
         found = range_test(loaded, low=low, high=high, steps=steps, seeds=seeds, device=device)
         for note in found.notes if not quiet else ():
             click.echo(one_line(said(note)), err=True)
-    from lrscope.outlets.range_table import range_document, show_range
+    from lrscope.output.range_table import range_document, show_range
 
     try:
         if as_json:
@@ -140,7 +140,7 @@ def range_command(
             with warnings_told():
                 found.save(chart, theme)
     if not quiet:
-        from lrscope.outlets.text import duration_text, printable
+        from lrscope.output.text import duration_text, printable
 
         if chart is not None:
             click.echo(written("chart", chart), err=True)

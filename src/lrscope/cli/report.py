@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from lrscope.cli.destination import check_report
-from lrscope.cli.door import Command
-from lrscope.cli.speaking import LANG
+from lrscope.cli.command import Command
+from lrscope.cli.language_option import LANG
+from lrscope.cli.output_paths import check_report
 
 
 @click.command(
@@ -43,6 +43,6 @@ def report_command(study: Path, out: Path | None) -> None:
 
 def written(what: str, path: Path) -> str:
     """'report: digits.html (1.4 MB)'."""
-    from lrscope.outlets.text import printable, size_text
+    from lrscope.output.text import printable, size_text
 
     return printable(f"{what}: {shlex.quote(str(path))} ({size_text(path.stat().st_size)})")

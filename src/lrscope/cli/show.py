@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrscope.cli.door import Command
+from lrscope.cli.command import Command
+from lrscope.cli.language_option import LANG
 from lrscope.cli.problem_options import JSON
-from lrscope.cli.speaking import LANG
 
 if TYPE_CHECKING:
     from lrscope.study import Study
@@ -52,12 +52,12 @@ def show_command(study: Path, objective: str | None, as_json: bool) -> None:
 
 def print_study(study: "Study", *, as_json: bool, objective: str | None = None) -> None:
     """Print a study on standard output, for people or as one strict JSON document."""
-    from lrscope.outlets.json_document import document
+    from lrscope.output.json_document import document
 
     content = document(study, objective)
     if as_json:
         click.echo(json.dumps(content, allow_nan=False, indent=2))
     else:
-        from lrscope.outlets.terminal import show
+        from lrscope.output.terminal import show
 
         show(content, sys.stdout)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrscope.cli.door import Command
-from lrscope.cli.keeping import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
+from lrscope.cli.command import Command
+from lrscope.cli.language_option import LANG
 from lrscope.cli.live_page import LivePage
 from lrscope.cli.options import counted
+from lrscope.cli.output_files import OUT, OVERWRITE, REPORT, check_files, kept, say_where, stamp
 from lrscope.cli.problem_options import (
     BATCH_SIZE,
     CLIP_NORM,
@@ -26,7 +27,6 @@ from lrscope.cli.problem_options import (
     read_choice,
 )
 from lrscope.cli.show import print_study
-from lrscope.cli.speaking import LANG
 from lrscope.errors import UsageError
 from lrscope.language import said
 from lrscope.plan import DEFAULT_RATES, GRADIENTS, RECORDS
@@ -34,7 +34,7 @@ from lrscope.plan import DEFAULT_RATES, GRADIENTS, RECORDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lrscope.outlets.progress import View
+    from lrscope.output.progress import View
     from lrscope.problems.problem import Problem
     from lrscope.study import Study
 
@@ -159,7 +159,7 @@ def sweep_command(
     starts from the same weights and sees the same batches in the same order.
     """
     # Everything that can be wrong without training is found before torch is loaded: that takes seconds.
-    from lrscope.outlets.progress import progress_view
+    from lrscope.output.progress import progress_view
     from lrscope.rates import read_rates
 
     rates_read = read_rates(rates)
@@ -226,7 +226,7 @@ def _train(
             problem = load()
             view.hold(*map(said, problem.notes))
 
-            from lrscope.sweeping import sweep
+            from lrscope._sweep import sweep
 
             study = sweep(problem, rates, path=path, **settings)
             # What was found only while training; the problem's own notes have been said.

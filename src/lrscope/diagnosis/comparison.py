@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from lrscope.diagnosis.baseline import baseline
-from lrscope.diagnosis.constant_answer import BesideConstant, beside_constant
+from lrscope.diagnosis.constant_predictor import BesideConstant, beside_constant
 from lrscope.diagnosis.curve import Curve
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.objective import Objective, choose_objective
 from lrscope.diagnosis.progress import first_reach
-from lrscope.diagnosis.standing import Standing, rank
+from lrscope.diagnosis.rate_score import Standing, rank
 from lrscope.diagnosis.symptoms import invalid, is_sound
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.plan import Plan

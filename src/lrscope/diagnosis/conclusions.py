@@ -9,13 +9,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrscope.diagnosis import medium, too_high, too_low
-from lrscope.diagnosis.case import Case
+from lrscope.diagnosis import too_high, too_low
+from lrscope.diagnosis import usable_range as medium
+from lrscope.diagnosis.beliefs import NAMES, TITLES, VERDICTS, Claim
 from lrscope.diagnosis.comparison import compare
+from lrscope.diagnosis.context import Case
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.overfitting import fair_test, reference_rate
 from lrscope.diagnosis.recommendation import Recommendation
-from lrscope.diagnosis.sayings import NAMES, TITLES, VERDICTS, Claim
 from lrscope.diagnosis.tested import tested_rates
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.verdict import Verdict

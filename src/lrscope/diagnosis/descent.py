@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lrscope.diagnosis.curve import Floats
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.objective import early_stopped
 
 

@@ -15,7 +15,7 @@ from lrscope.diagnosis.comparison import compare
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import rate_text
 from lrscope.diagnosis.objective import TRAIN_LOSS
-from lrscope.diagnosis.standing import Standing
+from lrscope.diagnosis.rate_score import Standing
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.language import COMMA, Text, joined, said
 from lrscope.plan import Plan

@@ -9,7 +9,7 @@ from lrscope.diagnosis import objective, probes, symptoms
 from lrscope.diagnosis.comparison import Comparison, compare, horizons
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import MANY_TIMES, Finding
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.limits import Standing
 from lrscope.diagnosis.rules import RULES
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds

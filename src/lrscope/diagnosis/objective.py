@@ -9,7 +9,7 @@ import numpy as np
 from lrscope.diagnosis import figures
 from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.direction import more_is_better, read_metric
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.thresholds import Thresholds
 from lrscope.errors import UsageError
 from lrscope.language import Text

@@ -19,7 +19,7 @@ import numpy as np
 from lrscope.diagnosis.comparison import Comparison
 from lrscope.diagnosis.curve import Curve, Floats
 from lrscope.diagnosis.descent import epochs_needed, meeting
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.objective import early_stopped
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lrscope.diagnosis.constant_answer import BesideConstant
+from lrscope.diagnosis.constant_predictor import BesideConstant
 from lrscope.diagnosis.evidence import loss_text
 from lrscope.diagnosis.range_curve import SMOOTHING, end_of, smoothed
 from lrscope.diagnosis.range_rules import Suggestion, centre, read_rules

@@ -12,11 +12,11 @@ from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.estimate import choose, for_whole_run, good_interval, widened
 from lrscope.diagnosis.evidence import rate_text, steps_text
 from lrscope.diagnosis.horizon import horizon
+from lrscope.diagnosis.no_answer import at_edge, cannot_tell, unfinished
 from lrscope.diagnosis.objective import EARLY_STOPPED, END_TRAINING, FINAL_VALIDATION, Objective
 from lrscope.diagnosis.paired import paired
+from lrscope.diagnosis.rate_score import Standing
 from lrscope.diagnosis.recommendation import Recommendation
-from lrscope.diagnosis.refusal import at_edge, cannot_tell, unfinished
-from lrscope.diagnosis.standing import Standing
 from lrscope.diagnosis.tested import Tested, tested_rates
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.diagnosis.too_few import too_few

@@ -7,9 +7,9 @@ from typing import Any
 
 from lrscope.diagnosis import probes, symptoms
 from lrscope.diagnosis.comparison import Comparison
-from lrscope.diagnosis.constant_answer import beside_constant
+from lrscope.diagnosis.constant_predictor import beside_constant
 from lrscope.diagnosis.evidence import Finding
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.progress import regret
 
 

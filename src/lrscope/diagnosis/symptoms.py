@@ -8,7 +8,7 @@ from lrscope.diagnosis import stability
 from lrscope.diagnosis.baseline import settled, starts_alike
 from lrscope.diagnosis.curve import Curve
 from lrscope.diagnosis.evidence import Finding, rate_text
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.thresholds import Thresholds
 
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrscope.diagnosis.case import Case
+from lrscope.diagnosis.beliefs import Claim, phrase
+from lrscope.diagnosis.context import Case
 from lrscope.diagnosis.curve import Floats
 from lrscope.diagnosis.evidence import loss_text, part_text, rate_text, share_text, times_text
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.progress import regret
-from lrscope.diagnosis.sayings import Claim, phrase
 from lrscope.diagnosis.verdict import FAILING, kind
 from lrscope.language import COMMA, Text, joined
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lrscope.diagnosis.case import Case, downwards
+from lrscope.diagnosis.beliefs import Claim, phrase
 from lrscope.diagnosis.comparison import Comparison
+from lrscope.diagnosis.context import Case, downwards
 from lrscope.diagnosis.evidence import rate_text, share_text, steps_text, times_text
-from lrscope.diagnosis.facts import Facts
+from lrscope.diagnosis.features import Facts
 from lrscope.diagnosis.overfitting import Difference, FairTest, LowerRate, lower_rates
 from lrscope.diagnosis.progress import first_reach
-from lrscope.diagnosis.sayings import Claim, phrase
 from lrscope.diagnosis.thresholds import DEFAULT, Thresholds
 from lrscope.language import Text
 from lrscope.plan import Plan

@@ -26,9 +26,9 @@ from lrscope.recording.schedule import Spent
 from lrscope.training.block import Block
 from lrscope.training.checkpoint import Checkpoint, CheckpointError
 from lrscope.training.curvature import Hessian
+from lrscope.training.finite_difference_lanes import ScratchGradients
 from lrscope.training.gradients import Gradients, LoopGradients, VmapGradients
 from lrscope.training.lanes import Lanes
-from lrscope.training.nudged_lanes import ScratchGradients
 from lrscope.training.objective import Objective
 from lrscope.training.prepare import Prepared
 from lrscope.training.probes import branch_steps, branched, repeated

@@ -23,10 +23,10 @@ from lrscope.training import slopes
 from lrscope.training.batches import Batches, examples
 from lrscope.training.block import WORTH_THREADS
 from lrscope.training.dry_run import dry_run
+from lrscope.training.initial_models import starting_modules
 from lrscope.training.passes import Passes
 from lrscope.training.random_state import undisturbed
 from lrscope.training.slopes import Slope
-from lrscope.training.starts import starting_modules
 
 ELEMENTS = 32
 """Elements of a tensor that are checked one by one, unless told otherwise."""

@@ -19,7 +19,7 @@ from lrscope.training.capture import stateless
 from lrscope.training.gradients import vectorised
 from lrscope.training.objective import Objective, pair
 from lrscope.training.random_state import RandomState, Stream
-from lrscope.training.rehearsal import COPIES, Rehearsal, first_line, try_validation
+from lrscope.training.trial_passes import COPIES, Rehearsal, first_line, try_validation
 from lrscope.training.validation import evaluating
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-4}

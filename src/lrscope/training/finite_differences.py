@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrscope.errors import ProblemError
-from lrscope.training.nudged_network import ForwardPass
+from lrscope.training.perturbed_network import ForwardPass
 from lrscope.training.scratch_network import Array, Network, Parameters, linear, samples
 
 

@@ -14,7 +14,7 @@ from lrscope.problems.problem import Problem
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import make_optimizer
 from lrscope.training.random_state import RandomState
-from lrscope.training.rehearsal import COPIES
+from lrscope.training.trial_passes import COPIES
 
 KEPT_COPIES = 3
 """Copies of the weights that recording keeps: the start, the point before an update, what moves in it."""

@@ -21,15 +21,15 @@ from lrscope.training.block import Block, Execution, Layout, Limits, Sizes, cut,
 from lrscope.training.capture import Written
 from lrscope.training.curvature import EXAMPLES_AT_MOST
 from lrscope.training.dry_run import Findings, dry_run
+from lrscope.training.finite_difference_lanes import Scratch, from_scratch
 from lrscope.training.footprint import Footprint, footprint
 from lrscope.training.fork import can_fork
+from lrscope.training.initial_models import starting_modules
 from lrscope.training.memory import LANES_AT_MOST, lanes_that_fit, refuse_too_large, refuse_too_many
 from lrscope.training.memory import words as memory_words
-from lrscope.training.nudged_lanes import Scratch, from_scratch
 from lrscope.training.objective import Objective
 from lrscope.training.optimizers import describe, schedule_by_name, try_schedule
 from lrscope.training.random_state import Stream
-from lrscope.training.starts import starting_modules
 
 NOT_COMPILED = Text(
     "lanes run one after another: no step is compiled", "训练线一条接一条：没有可编译的共同步骤"
