@@ -65,7 +65,7 @@ class Plan:
         shapes: shape of each of these tensors.
         tracked: weights kept at every step, as (tensor, index).
         metrics: names of the problem's metrics.
-        gradient: how gradients are computed, one of `GRADIENTS`.
+        gradient: how gradients are computed: "autograd", "finite-difference" or "central-difference".
         nudge: by how much a weight is moved to measure its derivative; None for autograd.
         chosen: the lanes as (rate, seed), in the order in which they began; None if every seed trains every
             rate.
@@ -76,7 +76,7 @@ class Plan:
             measured.
         probes: whether extra gradients are computed after 20 updates, and training continues briefly at a
             fifth of the rate.
-        record: how much is recorded, one of `RECORDS`.
+        record: how often tensors are measured: "full", "light" or "losses".
     """
 
     problem: str

@@ -22,10 +22,7 @@ class RangeTest(RangeReading):
         losses: float64 [S, n]: the mini-batch loss of each seed at each step, before its update; NaN from the
             first loss that is not finite.
         seeds: the seeds of the rows of `losses`.
-        suggestions: for every rule its rate and the spread over seeds.
-        cost: what the test took, in full training runs of the problem.
         full_run: steps of one full training run.
-        no_signal: why no rate can be read off this ramp; None if one can.
         constant_loss: the training loss of the best constant predictor; None if it is not known.
         how: how the lanes ran, in words.
         notes: sentences for the user.
