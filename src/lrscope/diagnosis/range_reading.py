@@ -60,7 +60,7 @@ class RangeReading:
 
     @functools.cached_property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """Return for every published rule its rate and the spread over seeds; minimum / 10 comes first."""
+        """Return a Suggestion of every published rule: its `rule.name`, `rate`, `rates` and `decades`."""
         return read_rules(self.rates, self.losses)
 
     @property
