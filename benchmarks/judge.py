@@ -5,12 +5,16 @@ that know nothing of its rules (`known_truth/`, one file a family). A lane withi
 boundary (1% over a limit of stability, 5% of an almost-sure one, 5 percentage points of a share) is not
 counted on either side.
 
-    python benchmarks/judge.py [FAMILY ...] [--amount 1.0] [--json FILE]
+    python benchmarks/judge.py [FAMILY ...] [--amount 1.0] [--record full|light] [--json FILE]
+    python benchmarks/judge.py [FAMILY ...] [--amount 1.0] --agree
+
+With --agree every family is trained twice, recorded fully and lightly, and the verdicts are compared.
 
 Exit code 1 if a demand is missed. With everything about 10 minutes of one core; `--amount 0.1` a minute.
 """
 
 import argparse
+import functools
 import json
 import math
 import sys
@@ -22,6 +26,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+import lrscope
 from known_truth.catapults import catapults
 from known_truth.constant_answers import constant_answers
 from known_truth.freezing import freezing
@@ -31,6 +36,7 @@ from known_truth.overfitted import overfitted
 from known_truth.quadratics import noisy_quadratics, quadratics
 from known_truth.unsteady import disagreeing, spikes
 from lrscope.diagnosis.verdict import KINDS
+from lrscope.plan import RECORDS
 
 FAMILIES: dict[str, Callable[[float], Iterator[Judged]]] = {
     "quadratics": quadratics,
@@ -205,16 +211,20 @@ def main() -> int:
     )
     parser.add_argument("--amount", type=float, default=1.0, help="of the lanes")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--record", choices=RECORDS[:2], default=RECORDS[0])
+    parser.add_argument("--agree", action="store_true", help="compare full and light recording")
     asked = parser.parse_args()
     for name in asked.families:
         if name not in FAMILIES:
             parser.error(f"no family {name!r}; there are {', '.join(FAMILIES)}")
     torch.set_num_threads(1)
+    if asked.agree:
+        return agree(asked.families or tuple(FAMILIES), asked.amount)
     lanes: list[Judged] = []
     seconds = {}
     for name in asked.families or FAMILIES:
         began = time.monotonic()
-        lanes += FAMILIES[name](asked.amount)
+        lanes += recorded(name, asked.amount, asked.record)
         if asked.json:  # what is done is kept, should the rest be cut short
             _write(asked.json, lanes, seconds)
         seconds[name] = round(time.monotonic() - began, 1)
@@ -224,6 +234,30 @@ def main() -> int:
     if asked.json:
         _write(asked.json, lanes, seconds)
     return 1 if any(score.met is False for score in found) else 0
+
+
+def recorded(family: str, amount: float, record: str) -> list[Judged]:
+    """The lanes of a family, recorded by a schedule."""
+    whole = lrscope.sweep
+    lrscope.sweep = functools.partial(whole, record=record)
+    try:
+        return list(FAMILIES[family](amount))
+    finally:
+        lrscope.sweep = whole
+
+
+def agree(families: Sequence[str], amount: float) -> int:
+    """Print the share of lanes on which full and light recording agree, family by family."""
+    same = total = 0
+    for name in families:
+        pairs = list(zip(*(recorded(name, amount, record) for record in ("full", "light")), strict=True))
+        alike = sum(full.kind == light.kind for full, light in pairs)
+        same, total = same + alike, total + len(pairs)
+        print(f"{name}: {alike} of {len(pairs)}", flush=True)
+        for full, light in [pair for pair in pairs if pair[0].kind != pair[1].kind][:5]:
+            print(f"  {full.truth.kind}: {full.kind} / {light.kind}: {full.truth.about}")
+    print(f"all: {same} of {total}, {same / total:.4f}")
+    return 0 if same >= 0.99 * total else 1
 
 
 def _write(path: Path, lanes: Sequence[Judged], seconds: dict[str, float]) -> None:

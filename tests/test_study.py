@@ -15,8 +15,8 @@ import pytest
 import lrscope
 from lrscope import sweeping
 from lrscope.errors import StudyError
-from lrscope.outlets.document import document, strict
-from lrscope.outlets.page import method
+from lrscope.outlets.json_document import document, strict
+from lrscope.outlets.report import parts
 from lrscope.outlets.terminal import show
 from lrscope.plan import Plan
 from lrscope.record import HistogramRecord, Record, Series
@@ -178,7 +178,7 @@ def test_a_study_is_read_without_torch_or_altair(tmp_path: Path) -> None:
     record(tmp_path / "x.lrscope").close()
     script = f"""
 import sys, lrscope
-from lrscope.outlets.document import document
+from lrscope.outlets.json_document import document
 with lrscope.open({str(tmp_path / "x.lrscope")!r}) as study:
     study.lanes, study.scalars("loss"), study.histograms(), study.trajectories()
     study.verdicts(), study.recommendation(), document(study)
@@ -312,4 +312,4 @@ def test_it_keeps_how_many_threads_a_process_trained_with(monkeypatch: pytest.Mo
     monkeypatch.setattr(sweeping, "prepare", threaded)
     with lrscope.sweep("line", "0.01,0.1", epochs=30) as study:
         assert study.about["threads"] == 2
-        assert "threads of a process: 2" in method(study)
+        assert "threads of a process: 2" in parts(study)["method"]

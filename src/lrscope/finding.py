@@ -273,7 +273,7 @@ class TrainingLab:
                 self._recorder.write(record)
 
     def _tell(self, going: Sequence[Training], until: int) -> None:
-        if self._progress is None:
+        if self._progress is None or not going:
             return
         rates = ", ".join(format_rate(key.rate) for training in going for key in training.keys)
         spent = self.plan.scouted + sum(curve.steps for curve in self.curves)

@@ -170,8 +170,9 @@ def _trained(executor: Executor, training: Training, losses: NDArray[np.float64]
         return {done: str(error)}
     finally:
         training.close()
+    # The loss of the step that failed is recorded too, as NaN.
+    known = int(np.isfinite(losses[[key.lane for key in training.block.keys]]).any(axis=0).sum())
     if training.failure is not None:
-        return {done: str(training.failure)}
+        return {known: str(training.failure)}
     stopped = [note.partition(": ")[2] for note in training.notes if " stopped at step " in note]
-    known = np.isfinite(losses[[key.lane for key in training.block.keys]]).any(axis=0)
-    return {int(known.sum()): stopped[-1]} if stopped else {}
+    return {known: stopped[-1]} if stopped else {}

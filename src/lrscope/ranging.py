@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lrscope.diagnosis.range_reading import RangeReading
-from lrscope.outlets.range_figure import save_range_figure
+from lrscope.outlets.figure import save_range_figure
 from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.load import given_problem
 from lrscope.problems.problem import Problem

@@ -18,7 +18,7 @@ from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.recommendation import Recommendation
 from lrscope.diagnosis.verdict import Verdict
 from lrscope.language import said, speaking
-from lrscope.outlets.answer import Answer
+from lrscope.outlets.notebook import Answer, asked_chart, shown_study
 from lrscope.plan import Plan
 from lrscope.record import Series
 from lrscope.store.study_file import StudyFile
@@ -263,9 +263,9 @@ class Study:
         Raises:
             UsageError: there is no such table, or pandas is not installed.
         """
-        from lrscope.outlets.export.pandas_frames import pandas_frame, pandas_frames
+        from lrscope.outlets.export import pandas_frames
 
-        return pandas_frames(self) if name is None else pandas_frame(self, name)
+        return pandas_frames(self, name)
 
     def close(self) -> None:
         """Close the file. A study in memory stays readable as long as you hold it."""
@@ -284,8 +284,6 @@ class Study:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return what a notebook shows: the recommendation, the valley and every lane."""
-        from lrscope.outlets.notebook import shown_study  # it loads altair
-
         return shown_study(self, repr(self))
 
     def __repr__(self) -> str:
@@ -308,7 +306,6 @@ class Charts:
         if name.startswith("_"):  # notebooks and `copy` ask for such names
             raise AttributeError(name)
         from lrscope.charts import CHARTS  # it loads altair
-        from lrscope.outlets.notebook import asked_chart
 
         for chart in CHARTS:
             if chart.name == name:

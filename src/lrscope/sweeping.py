@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lrscope.executors import executor_for
+from lrscope.executors.block_runner import BlockRunner
 from lrscope.executors.executor import Training, train
 from lrscope.plan import DEFAULT_RATES, Plan
 from lrscope.problems.load import given_problem
@@ -183,8 +184,12 @@ def spent_of(trainings: Sequence[Training]) -> Spent:
 
 def _final_weights(training: Training) -> dict[int, dict[str, Tensor]]:
     """Return lane -> the weights at the end of training, of the lanes that came there."""
+    if training.done == 0:
+        return {}
+    if isinstance(training.runner, BlockRunner):  # also of models of which no checkpoint can be kept
+        return training.runner.weights()
     checkpoint = training.checkpoint()
-    if checkpoint is None or training.done == 0:
+    if checkpoint is None:
         return {}
     lanes = checkpoint.state["lanes"]
     return {

@@ -15,6 +15,7 @@ TINY = "line.lrscope"
 
 CHARTS = {
     "valley": "svg",
+    "sensitivity": "svg",
     "loss": "png",
     "validation": "pdf",
     "horizon": "svg",

@@ -69,7 +69,7 @@ def skeleton(output: str) -> tuple[list[str], list[str], str]:
         The titles of the columns; the first cell of every row, each once; `Use`, `Cannot` or `Every`. Empty
         where there is none of it.
     """
-    table = re.search(r"^ *((?:rate|tensor) .*)\n((?:.+\n)*)", output, re.MULTILINE)
+    table = re.search(r"^ *((?:rate|tensor|学习率) .*)\n((?:.+\n)*)", output, re.MULTILINE)
     rows = re.findall(r"^(?:→ | {0,2})(\S+) ", table[2], re.MULTILINE) if table else []
     verb = re.search(r"^(Use|Cannot|Every) ", output, re.MULTILINE)
     return table[1].split() if table else [], list(dict.fromkeys(rows)), verb[1] if verb else ""

@@ -33,7 +33,7 @@ def test_lanes_of_a_task_run_in_one_pass(name):
     with undisturbed():
         problem = dataclasses.replace(TASKS[name].problem(), epochs=1)
         run = prepare(problem, [1e-3, 1e-2], 1, lanes_per_block=2)
-        assert run.how == "2 lanes in one pass"
+        assert run.execution(2) == "2 lanes in one pass"
 
 
 @pytest.mark.parametrize("name", ["digits-new-head-adam", "flower-after-china-momentum"])

@@ -83,7 +83,7 @@ def test_nothing_is_drawn_where_nothing_can_be_compared(make: object) -> None:
 
 def test_validation_is_compared_where_there_is_any() -> None:
     assert frame(seeds())["axis"][0].startswith("final validation loss")
-    assert frame(ringing())["axis"][0].startswith("final training loss")
+    assert frame(ringing())["axis"][0].startswith("smoothed training loss at the end")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrscope.outlets.printable import one_line, printable
+from lrscope.outlets.text import one_line, printable
 
 
 @pytest.mark.parametrize("text", ["digits", "données", "数字", "λ = 2/η", "می‌خواهم", "👩‍🔬"])

@@ -9,7 +9,6 @@ import pytest
 from lrscope.outlets.progress import (
     BarView,
     LineView,
-    QuietView,
     View,
     progress_view,
 )
@@ -135,7 +134,7 @@ def test_the_cursor_comes_back_after_an_interrupt() -> None:
         (True, "dumb", None, False, LineView),
         (True, "", None, False, LineView),
         (False, "xterm-256color", None, False, LineView),
-        (True, "xterm-256color", None, True, QuietView),
+        (True, "xterm-256color", None, True, View),
     ],
 )
 def test_the_view_fits_the_stream(

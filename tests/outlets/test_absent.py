@@ -44,7 +44,7 @@ STUDIES: dict[str, tuple[Callable[[Path], Study], set[str]]] = {
     ),
     "one rate": (
         lambda path: lrscope.sweep(problem(val=DATA), RATES[1:], path=path),
-        {"horizon", "overfitting", "sharpness"},
+        {"sensitivity", "horizon", "overfitting", "sharpness"},
     ),
     "losses only": (
         lambda path: lrscope.sweep(problem(val=DATA), RATES, record="losses", path=path),
@@ -56,7 +56,17 @@ STUDIES: dict[str, tuple[Callable[[Path], Study], set[str]]] = {
     ),
     "no finite loss": (
         lambda path: lrscope.sweep(without_finite_loss(), RATES, path=path),
-        {"valley", "loss", "validation", "horizon", "overfitting", "gradients", "updates", "sharpness"},
+        {
+            "valley",
+            "sensitivity",
+            "loss",
+            "validation",
+            "horizon",
+            "overfitting",
+            "gradients",
+            "updates",
+            "sharpness",
+        },
     ),
     "search": (
         lambda path: search(problem(val=DATA), 2, path=path),

@@ -12,9 +12,8 @@ from studies import STUDIES
 
 import lrscope
 from lrscope.errors import UsageError
-from lrscope.outlets.document import strict
-from lrscope.outlets.export.manifest import MANIFEST, listed
-from lrscope.outlets.export.tables import tables
+from lrscope.outlets.export import MANIFEST, listed, tables
+from lrscope.outlets.json_document import strict
 from lrscope.study import Study
 
 MADE = {"rough": rough, **{name: STUDIES[name] for name in ("seeds", "hostile", "empty")}}
@@ -105,7 +104,7 @@ def test_no_name_leaves_the_folder_or_takes_anothers_file(to: str, tmp_path: Pat
 def test_long_tables_are_written_in_parts_and_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrscope.outlets.export.table_files._ROWS", 7)
+    monkeypatch.setattr("lrscope.outlets.export._ROWS", 7)
     study = rough()
     for to in ("csv", "json"):
         folder = study.export(tmp_path / to, to)
@@ -160,7 +159,7 @@ def test_a_failure_half_way_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lrscope.outlets.export.table_files._write_json", full)
+    monkeypatch.setattr("lrscope.outlets.export._write_json", full)
     with pytest.raises(UsageError, match=r"failed \(No space left on device\)"):
         study.export(folder, "json", overwrite=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -13,9 +13,8 @@ from lrscope.charts import CHARTS, DARK, LIGHT
 from lrscope.charts.chart import Chart
 from lrscope.charts.snapshot import Snapshot
 from lrscope.errors import UsageError
-from lrscope.outlets.figure import Figure, drawn, figure
-from lrscope.outlets.figure_file import FIGURE_FORMATS, figure_bytes, figure_format
-from lrscope.outlets.lengths import read_length
+from lrscope.outlets.figure import FIGURE_FORMATS, Figure, drawn, figure, figure_bytes, figure_format
+from lrscope.outlets.text import read_length
 
 EVERY = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import lrscope
 from lrscope.cli import main
-from lrscope.outlets.repeating import repeating
+from lrscope.outlets.repeat_command import repeat_command
 
 PLAIN = "lrscope sweep line --rates 0.01:0.1:3 --seeds 2 --epochs 20 --curvature"
 
@@ -38,13 +38,13 @@ PLAIN = "lrscope sweep line --rates 0.01:0.1:3 --seeds 2 --epochs 20 --curvature
 )
 def test_the_command_makes_the_same_plan(settings: dict[str, Any], command: str, tmp_path: Path) -> None:
     study = lrscope.sweep("line", **settings)
-    assert repeating(study) == command
+    assert repeat_command(study) == command
     path = tmp_path / "again.lrscope"
     typed = [*shlex.split(command)[1:], "--out", str(path), "-q"]
     assert CliRunner().invoke(main, typed).exit_code == 0
     with lrscope.open(path) as again:
         assert again.plan == study.plan
-        assert repeating(again) == command
+        assert repeat_command(again) == command
 
 
 def test_options_that_were_typed_are_typed_again(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_options_that_were_typed_are_typed_again(tmp_path: Path) -> None:
     typed = "sweep line --optimizer sgd --opt momentum=0.5 --rates 0.01,0.03 --epochs 9 -q"
     assert CliRunner().invoke(main, [*shlex.split(typed), "--out", str(path)]).exit_code == 0
     with lrscope.open(path) as study:
-        assert repeating(study).startswith(
+        assert repeat_command(study).startswith(
             "lrscope sweep line --optimizer sgd --opt momentum=0.5 --rates 0.01,0.03"
         )
 
@@ -63,11 +63,13 @@ def test_a_problem_made_in_python_is_a_call() -> None:
         "mine", lambda: nn.Linear(1, 1), (x, x), loss=nn.MSELoss(), batch_size=4, epochs=7
     )
     study = lrscope.sweep(problem, rates=[1e-3, 1e-2], probes=True)
-    assert repeating(study) == "lrscope.sweep(problem, rates='1e-3,0.01', seeds=1, epochs=7, probes=True)"
+    assert (
+        repeat_command(study) == "lrscope.sweep(problem, rates='1e-3,0.01', seeds=1, epochs=7, probes=True)"
+    )
 
 
 def test_a_search_is_repeated_as_one(tmp_path: Path) -> None:
     path = tmp_path / "found.lrscope"
     lrscope.find("line", budget=2.0, seed=3, epochs=60, path=path)
     with lrscope.open(path) as study:
-        assert repeating(study) == "lrscope find line --budget 2 --seed 3 --epochs 60"
+        assert repeat_command(study) == "lrscope find line --budget 2 --seed 3 --epochs 60"

@@ -18,15 +18,15 @@ from lrscope.charts.histogram import HISTOGRAM
 from lrscope.charts.valley import VALLEY
 from lrscope.errors import UsageError
 from lrscope.outlets import report as module
-from lrscope.outlets.page import body
-from lrscope.outlets.pictures import Picture, pictures, script_json
-from lrscope.outlets.report import page, report
+from lrscope.outlets.report import body, page, report
+from lrscope.outlets.web_chart import WebChart, web_charts
+from lrscope.outlets.web_page import script_json
 from lrscope.rates import format_rate
 from lrscope.study import Study
 
 Pages: TypeAlias = Callable[[str], str]
 
-PICTURES = [Picture(chart.name, "title", "question", "", "about", False, {}, []) for chart in CHARTS]
+PICTURES = [WebChart(chart.name, "title", "question", "", "about", False, {}, []) for chart in CHARTS]
 """Where only the words of a page matter."""
 
 
@@ -158,8 +158,8 @@ def test_json_in_a_page_is_strict_and_cannot_end_its_element() -> None:
 
 
 def test_dark_is_light_with_some_values_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrscope.outlets.pictures.CHARTS", (VALLEY, HISTOGRAM))
-    for picture, chart in zip(pictures(cut_off()), (VALLEY, HISTOGRAM), strict=True):
+    monkeypatch.setattr("lrscope.outlets.web_chart.CHARTS", (VALLEY, HISTOGRAM))
+    for picture, chart in zip(web_charts(cut_off()), (VALLEY, HISTOGRAM), strict=True):
         frame = chart.frame(cut_off())
         dark = chart.draw(frame, DARK).to_dict(validate=False)
         spec = json.loads(json.dumps(picture.spec))

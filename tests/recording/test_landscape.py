@@ -1,12 +1,15 @@
 """The plane of two weights against the closed form of y = 3x."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
-from lrscope.quantities.landscape import PATH_POINTS, Paths, landscape
-from torch import Tensor
+from torch import Tensor, nn
 
 import lrscope
+from lrscope.problems import line
+from lrscope.recording.landscape import landscape
 
 
 def test_the_whole_surface_of_the_line_is_exact() -> None:
@@ -39,31 +42,22 @@ def test_the_plane_has_no_loss_where_the_model_raises() -> None:
         assert [value is None for value in row] == [x > 1 for x in found["x"]]
 
 
-@pytest.mark.parametrize("steps", [10, 999, 1_000, 7_777, 30_000])
-@pytest.mark.parametrize("cuts", [[], [1], [3, 400, 401, 5_000]])
-def test_a_path_is_thinned_evenly_wherever_it_is_cut(steps: int, cuts: list[int]) -> None:
-    """Every s-th step, s odd, from the first one on; lanes that leave on the way are not asked for."""
-    tracked = (("w", (0,)), ("w", (1,)), ("b", ()))
-    whole_nkL = np.arange((steps + 1) * 3 * 4, dtype=np.float32).reshape(steps + 1, 3, 4)
-    paths = Paths(steps, tracked)
-    ends = [*(cut for cut in cuts if cut <= steps), steps + 1]
-    for begin, end in zip([0, *ends], ends, strict=False):
-        lanes = [0, 1, 2, 3] if begin == 0 else [0, 2, 3]
-        paths.add(begin, whole_nkL[begin:end][:, :, lanes], lanes)
-    found = paths.of([0, 3])
-    stride = max(1, steps // PATH_POINTS) | 1
-    assert stride % 2 == 1
-    assert len(found) >= min(steps + 1, PATH_POINTS // 2)
-    assert np.array_equal(found, np.moveaxis(whole_nkL[::stride, :2][:, :, [0, 3]], 1, 2))
+def test_a_model_that_counts_its_calls_has_a_plane_too() -> None:
+    class Counting(nn.Linear):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            return super().forward(x)
+
+    counting = dataclasses.replace(line.make(), model=lambda: Counting(1, 1), reference=None)
+    with lrscope.sweep(counting, "0.01,0.1", epochs=20, curvature=True) as study:
+        assert study.note("landscape") is not None
 
 
-def test_no_path_is_kept_of_a_single_scalar() -> None:
-    paths = Paths(10, (("w", ()),))
-    paths.add(0, np.zeros((11, 1, 2)), [0, 1])
-    assert paths.of([0, 1]).shape == (0, 2, 2)
-
-
-def test_a_budget_of_nothing_measures_no_plane() -> None:
+def test_a_long_path_is_drawn_from_and_losses_alone_measure_no_plane() -> None:
+    with lrscope.sweep("line", "0.01,0.1", epochs=2_500) as study:
+        assert study.note("landscape")["x"][0] < 0 < 3 < study.note("landscape")["x"][-1]
     with lrscope.sweep("line", "0.01,0.1", epochs=60, record="losses") as study:
         assert study.note("landscape") is None
         assert "sharpness" not in {one.name for one in study.series}

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from lrscope.quantities.packing import Packing
+
+from lrscope.recording.packing import Packing
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])

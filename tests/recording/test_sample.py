@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from lrscope.quantities.sample import ELEMENTS, spread
 from torch import nn
 
 import lrscope
 from lrscope import plan
 from lrscope.problems.problem import Problem
+from lrscope.recording.sample import ELEMENTS, spread
 
 WIDE = {"large": torch.ones(2, 300, 200), "small": torch.ones(2, 100), "scalar": torch.ones(2)}
 

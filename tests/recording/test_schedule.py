@@ -6,11 +6,11 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lrscope.quantities.schedule import recording_schedule
 
 import lrscope
 from lrscope.errors import UsageError
 from lrscope.plan import RECORDS, Plan
+from lrscope.recording.schedule import recording_schedule
 
 
 def plan(epochs: int, per_epoch: int, record: str) -> Plan:
@@ -35,13 +35,6 @@ def test_the_last_quarter_holds_twenty_updates_and_both_ends_are_there(
 
 def test_losses_alone_measure_no_tensor() -> None:
     assert recording_schedule(plan(3, 10, "losses")) == ((), ())
-
-
-@given(st.integers(1, 60), st.integers(1, 60))
-def test_what_follows_a_step_is_what_the_schedule_holds(epochs: int, per_epoch: int) -> None:
-    schedule = recording_schedule(plan(epochs, per_epoch, "light"))
-    for step in range(-1, epochs * per_epoch + 1):
-        assert schedule.points_after(step) == tuple(point for point in schedule.points if point > step)
 
 
 def test_two_sweeps_of_one_plan_measure_at_the_same_steps() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recorders import PLAN, SERIES, losses, record, recorder, twin
 
 from lrscope.errors import StudyError
 from lrscope.store import schema
 from lrscope.store.study_file import StudyFile
-from recording import PLAN, SERIES, losses, record, recorder, twin
 
 
 def read_all(path: Path) -> list[object]:

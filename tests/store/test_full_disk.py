@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorders import losses, recorder
 
 from lrscope.errors import StoreError
 from lrscope.store import connection as connection_module
 from lrscope.store import recorder as recorder_module
 from lrscope.store.study_file import StudyFile
-from recording import losses, recorder
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_the_system_refuses_to_write_any_more(tmp_path: Path, limit: int) -> Non
 import resource, sys
 import numpy as np
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from recording import PLAN, losses, recorder
+from recorders import PLAN, losses, recorder
 from lrscope.errors import StoreError
 import dataclasses
 

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from recorders import recorder
 
 from lrscope.store.study_file import StudyFile
-from recording import recorder
 
 HERE = Path(__file__).parent
 
@@ -21,7 +21,7 @@ ENDLESS = """
 import dataclasses, sys
 import numpy as np
 sys.path.insert(0, sys.argv[1])
-from recording import PLAN, losses, record, recorder
+from recorders import PLAN, losses, record, recorder
 
 plan = dataclasses.replace(PLAN, epochs=100_000, steps_per_epoch=10)
 with recorder(sys.argv[2], plan) as writer:
@@ -35,7 +35,7 @@ with recorder(sys.argv[2], plan) as writer:
 AGAIN_AND_AGAIN = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from recording import losses, recorder
+from recorders import losses, recorder
 
 print("ready", flush=True)
 while True:

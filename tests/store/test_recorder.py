@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recorders import PLAN, SERIES, losses, record, recorder
 
 from lrscope.errors import StudyError
 from lrscope.record import HistogramRecord, Record
@@ -17,7 +18,6 @@ from lrscope.store import recorder as recorder_module
 from lrscope.store.recorder import Recorder
 from lrscope.store.study_file import StudyFile
 from lrscope.store.target import check_target
-from recording import PLAN, SERIES, losses, record, recorder
 
 
 def heights(path: Path) -> int:
@@ -309,7 +309,7 @@ def test_a_forked_child_that_ends_does_no_harm(tmp_path: Path) -> None:
 import os, sys, warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from recording import losses, recorder
+from recorders import losses, recorder
 with recorder({str(tmp_path / "x.lrscope")!r}) as writer:
     for step in range(12):
         writer.write(losses(step, step))

@@ -4,8 +4,9 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
+from recorders import losses, recorder
+
 from lrscope.store import schema
-from recording import losses, recorder
 
 HASHES = {1: "a6b7c4a8186aa8b0"}
 """Of the tables of each version there has been."""

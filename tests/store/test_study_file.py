@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from recorders import PLAN, SERIES, losses, record, recorder, twin
 
 from lrscope.errors import StudyError
 from lrscope.record import Record
 from lrscope.store import study_file
 from lrscope.store.study_file import StudyFile
-from recording import PLAN, SERIES, losses, record, recorder, twin
 
 KEYS = {"lane": pl.Int64, "rate": pl.Float64, "seed": pl.Int64}
 

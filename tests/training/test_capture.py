@@ -3,15 +3,16 @@
 import random
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
+from runs import trained
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrscope.problems.problem import Problem
 from lrscope.training import capture
 from lrscope.training.capture import Captured, stateless
-from lrscope.training.prepare import prepare
 from lrscope.training.random_state import undisturbed
 
 COUNTER = {"calls": 0}
@@ -19,12 +20,15 @@ TOTAL = 0
 
 
 @pytest.fixture(autouse=True)
-def inside() -> Iterator[None]:
+def inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(capture, "WORTH_CALLS", 0)  # these runs are short
     with undisturbed():
         yield
 
 
-def losses(model: object, monkeypatch: pytest.MonkeyPatch, calls_before: int, **changes: object) -> Tensor:
+def losses(
+    model: object, monkeypatch: pytest.MonkeyPatch, calls_before: int, **changes: object
+) -> np.ndarray:
     """Losses of a short run that captures after so many ordinary calls."""
     monkeypatch.setattr(capture, "CALLS_BEFORE", calls_before)
     generator = torch.Generator().manual_seed(2)
@@ -36,9 +40,9 @@ def losses(model: object, monkeypatch: pytest.MonkeyPatch, calls_before: int, **
         "batch_size": 16,
         "epochs": 5,
     }
-    run = prepare(Problem(**{**fields, **changes}), (1e-3, 1e-1), 1)  # type: ignore[arg-type]
-    assert "in one pass" in run.how
-    return torch.stack([step.losses.clone() for step in run.steps() if step.losses is not None])
+    run = trained(Problem(**{**fields, **changes}), (1e-3, 1e-1), record="losses")  # type: ignore[arg-type]
+    assert run.prepared.layout.lanes_per_call == 2
+    return run.of("loss")
 
 
 MODELS = {
@@ -63,7 +67,7 @@ def test_captured_training_is_bitwise_ordinary_training(model: str, monkeypatch:
     assert replays[-1] == (0, "")
     captured = losses(MODELS[model], monkeypatch, 2)
     assert replays[-1] == (2, ""), "both shapes of batch are captured"
-    assert torch.equal(ordinary, captured)
+    assert np.array_equal(ordinary, captured)
 
 
 def test_a_call_that_is_not_the_same_again_is_dropped() -> None:
@@ -191,7 +195,7 @@ def test_a_stateful_model_is_not_captured_and_trains_all_the_same(monkeypatch: p
     monkeypatch.setattr(Captured, "__call__", refuse)
     result = losses(Remembering, monkeypatch, 2)
     assert result.shape == (15, 2)
-    assert torch.isfinite(result).all()
+    assert np.isfinite(result).all()
 
 
 def test_a_step_that_is_captured_no_longer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +211,17 @@ def test_a_step_that_is_captured_no_longer_is_told(monkeypatch: pytest.MonkeyPat
         batch_size=16,
         epochs=4,
     )
-    run = prepare(problem, (1e-3, 1e-1), 1)
-    for _ in run.steps():
-        pass
-    assert run.notes == [
+    assert trained(problem, (1e-3, 1e-1), record="losses").notes == [
         "steps are no longer captured, and slower: captured and ordinary steps differ at once"
     ]
+
+
+def test_a_step_is_captured_only_where_enough_calls_are_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+    real = Captured._write_down
+    monkeypatch.setattr(Captured, "_write_down", lambda *some: written.append(1) or real(*some))
+    for worth, count in ((15, 2), (16, 0)):  # of 15 steps, in batches of two shapes
+        written.clear()
+        monkeypatch.setattr(capture, "WORTH_CALLS", worth)
+        losses(MODELS["mlp"], monkeypatch, 2)
+        assert len(written) == count

@@ -164,18 +164,6 @@ class TestWrong:
         assert found.worst.place == (137, 3)
         assert found.worst.slope.autograd - found.worst.slope.difference == pytest.approx(0.01, rel=1e-5)
 
-    def test_a_part_cut_off_from_autograd(self):
-        detached = problem(
-            lambda: nn.Linear(5, 3),
-            loss=None,
-            step=lambda model, batch: F.cross_entropy(
-                F.linear(batch[0], model.weight, model.bias.detach()), batch[1]
-            ),
-        )
-        weight, bias = check_gradients(detached).tensors
-        assert (weight.outcome, weight.has_gradient) == (AGREES, True)
-        assert (bias.outcome, bias.has_gradient) == (WRONG, False)
-
     def test_a_gradient_that_is_not_a_number(self):
         def step(model, batch):
             weight = model.weight[0]
@@ -263,13 +251,6 @@ class TestManners:
         assert check_gradients(problem(lambda: nn.Linear(5, 3))).examples == 32
         assert check_gradients(problem(lambda: nn.Linear(5, 3), batch_size=7)).examples == 7
         assert check_gradients(problem(lambda: nn.Linear(5, 3), batch_size=0), batch_size=40).examples == 40
-
-    def test_the_work_to_come_is_announced(self):
-        said = []
-        check_gradients(problem(lambda: nn.Linear(5, 3)), announce=lambda *work: said.append(work))
-        assert len(said) == 1
-        assert said[0][0] >= 2 * 18
-        assert 0 < said[0][1] < 10
 
 
 class TestErrors:

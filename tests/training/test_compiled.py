@@ -25,35 +25,49 @@ def problem(model: object = None, **options: object) -> lrscope.Problem:
         loss=nn.CrossEntropyLoss(),
         optimizer=torch.optim.Adam,
         batch_size=32,
-        epochs=40,
+        epochs=16,
         **options,
     )
 
 
 def losses(subject: lrscope.Problem, **options: object) -> tuple[np.ndarray, lrscope.Study]:
-    study = lrscope.sweep(subject, RATES, **options)  # type: ignore[arg-type]
+    study = lrscope.sweep(subject, RATES, record="losses", **options)  # type: ignore[arg-type]
     return study.scalars("loss")["value"].to_numpy(), study
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Capture steps of short runs too."""
+    monkeypatch.setattr(capture, "WORTH_CALLS", 0)
+
+
+@pytest.fixture(scope="module")
+def expected() -> np.ndarray:
+    """The losses of captured steps."""
+    return losses(problem())[0]
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="NO C++ COMPILER HERE: --compile IS NOT TESTED")
-def test_compiled_lanes_are_the_same_but_for_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected, ordinary = losses(problem())
+def test_compiled_lanes_are_the_same_but_for_rounding(
+    expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(capture, "COMPILED_AFTER", 8)
     made: list[object] = []
     real = compiled.compiled
     monkeypatch.setattr(capture, "compiled", lambda *some: made.append(real(*some)) or made[-1])
     found, study = losses(problem(), compile=True)
     assert len(made) == 1, "one shape of batch"
-    assert study.note("how") == ordinary.note("how") + ", compiled"
+    assert study.note("how") == "3 lanes in one pass, compiled"
     assert study.note("notes") == []
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def test_what_cannot_be_compiled_stays_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_compiled_stays_captured(
+    expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise TrainingError("InvalidCxxCompiler: no compiler")
 
-    expected, _ = losses(problem())
     monkeypatch.setattr(capture, "COMPILED_AFTER", 8)
     monkeypatch.setattr(capture, "compiled", refuse)
     found, study = losses(problem(), compile=True)
@@ -61,11 +75,12 @@ def test_what_cannot_be_compiled_stays_captured(monkeypatch: pytest.MonkeyPatch)
     assert study.note("notes") == ["steps are captured, but not compiled: InvalidCxxCompiler: no compiler"]
 
 
-def test_compiled_steps_with_other_numbers_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_steps_with_other_numbers_are_not_used(
+    expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def wrong(graph: torch.fx.GraphModule, _: object) -> object:
         return lambda *inputs: [1.01 * value for value in graph.forward(*inputs)]
 
-    expected, _ = losses(problem())
     monkeypatch.setattr(capture, "COMPILED_AFTER", 8)
     monkeypatch.setattr(capture, "compiled", wrong)
     found, study = losses(problem(), compile=True)

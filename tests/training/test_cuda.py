@@ -4,15 +4,13 @@ import functools
 
 import pytest
 import torch
-from lrscope.training.looks import every
-from lrscope.training.together import Together
+from runs import trained
 from torch import nn
 
 import lrscope
 from lrscope.problems.problem import Problem
+from lrscope.training.gradients import VmapGradients
 from lrscope.training.lanes import Lanes
-from lrscope.training.prepare import prepare
-from lrscope.training.random_state import undisturbed
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="NO GPU HERE: --device cuda IS NOT TESTED ON THIS MACHINE"
@@ -60,7 +58,7 @@ def test_a_sweep_on_the_device_is_that_of_the_processor(optimizer: str) -> None:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Whatever makes the host wait for the device inside a step raises; the steps that were watched."""
     watched: list[int] = []
-    for owner, name in ((Lanes, "step"), (Together, "__call__")):
+    for owner, name in ((Lanes, "step"), (VmapGradients, "__call__")):
         made = getattr(owner, name)
 
         def strict(*arguments: object, made: object = made) -> object:
@@ -77,8 +75,5 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_no_step_waits_for_the_device(optimizer: str, no_waiting: list[int]) -> None:
-    with undisturbed():
-        run = prepare(problem(optimizer), RATES, 1, device="cuda")
-        for _ in run.steps(every(1_000)):
-            pass
-    assert len(no_waiting) >= 2 * run.plan.steps
+    run = trained(problem(optimizer), RATES, device="cuda", record="losses")
+    assert len(no_waiting) >= 2 * run.prepared.plan.steps

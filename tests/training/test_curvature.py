@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lrscope.plan import LaneKey
 from lrscope.problems.problem import Problem
 from lrscope.training.curvature import Hessian
 from lrscope.training.lanczos import lanczos
@@ -76,19 +77,14 @@ def test_no_more_products_than_allowed_and_room_for_all_of_them() -> None:
 
 
 def build(
-    model: object, rates: tuple[float, ...], seeds: int = 1, optimizer: object = torch.optim.SGD
+    model: object, rates: tuple[float, ...], optimizer: object = torch.optim.SGD
 ) -> tuple[Hessian, Lanes, Problem]:
     generator = torch.Generator().manual_seed(9)
     X, y = torch.randn(60, 8, generator=generator), torch.randint(0, 4, (60,), generator=generator)
     problem = Problem(name="h", model=model, train=(X, y), loss=nn.CrossEntropyLoss())  # type: ignore[arg-type]
     device = torch.device("cpu")
-    starts, _ = starting_modules(problem, range(seeds), device)
-    from lrscope.plan import LaneKey
-
-    keys = [
-        LaneKey(seed * len(rates) + k, rate, seed) for seed in range(seeds) for k, rate in enumerate(rates)
-    ]
-    lanes = Lanes(starts, keys, optimizer, None)  # type: ignore[arg-type]
+    starts, _ = starting_modules(problem, range(1), device)
+    lanes = Lanes(starts[0], [LaneKey(k, rate, 0) for k, rate in enumerate(rates)], optimizer, None)  # type: ignore[arg-type]
     return Hessian(Objective(problem, starts[0], device), lanes, (X, y)), lanes, problem
 
 
@@ -118,7 +114,7 @@ MODELS = {
 
 @pytest.mark.parametrize("model", MODELS)
 def test_sharpness_of_networks_against_the_whole_hessian(model: str) -> None:
-    hessian, lanes, problem = build(MODELS[model], (0.1, 0.2), seeds=3)
+    hessian, lanes, problem = build(MODELS[model], (0.1, 0.2, 0.3))
     with torch.no_grad():
         for index, tensor in enumerate(lanes.weights.values()):
             tensor[1::2] *= 1.0 + 0.3 * index
@@ -167,7 +163,7 @@ def moved(lanes: Lanes, problem: Problem, steps: int) -> None:
 
 
 def test_the_next_measurement_starts_from_the_last_and_takes_fewer_products() -> None:
-    hessian, lanes, problem = build(MODELS["tanh"], (0.05, 0.1), seeds=2)
+    hessian, lanes, problem = build(MODELS["tanh"], (0.05, 0.1))
     first = hessian.top().plain
     moved(lanes, problem, 3)
     second = hessian.top().plain
@@ -181,8 +177,7 @@ def test_a_lane_that_left_takes_its_last_vector_with_it() -> None:
     hessian, lanes, problem = build(MODELS["tanh"], (0.05, 0.1, 0.2))
     moved(lanes, problem, 3)
     before = hessian.top().plain
-    lanes.leave([0])
-    assert lanes.narrow()
+    lanes.keep([1, 2])
     after = hessian.top().plain
     torch.testing.assert_close(after.value, before.value[1:], rtol=1e-3, atol=0)
     assert after.products < before.products

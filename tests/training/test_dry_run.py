@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from lrscope.training.run import Run
 from torch import Tensor, nn
 
 from lrscope.diagnosis.limits import stability_limit
@@ -13,7 +12,7 @@ from lrscope.errors import LrscopeError, ProblemError, UsageError
 from lrscope.problems.constant_loss import constant_loss
 from lrscope.problems.problem import OptimizerFactory, Problem
 from lrscope.training.optimizers import describe, optimizer_by_name, schedule_by_name
-from lrscope.training.prepare import prepare
+from lrscope.training.prepare import Prepared, prepare
 from lrscope.training.random_state import undisturbed
 
 X = torch.linspace(-1, 1, 60).reshape(20, 3)
@@ -22,7 +21,7 @@ Y = torch.arange(20) % 2
 
 def made(
     rates: tuple[float, ...] = (1e-2, 1e-1), seeds: int = 1, device: str = "cpu", **changes: object
-) -> Run:
+) -> Prepared:
     fields: dict[str, object] = {
         "name": "odd",
         "model": lambda: nn.Linear(3, 2),
@@ -177,7 +176,7 @@ def test_the_constant_predictors_loss() -> None:
 
 
 def test_the_way_is_said_and_why() -> None:
-    assert made().how == "2 lanes in one pass"
+    assert made().execution(2) == "2 lanes in one pass"
 
     class Looks(nn.Module):
         def __init__(self) -> None:
@@ -188,7 +187,7 @@ def test_the_way_is_said_and_why() -> None:
             h = self.layer(x)
             return h if h.sum() > 0 else -h
 
-    how = made(model=Looks).how
+    how = made(model=Looks).execution(2)
     assert how.startswith(
         "2 lanes, one after another: the model cannot be vectorised: it branches on the values"
     )

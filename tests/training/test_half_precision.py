@@ -4,10 +4,10 @@ import functools
 
 import pytest
 import torch
+from runs import trained
 from torch import nn
 
 from lrscope.problems.problem import Problem
-from lrscope.training.prepare import prepare
 
 RATES = (1e-3, 0.05)
 STEPS = 20
@@ -53,7 +53,7 @@ def test_lanes_in_half_precision_end_where_separate_training_ends(optimizer, dty
         batch_size=0,
         epochs=STEPS,
     )
-    (*_, last) = prepare(problem, RATES, 1).steps()
+    last = trained(problem, RATES, record="losses").weights[-1]
     for lane, rate in enumerate(RATES):
-        assert torch.equal(last.weights["weight"][lane], alone(problem, rate))
-    assert not torch.equal(last.weights["weight"][1], problem.model().weight)
+        assert torch.equal(last[lane]["weight"], alone(problem, rate))
+    assert not torch.equal(last[1]["weight"], problem.model().weight)

@@ -41,7 +41,7 @@ def model() -> nn.Module:
 
 def make(optimizer: Callable[..., Optimizer], schedule: object = None) -> Lanes:
     keys = [LaneKey(index, rate, 0) for index, rate in enumerate(RATES)]
-    return Lanes({0: model()}, keys, optimizer, schedule)  # type: ignore[arg-type]
+    return Lanes(model(), keys, optimizer, schedule)  # type: ignore[arg-type]
 
 
 def gradients(step: int) -> dict[str, Tensor]:

@@ -118,13 +118,14 @@ def test_lanes_multiply_and_one_after_another_share_what_passes() -> None:
     assert need(LANE, 8, 1, at_once=8, recorded=False).recording == 0
 
 
+ALL = {"at_once": lambda lanes: lanes, "alive": lambda lanes: lanes}
 RATES = tuple(1e-5 * 10 ** (k / 3) for k in range(16))
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, free: float, seeds: int = 1) -> str:
     monkeypatch.setattr(memory, "_free_memory", lambda: free)
     with pytest.raises(UsageError) as caught:
-        refuse_too_large(LANE, RATES, seeds, "known", CPU, at_once=lambda lanes: lanes)
+        refuse_too_large(LANE, RATES, seeds, "known", CPU, **ALL)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -134,7 +135,7 @@ def test_a_smaller_plan_is_offered_that_fits(monkeypatch: pytest.MonkeyPatch) ->
     message = refused(monkeypatch, 2000 * MIB)
     assert message.startswith("16 lanes of 'known' need about ")
     assert "1.95 GiB are free; 7 rates fit at once: type --rates 1e-5:1e-3:7" in message
-    kept = refuse_too_large(LANE, RATES[:7], 1, "known", CPU, at_once=lambda lanes: lanes)
+    kept = refuse_too_large(LANE, RATES[:7], 1, "known", CPU, **ALL)
     assert kept.total <= 2000 * MIB
 
 
@@ -160,7 +161,7 @@ def test_fewer_seeds_or_a_smaller_batch_are_offered_where_fewer_rates_do_not_hel
 def test_what_fits_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for free in (None, 1e12):
         monkeypatch.setattr(memory, "_free_memory", lambda free=free: free)
-        assert refuse_too_large(LANE, RATES, 1, "known", CPU, at_once=lambda lanes: lanes).total > 0
+        assert refuse_too_large(LANE, RATES, 1, "known", CPU, **ALL).total > 0
 
 
 @pytest.mark.parametrize(
@@ -189,8 +190,3 @@ def test_a_sweep_that_does_not_fit_trains_nothing(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UsageError, match="not even one lane fits"):
         lrscope.sweep(problem(), (1e-3, 1e-2), path=tmp_path / "study.lrscope")
     assert not (tmp_path / "study.lrscope").exists()
-
-
-def test_a_study_says_what_it_was_estimated_to_take() -> None:
-    with lrscope.sweep(problem(), (1e-3, 1e-2)) as study:
-        assert study.note("memory").startswith("about 85.1 MiB: weights ")

@@ -57,7 +57,7 @@ def build(optimizer: Make, rates: tuple[float, ...]) -> tuple[Hessian, Lanes]:
         optimizer=optimizer,
     )
     starts, _ = starting_modules(problem, range(1), torch.device("cpu"))
-    lanes = Lanes(starts, [LaneKey(k, rate, 0) for k, rate in enumerate(rates)], optimizer, None)
+    lanes = Lanes(starts[0], [LaneKey(k, rate, 0) for k, rate in enumerate(rates)], optimizer, None)
     return Hessian(Objective(problem, starts[0], torch.device("cpu")), lanes, data), lanes
 
 

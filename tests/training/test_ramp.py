@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lrscope.training.ramp import FEWEST_STEPS, ramp, ramp_rates
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from lrscope.errors import ProblemError, RatesError, TrainingError, UsageError
 from lrscope.problems.problem import Problem
+from lrscope.ramp import FEWEST_STEPS, ramp, ramp_rates
 
 
 def network() -> nn.Module:

@@ -35,15 +35,6 @@ def test_the_loss_is_the_mean_of_the_squared_errors():
     assert forward_loss(line(3, 1), [[1], [2]], [[3], [6]]) == 1.0
 
 
-def test_integer_samples_meet_float32_parameters_in_float64():
-    parameters = line(1 / 3, 0.1, np.float32)
-    weight, bias = (float(array.item()) for array in parameters)
-    exact = np.mean([(weight * x + bias - 3 * x) ** 2 for x in (1, 2, 3, 4)])
-    assert forward_loss(parameters, [[1], [2], [3], [4]], [[3], [6], [9], [12]]) == pytest.approx(
-        exact, rel=1e-15
-    )
-
-
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_and_layers_are_those_of_torch(name):
     generator = np.random.default_rng(1)
@@ -96,11 +87,6 @@ class TestConversion:
         to_torch(parameters)[0].weight.data += 1
         assert torch.equal(module[0].weight, before)
         np.testing.assert_array_equal(parameters[0], before.numpy() + 1)
-
-    def test_no_random_number_is_drawn(self):
-        before = torch.get_rng_state()
-        to_torch(net(3, 5, 2))
-        assert torch.equal(torch.get_rng_state(), before)
 
     def test_an_identity_may_stand_before_an_activation(self):
         _, network = from_torch(nn.Sequential(nn.Linear(1, 1), nn.Identity(), nn.Tanh()), nn.MSELoss())

@@ -22,7 +22,8 @@ from lrscope.charts.scales import RATE_TICK, Span, rate_span
 from lrscope.charts.terms import RATE, SEED, VERDICT, WHY
 from lrscope.charts.theme import Theme
 from lrscope.diagnosis.curve import Floats
-from lrscope.diagnosis.objective import END_TRAINING, FINAL_VALIDATION
+from lrscope.diagnosis.figures import END_TRAIN_LOSS, FINAL_VAL_LOSS
+from lrscope.diagnosis.objective import END_TRAINING
 from lrscope.language import Text, said, say
 from lrscope.rates import format_rate
 
@@ -64,8 +65,8 @@ def frame(study: Readable) -> pl.DataFrame:
     training minus that lowest mean; with `sensitivity` it is the same in every row. There are no rows while
     fewer than two rates count, or where none ended below the loss before training.
     """
-    validated = recorded(study, "val_loss") and "training" not in study.recommendation().objective
-    name, column = ("val_loss", "final_val_loss") if validated else ("loss", "final_train_loss")
+    validated = recorded(study, "val_loss") and study.recommendation().objective != END_TRAINING.name
+    name, figure = ("val_loss", FINAL_VAL_LOSS) if validated else ("loss", END_TRAIN_LOSS)
     empty = pl.DataFrame(schema=SCHEMA)
     if not recorded(study, name):
         return empty
@@ -75,7 +76,7 @@ def frame(study: Readable) -> pl.DataFrame:
     if before is None or lanes["rate"].n_unique() < 2:
         return empty
     # A final loss that is missing or not finite is that of a broken lane.
-    final = pl.when(pl.col(column).is_finite()).then(pl.col(column)).otherwise(before)
+    final = pl.when(pl.col(figure.token).is_finite()).then(figure.token).otherwise(before)
     lanes = lanes.with_columns(loss=pl.min_horizontal(final, pl.lit(before)))
     by_rate = lanes.group_by("rate").agg(mean=pl.col("loss").mean()).sort("rate")
     rates_R, means_R = by_rate["rate"].to_numpy(), by_rate["mean"].to_numpy()
@@ -83,8 +84,7 @@ def frame(study: Readable) -> pl.DataFrame:
     learned = float(before) - float(means_R[best])  # type: ignore[arg-type]
     if not learned > 0:
         return empty
-    title = (FINAL_VALIDATION if validated else END_TRAINING).name
-    axis = say("{what}, above the lowest", "{what}，超出最低值的部分", what=title)
+    axis = say("{what}, above the lowest", "{what}，超出最低值的部分", what=figure.name)
     unit = loss_unit(unit_of(study, name), study.plan.loss)
     return (
         lanes.join(by_rate, on="rate", maintain_order="left")

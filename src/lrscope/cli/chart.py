@@ -70,8 +70,8 @@ def chart_command(
 
     An unknown NAME lists the charts.
     """
-    from lrscope.outlets.figure_file import dots_per_inch, figure_bytes, figure_format, save_figure
-    from lrscope.outlets.lengths import read_length
+    from lrscope.outlets.figure import dots_per_inch, figure_bytes, figure_format, save_figure
+    from lrscope.outlets.text import read_length
 
     wide = None if width is None else read_length(width, "--width")
     high = None if height is None else read_length(height, "--height")

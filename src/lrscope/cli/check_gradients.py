@@ -73,13 +73,13 @@ def check_gradients_command(
             seed=seed,
             announce=_announce,
         )
-    from lrscope.outlets.document import strict
+    from lrscope.outlets.json_document import strict
 
     content = strict(_document(check))
     if as_json:
         click.echo(json.dumps(content, allow_nan=False, indent=2))
     else:
-        from lrscope.outlets.gradients import show
+        from lrscope.outlets.gradient_table import show
 
         show(content, sys.stdout)
     if check.wrong:
@@ -89,7 +89,7 @@ def check_gradients_command(
 def _announce(passes: int, seconds: float) -> None:
     """Say on standard error how long a long check will take."""
     if passes * seconds >= SAY_FROM:
-        from lrscope.outlets.numerals import duration_text
+        from lrscope.outlets.text import duration_text
 
         click.echo(
             f"{passes:,} forward passes, about {duration_text(passes * seconds)}; less with --elements and "

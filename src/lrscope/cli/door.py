@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import click
 
 from lrscope.errors import LrscopeError, UsageError
-from lrscope.outlets.printable import one_line
+from lrscope.outlets.text import one_line
 
 DONE = 0
 FAILED = 1

@@ -43,7 +43,7 @@ def export_command(study: Path, to: str, out: Path | None, overwrite: bool) -> N
     """
     folder = study.with_name(f"{study.stem}-{to}") if out is None else out
 
-    from lrscope.outlets.export.folder import check_folder
+    from lrscope.outlets.export import check_folder
     from lrscope.study import open_study
 
     with open_study(study) as opened:
@@ -54,8 +54,7 @@ def export_command(study: Path, to: str, out: Path | None, overwrite: bool) -> N
 
 def _written(folder: Path) -> str:
     """'export: digits-parquet (17 files, 1.4 MB)'."""
-    from lrscope.outlets.numerals import count_text, size_text
-    from lrscope.outlets.printable import printable
+    from lrscope.outlets.text import count_text, printable, size_text
 
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return printable(

@@ -131,7 +131,7 @@ def find_command(
             )
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(kept(out, before, "search")) from interrupt
-    from lrscope.outlets.numerals import duration_text
+    from lrscope.outlets.text import duration_text
 
     with study:
         try:

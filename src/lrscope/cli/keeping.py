@@ -60,8 +60,7 @@ def kept(path: Path | None, before: tuple[int, int] | None, command: str) -> str
 
 def say_where(study: "Study", out: Path | None, report: Path | None, reference: str) -> None:
     """Say how long it took, where things were written, and how to keep a study that was not."""
-    from lrscope.outlets.numerals import duration_text
-    from lrscope.outlets.printable import printable
+    from lrscope.outlets.text import duration_text, printable
 
     time = duration_text(study.note("seconds") or 0)
     click.echo(say("trained in {time}", "训练用时 {time}", time=time), err=True)

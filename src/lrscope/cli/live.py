@@ -48,10 +48,9 @@ def live_command(path: Path, host: str, port: int | None, opens: bool, wait: boo
     """
     _check(path, wait=wait)
 
-    from lrscope.outlets.live.address import bind, is_loopback, url
-    from lrscope.outlets.live.token import token
+    from lrscope.outlets.live.security import bind, is_loopback, read_token, url
 
-    listening, secret = bind(host, port), token()
+    listening, secret = bind(host, port), read_token()
     address = url(host, listening.getsockname()[1], secret)
     # Said before anything heavy is loaded: whoever opens it now is answered in a second.
     click.echo(address)
@@ -63,12 +62,12 @@ def live_command(path: Path, host: str, port: int | None, opens: bool, wait: boo
         if opens:
             _open(address)
 
-    from lrscope.outlets.live.app import Page
+    from lrscope.outlets.live.app import LiveApp
     from lrscope.outlets.live.server import serve
-    from lrscope.outlets.live.shelf import Shelf
+    from lrscope.outlets.live.studies import Studies
     from lrscope.study import Study
 
-    page = Page(Shelf(path, wait=wait), Study, token=secret, bound=host, language=spoken())
+    page = LiveApp(Studies(path, wait=wait), Study, token=secret, bound=host, language=spoken())
     serve(page, listening, until=_input_ended if beside else None)
 
 
@@ -86,7 +85,7 @@ def _check(path: Path, *, wait: bool) -> None:
 
 
 def _say(path: Path, host: str, *, alone: bool) -> None:
-    from lrscope.outlets.printable import printable
+    from lrscope.outlets.text import printable
 
     click.echo(printable(f"serving {path} until Ctrl-C; open the address above in a browser"), err=True)
     if not alone:

@@ -15,7 +15,7 @@ import click
 
 from lrscope.errors import RunError
 from lrscope.language import spoken
-from lrscope.outlets.printable import printable
+from lrscope.outlets.text import printable
 
 if TYPE_CHECKING:
     from lrscope.outlets.progress import View

@@ -118,7 +118,7 @@ def range_command(
     )
     _check(low, high, steps, seeds)
     if chart is not None:
-        from lrscope.outlets.figure_file import figure_format
+        from lrscope.outlets.figure import figure_format
 
         figure_format(chart)
         check_figure("--chart", chart)
@@ -126,7 +126,7 @@ def range_command(
     with contextlib.redirect_stdout(sys.stderr):
         loaded = choice.load()
 
-        from lrscope.outlets.printable import one_line
+        from lrscope.outlets.text import one_line
         from lrscope.ranging import range_test
 
         found = range_test(loaded, low=low, high=high, steps=steps, seeds=seeds, device=device)
@@ -146,8 +146,7 @@ def range_command(
             with warnings_told():
                 found.save(chart, theme)
     if not quiet:
-        from lrscope.outlets.numerals import duration_text
-        from lrscope.outlets.printable import printable
+        from lrscope.outlets.text import duration_text, printable
 
         if chart is not None:
             click.echo(written("chart", chart), err=True)

@@ -43,7 +43,6 @@ def report_command(study: Path, out: Path | None) -> None:
 
 def written(what: str, path: Path) -> str:
     """'report: digits.html (1.4 MB)'."""
-    from lrscope.outlets.numerals import size_text
-    from lrscope.outlets.printable import printable
+    from lrscope.outlets.text import printable, size_text
 
     return printable(f"{what}: {shlex.quote(str(path))} ({size_text(path.stat().st_size)})")

@@ -52,7 +52,7 @@ def show_command(study: Path, objective: str | None, as_json: bool) -> None:
 
 def print_study(study: "Study", *, as_json: bool, objective: str | None = None) -> None:
     """Print a study on standard output, as a table or as one strict JSON document."""
-    from lrscope.outlets.document import document
+    from lrscope.outlets.json_document import document
 
     content = document(study, objective)
     if as_json:

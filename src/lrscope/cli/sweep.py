@@ -159,7 +159,6 @@ def sweep_command(
     starts from the same weights and sees the same batches in the same order.
     """
     # Check everything possible before loading torch, which takes seconds.
-    from lrscope.outlets.epochs import EpochLines
     from lrscope.outlets.progress import progress_view
     from lrscope.rates import read_rates
 
@@ -170,7 +169,9 @@ def sweep_command(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose came together; keep one")
     check_files(out, report, overwrite=overwrite)
-    view = progress_view(sys.stderr, name=problem, rates=rates_read, seeds=seeds, quiet=quiet)
+    view = progress_view(
+        sys.stderr, name=problem, rates=rates_read, seeds=seeds, quiet=quiet, verbose=verbose
+    )
     page = click.get_current_context().with_resource(LivePage(out, problem)) if live else None
     if page is not None:
         out = page.path
@@ -182,7 +183,7 @@ def sweep_command(
             rates_read,
             out,
             view=view,
-            progress=EpochLines(view, rates_read, seeds) if verbose else view,
+            progress=view,
             seeds=seeds,
             epochs=epochs,
             schedule=schedule,

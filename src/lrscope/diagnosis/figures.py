@@ -78,8 +78,8 @@ FIRST_FAILING = Figure(
     Text("fails from", "从此失败"),
     Text(
         "the lowest tested rate above the rates as good as the best at which most lanes are failed, "
-        "diverged, diverging, collapsed or unstable",
-        "在与最好的一样好的学习率之上，第一个让多数训练线失败、发散、正在发散、塌缩或不稳定的",
+        "diverged, diverging, collapsed, unstable or, above the good rates, frozen",
+        "在与最好的一样好的学习率之上，第一个让多数训练线失败、发散、正在发散、塌缩、不稳定或冻结的",
     ),
 )
 MARGIN = Figure(

@@ -34,11 +34,13 @@ class Tested(NamedTuple):
         rates: every rate that has a lane which can be judged, of whatever length; rising.
         whole: those of them with a lane that was trained to the full length; rising.
         failures: the rates at which a lane failed; rising.
+        failing_or_frozen: the rates at which most lanes failed or are frozen; rising.
     """
 
     rates: tuple[float, ...]
     whole: tuple[float, ...]
     failures: tuple[Failure, ...]
+    failing_or_frozen: tuple[float, ...] = ()
 
     @property
     def failing(self) -> tuple[float, ...]:
@@ -51,8 +53,14 @@ class Tested(NamedTuple):
         return tuple(one.rate for one in self.failures)
 
     def fails_from(self, top: float | None) -> float | None:
-        """Return the lowest rate above `top` that fails; of all rates where `top` is None."""
-        return next((rate for rate in self.failing if top is None or rate > top), None)
+        """Return the lowest rate above `top` that fails; of all rates where `top` is None.
+
+        A lane that is frozen at a rate above the good ones was thrown so far out that no step moves it any
+        more: that is a failure. Below the good ones its steps are too small.
+        """
+        if top is None:
+            return next(iter(self.failing), None)
+        return next((rate for rate in self.failing_or_frozen if rate > top), None)
 
     def cliff(self, top: float) -> Failure | None:
         """Return the lowest rate above `top` at which any lane failed."""
@@ -71,13 +79,15 @@ def tested_rates(curves: Sequence[Curve], verdicts: Sequence[Verdict], plan: Pla
     rates = sorted({verdict.rate for verdict in judged})
     lanes = {verdict.lane for verdict in judged}
     whole = {curve.rate for curve in curves if curve.lane in lanes and is_whole(curve, plan)}
-    failures = []
+    failures, frozen = [], []
     for rate in rates:
         kinds = [verdict.kind for verdict in judged if verdict.rate == rate]
         failed = sum(kind in UNSOUND for kind in kinds)
         if failed:
             failures.append(Failure(rate, failed, len(kinds)))
-    return Tested(tuple(rates), tuple(sorted(whole)), tuple(failures))
+        if 2 * (failed + kinds.count("frozen")) > len(kinds):
+            frozen.append(rate)
+    return Tested(tuple(rates), tuple(sorted(whole)), tuple(failures), tuple(frozen))
 
 
 def is_whole(curve: Curve, plan: Plan) -> bool:

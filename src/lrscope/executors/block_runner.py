@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lrscope.errors import TrainingError
 from lrscope.plan import LaneKey, Plan
+from lrscope.rates import format_rate
 from lrscope.record import HistogramRecord, Record
 from lrscope.recording.histogram import grids
 from lrscope.recording.observer import Observer
@@ -94,7 +95,15 @@ class BlockRunner:
         self._stream = prepared.streams[block.seed].copy()
         self._batches = prepared.batches.cursor(block.seed, self._stream)
         untrained = findings.unused if findings.together else frozenset()
-        self._lanes = Lanes(start, block.keys, problem.optimizer, problem.schedule, untrained, plan.tracked)
+        self._lanes = Lanes(
+            start,
+            block.keys,
+            problem.optimizer,
+            problem.schedule,
+            untrained,
+            plan.tracked,
+            fused=findings.together,
+        )
         # Of a module of its own: calls of one whose parameters are tied leave traces in it.
         self._objective = Objective(problem, copy.deepcopy(start), prepared.device)
         self._objectives = {
@@ -194,8 +203,9 @@ class BlockRunner:
         self._expect()
         try:
             self._arrive()
-            while self.done < until and self._going:
+            while self.done < until and not self._ended:
                 self._step()
+                self._ended = self.failure is not None
                 dead = self._dead()
                 if dead:
                     yield from self.drop(dead)
@@ -219,10 +229,6 @@ class BlockRunner:
         if isinstance(self._way, VmapGradients):
             self._way.expect(self._until - self.done)
 
-    @property
-    def _going(self) -> bool:
-        return not self._ended and self.failure is None
-
     def _step(self) -> None:
         """Do one update of all lanes."""
         batch = next(self._batches)
@@ -241,15 +247,25 @@ class BlockRunner:
 
     def _arrive(self) -> None:
         """See the lanes at w_done, once: validate them and count histograms where that is due."""
-        if self._arrived == self.done or not self._going:
+        if self._arrived == self.done or self._ended:
             return
         self._arrived = self.done
         at_epoch = self.done % self._plan.steps_per_epoch == 0
         validation: dict[str, Tensor] = {}
         if self._validation is not None and (at_epoch or self.done in self._validate_at):
             validation = self._validation()
+            self._retire_all()
         if at_epoch or validation:
             self._observer.arrive(self.done, validation)
+
+    def _retire_all(self) -> None:
+        """Leave all lanes alone if validation raised for none's fault: their next loss reads NaN."""
+        if self.failure is None:
+            return
+        for index in self._lanes.healthy:
+            self._lanes.retire(index)
+            rate = format_rate(self._lanes.keys[index].rate)
+            self._tell(f"rate {rate} stopped at step {self.done}: {str(self.failure).splitlines()[0]}")
 
     def _dead(self) -> list[int]:
         """Return the lanes, by id, that are to leave: those that are not finite, where that saves enough.
@@ -285,7 +301,7 @@ class BlockRunner:
 
     def _end(self) -> None:
         """See the lanes at the end of the run, once."""
-        if not self._going:
+        if self._ended or self.failure is not None:
             return
         losses = None
         if self._plan.probes and self._plan.schedule is None:
@@ -326,9 +342,12 @@ class BlockRunner:
         if self._hessian is not None:
             self._hessian.restore(state["hessian"])
 
-    def weights(self) -> dict[str, Tensor]:
-        """Return name -> [L, ...], copies of the present weights of the lanes."""
-        return {name: tensor.detach().clone() for name, tensor in self._lanes.weights.items()}
+    def weights(self) -> dict[int, dict[str, Tensor]]:
+        """Return lane -> name -> a copy of its present weight, of the lanes that were not dropped."""
+        return {
+            key.lane: {name: stack[row].detach().clone() for name, stack in self._lanes.weights.items()}
+            for row, key in enumerate(self._lanes.keys)
+        }
 
     def close(self) -> None:
         """Free what the lanes hold."""

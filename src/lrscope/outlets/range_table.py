@@ -1,4 +1,4 @@
-"""A range test in the terminal, a row a rule, and as one strict JSON document.
+"""A range test as a table in the terminal, a row for each rule, and as one strict JSON document.
 
 schema             1; a later number means that a name below has another meaning
 problem, optimizer what was trained, by what
@@ -16,17 +16,15 @@ caveats            what to think of it
 
 from typing import Any, TextIO
 
-from rich.table import Table
 from rich.text import Text
 
 from lrscope import language
 from lrscope.diagnosis.range_reading import RangeReading
 from lrscope.diagnosis.range_rules import Suggestion
 from lrscope.language import said, say
-from lrscope.outlets.document import strict
-from lrscope.outlets.numerals import count_text
-from lrscope.outlets.printable import one_line
-from lrscope.outlets.terminal import NARROWEST, ROOMY_FROM, Terminal, listed, terminal_width
+from lrscope.outlets.json_document import strict
+from lrscope.outlets.terminal import ROOMY_FROM, Terminal
+from lrscope.outlets.text import count_text, one_line
 from lrscope.rates import format_rate
 
 SCHEMA = 1
@@ -36,7 +34,7 @@ TAKES_FROM = 100
 
 
 def range_document(reading: RangeReading) -> Any:
-    """What `--json` prints."""
+    """Return what `--json` prints."""
     return strict(
         {
             "schema": SCHEMA,
@@ -55,16 +53,16 @@ def range_document(reading: RangeReading) -> Any:
             "losses": reading.losses.tolist(),
             "rules": [
                 {
-                    "name": one.rule.name,
-                    "takes": one.rule.words,
-                    "source": one.rule.source,
-                    "rates": list(one.rates),
-                    "rate": one.rate,
-                    "lowest": min(one.found, default=None),
-                    "highest": max(one.found, default=None),
-                    "decades": one.decades,
+                    "name": suggestion.rule.name,
+                    "takes": suggestion.rule.words,
+                    "source": suggestion.rule.source,
+                    "rates": list(suggestion.rates),
+                    "rate": suggestion.rate,
+                    "lowest": min(suggestion.found, default=None),
+                    "highest": max(suggestion.found, default=None),
+                    "decades": suggestion.decades,
                 }
-                for one in reading.suggestions
+                for suggestion in reading.suggestions
             ],
             "centre": reading.centre,
             "no_signal": reading.no_signal,
@@ -81,15 +79,14 @@ def show_range(reading: RangeReading, file: TextIO, width: int | None = None) ->
         file: standard output.
         width: columns; None asks the terminal.
     """
-    width = max(NARROWEST, terminal_width() if width is None else width)
-    console = Terminal(file=file, width=width, height=25, markup=False, emoji=False, highlight=False)
+    console = Terminal(file, width)
     console.print(Text(_headline(reading)))
     if reading.no_signal is not None:
         console.print(Text(one_line(said(reading.no_signal)), style="bold"))
     console.print()
-    console.print(_table(reading.suggestions, width))
+    _print_rules(console, reading.suggestions)
     console.print()
-    console.print(listed([Text(one_line(line)) for line in reading.caveats()], width))
+    console.points([Text(one_line(line)) for line in reading.caveats()])
 
 
 _RUN = language.Text("{cost} full training run", "{cost} 次完整训练")
@@ -114,31 +111,31 @@ def _headline(reading: RangeReading) -> str:
     )
 
 
-def _table(suggestions: tuple[Suggestion, ...], width: int) -> Table:
-    roomy = width >= ROOMY_FROM
-    table = Table(box=None, padding=(0, 2 if roomy else 1, 0, 0), header_style="dim", pad_edge=False)
+def _print_rules(console: Terminal, suggestions: tuple[Suggestion, ...]) -> None:
+    """Print a row for each rule, in the columns that fit and differ."""
     several = len(suggestions[0].rates) > 1
+    partial = any(0 < len(suggestion.found) < len(suggestion.rates) for suggestion in suggestions)
+    extremes = several and console.width >= ROOMY_FROM
+    explained = console.width >= TAKES_FROM
+    table = console.table()
     table.add_column(say("rule", "规则"), overflow="fold")
-    table.add_column(say("rate", "学习率"), justify="right", no_wrap=True)
-    if several and roomy:
-        table.add_column(say("lowest", "最低"), justify="right", no_wrap=True)
-        table.add_column(say("highest", "最高"), justify="right", no_wrap=True)
-    if several:
-        table.add_column(say("decades", "数量级"), justify="right", no_wrap=True)
-    partial = any(0 < len(one.found) < len(one.rates) for one in suggestions)
-    if partial:
-        table.add_column(say("seeds", "种子"), justify="right", no_wrap=True)
-    if width >= TAKES_FROM:
+    for title, wanted in (
+        (say("rate", "学习率"), True),
+        (say("lowest", "最低"), extremes),
+        (say("highest", "最高"), extremes),
+        (say("decades", "数量级"), several),
+        (say("seeds", "种子"), partial),
+    ):
+        if wanted:
+            table.add_column(title, justify="right", no_wrap=True)
+    if explained:
         table.add_column(say("takes", "取"), overflow="fold", style="dim")
-    for at, one in enumerate(suggestions):
-        cells = [one.rule.name, "-" if one.rate is None else format_rate(one.rate)]
-        if several and roomy:
-            cells += [format_rate(choose(one.found)) if one.found else "-" for choose in (min, max)]
-        if several:
-            cells.append("-" if one.decades is None else f"{one.decades:.2f}")
-        if partial:
-            cells.append(f"{len(one.found)}/{len(one.rates)}")
-        if width >= TAKES_FROM:
-            cells.append(said(one.rule.words))
-        table.add_row(*cells, style="bold" if at == 0 else "")
-    return table
+    for row, suggestion in enumerate(suggestions):
+        found, decades = suggestion.found, suggestion.decades
+        cells = [suggestion.rule.name, "-" if suggestion.rate is None else format_rate(suggestion.rate)]
+        cells += [format_rate(choose(found)) if found else "-" for choose in (min, max) if extremes]
+        cells += ["-" if decades is None else f"{decades:.2f}"] if several else []
+        cells += [f"{len(found)}/{len(suggestion.rates)}"] if partial else []
+        cells += [said(suggestion.rule.words)] if explained else []
+        table.add_row(*cells, style="bold" if row == 0 else "")
+    console.print(table)

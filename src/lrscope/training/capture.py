@@ -157,7 +157,7 @@ class Captured:
 
         try:
             with RandomState.now().kept():
-                # Fake tensors have shapes and no values: a size that depends on values cannot be written down,
+                # Fake tensors have no values: a size that depends on values cannot be written down,
                 # and raises here in place of being kept as it was once.
                 trace = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)
                 graph = trace(*given.trained.values(), *given.constants.values(), *given.leaves)

@@ -43,6 +43,7 @@ class Lanes:
         optimizer, schedule: the user's factories.
         untrained: names of parameters that get no gradient (frozen, or not used by the loss).
         tracked: (name, index) of scalars that are kept at every step.
+        fused: whether optimizers may use their fused kernel, which expects every gradient at every step.
 
     Attributes:
         weights: name -> [L, ...], every parameter, in the order of `named_parameters`.
@@ -62,8 +63,10 @@ class Lanes:
         schedule: Schedule | None,
         untrained: frozenset[str] = frozenset(),
         tracked: Tracked = (),
+        *,
+        fused: bool = True,
     ) -> None:
-        self._tracked = tracked
+        self._tracked, self._fused = tracked, fused
         self.keys = tuple(keys)
         count = len(keys)
         with torch.no_grad():
@@ -112,7 +115,8 @@ class Lanes:
         module = copy.deepcopy(start)
         self._alias(module, index)
         made = make_optimizer(optimizer, list(module.parameters()), key.rate)
-        use_fused_kernel(made)
+        if self._fused:
+            use_fused_kernel(made)
         return Lane(key, module, made, make_scheduler(schedule, made))
 
     def _alias(self, module: nn.Module, index: int) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from lrscope.outlets.live.app import Page
-from lrscope.outlets.live.shelf import Shelf
+from lrscope.outlets.live.app import LiveApp
+from lrscope.outlets.live.studies import Studies
 from lrscope.study import Study
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "store"))
@@ -91,7 +91,7 @@ def client_of() -> Iterator[Callable[..., Client]]:
     def make(
         path: Path, *, bound: str = "127.0.0.1", wait: bool = False, known: bool = True, language: str = "en"
     ) -> Client:
-        page = Page(Shelf(path, wait=wait), Study, token=TOKEN, bound=bound, language=language)
+        page = LiveApp(Studies(path, wait=wait), Study, token=TOKEN, bound=bound, language=language)
         pages.append(page)
         client = Client(page.app)
         if known:

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from lrscope.errors import UsageError
-from lrscope.outlets.live.address import bind, host_name, is_loopback, is_own, url
+from lrscope.outlets.live.security import bind, host_name, is_loopback, is_own_name, url
 
 
 def test_it_is_bound_to_this_machine_alone() -> None:
@@ -45,10 +45,10 @@ def test_names() -> None:
     assert host_name("LocalHost.:80") == "localhost"
     assert host_name("[::1]:80") == "::1"
     assert host_name("") == ""
-    assert is_own("box", "box")
-    assert is_own("box", "BOX.")
-    assert not is_own("", "")
-    assert not is_own("10.0.0.1", "127.0.0.1")
-    assert is_own("10.0.0.1", "0.0.0.0")
-    assert is_own(socket.gethostname().lower(), "0.0.0.0")
-    assert not is_own("evil.com", "0.0.0.0")
+    assert is_own_name("box", "box")
+    assert is_own_name("box", "BOX.")
+    assert not is_own_name("", "")
+    assert not is_own_name("10.0.0.1", "127.0.0.1")
+    assert is_own_name("10.0.0.1", "0.0.0.0")
+    assert is_own_name(socket.gethostname().lower(), "0.0.0.0")
+    assert not is_own_name("evil.com", "0.0.0.0")

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorders import losses, recorder
 
 from lrscope.charts import CHARTS
-from lrscope.outlets.live import edition
-from lrscope.outlets.live.words import words
-from recording import losses, recorder
+from lrscope.outlets.live import studies
 
 Clients = Callable[..., Any]
 
@@ -138,9 +137,9 @@ def test_the_tag_is_that_of_study_and_commit_and_outlives_the_server(
 def test_a_running_study_is_followed_and_left_as_one_plain_file(
     client_of: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edition, "LEAST_SECONDS", 0.0)
-    monkeypatch.setattr(edition, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(edition, "REST", 0.0)
+    monkeypatch.setattr(studies, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(studies, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(studies, "REST", 0.0)
     path = tmp_path / "small.lrscope"
     client = client_of(path, wait=True)
     assert client.get("/study/small.lrscope").json() == {"waiting": True}
@@ -166,11 +165,11 @@ def test_no_chart_is_drawn_twice_for_one_commit(
 ) -> None:
     drawn = []
 
-    def counted(chart: object, study: object, real: Callable[..., object] = edition.picture) -> object:
+    def counted(chart: object, study: object, real: Callable[..., object] = studies.web_chart) -> object:
         drawn.append(chart)
         return real(chart, study)
 
-    monkeypatch.setattr(edition, "picture", counted)
+    monkeypatch.setattr(studies, "web_chart", counted)
     client = client_of(folder)
     answers = {client.get("/study/line.lrscope/chart/valley").content for _ in range(5)}
     client.get("/study/line.lrscope")
@@ -180,7 +179,7 @@ def test_no_chart_is_drawn_twice_for_one_commit(
 def test_a_new_edition_waits_while_the_last_one_was_costly(
     client_of: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edition, "REST", 1e9)
+    monkeypatch.setattr(studies, "REST", 1e9)
     path = tmp_path / "small.lrscope"
     with recorder(path) as writer:
         writer.write(losses(0, 3))
@@ -275,7 +274,7 @@ def test_hostile_file_names_are_text(client_of: Clients, folder: Path, finished:
 def test_hostile_names_in_a_study_are_text(client_of: Clients, tmp_path: Path) -> None:
     import dataclasses
 
-    from recording import PLAN
+    from recorders import PLAN
 
     evil = "</script><img src=x onerror=alert(1)>\x1b[2J"
     plan = dataclasses.replace(PLAN, problem=evil, optimizer=evil, metrics=(evil,), loss=evil)
@@ -308,17 +307,21 @@ def test_the_page_has_no_script_and_no_style_of_its_own(client_of: Clients, fini
     assert not re.search(r"\son\w+=|style=|javascript:|https?://", text)
     for path in re.findall(r'(?:src|href)="(/[^"]+)"', text):
         assert client.get(path).status_code == 200
-    kept = re.search(r'data-words="([^"]*)"', text)
+
+
+def words_of(client: Any) -> dict[str, str]:
+    """The words of a page's script."""
+    kept = re.search(r'data-words="([^"]*)"', client.get("/").text)
     assert kept is not None
-    assert json.loads(html.unescape(kept[1])) == words()
+    return dict(json.loads(html.unescape(kept[1])))
 
 
-def test_every_word_that_the_script_says_is_there() -> None:
-    from lrscope.outlets.assets import asset
+def test_every_word_that_the_script_says_is_there(client_of: Clients, finished: Path) -> None:
+    from lrscope.outlets.web_page import asset
 
     script = asset("live/live.js")
     used = {*re.findall(r"words\.(\w+)", script), *re.findall(r'words\["([^"]+)"\]', script)}
-    assert used - {"language"} <= words().keys()
+    assert used <= words_of(client_of(finished)).keys()
     assert len(used) >= 15
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lrscope.outlets.live.guard import HEADERS
+from lrscope.outlets.live.security import HEADERS
 
 TOKEN = "a-token-of-the-tests-0123456789"
 
@@ -196,7 +196,7 @@ def test_errors_carry_it_too_and_say_no_more_than_a_line(
         raise RuntimeError("a secret \x1b[31m\nand more")
 
     client = client_of(finished)
-    monkeypatch.setattr("lrscope.outlets.live.shelf.Shelf.listed", broken)
+    monkeypatch.setattr("lrscope.outlets.live.studies.Studies.listed", broken)
     answer = client.get("/studies")
     assert answer.status_code == 500
     assert "secret" not in answer.text

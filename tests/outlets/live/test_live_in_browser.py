@@ -95,20 +95,20 @@ def test_the_answer_is_painted_first(browser: Any, live: Serving) -> None:
 
 
 def test_the_slider_stands_in_the_address_and_comes_back(browser: Any, live: Serving) -> None:
-    page = Opened(browser, live, "?study=line.lrscope&chart=histogram&epoch=3")
+    page = Opened(browser, live, "?study=line.lrscope&chart=histogram&epoch=4")
     page.drawn("histogram light")
     slider = page.tab.locator("input[type=range]")
-    assert slider.input_value() == "3"
+    assert slider.input_value() == "4"
     plot = page.tab.locator(".plot canvas")
     before = plot.screenshot()
     slider.fill("40")
     page.tab.wait_for_url(f"{live.base}?study=line.lrscope&chart=histogram")
     assert plot.screenshot() != before
-    slider.fill("7")
-    page.tab.wait_for_url(f"{live.base}?study=line.lrscope&chart=histogram&epoch=7")
+    slider.fill("8")
+    page.tab.wait_for_url(f"{live.base}?study=line.lrscope&chart=histogram&epoch=8")
     page.tab.reload()
     page.drawn("histogram light")
-    assert page.tab.locator("input[type=range]").input_value() == "7"
+    assert page.tab.locator("input[type=range]").input_value() == "8"
     for none in ("99999999999999999999", "NaN", "", "3.7"):  # then it is the last one
         page.tab.goto(f"{live.base}?study=line.lrscope&chart=histogram&epoch={none}&theme=pink&with=x")
         page.drawn("histogram light")
@@ -167,9 +167,9 @@ def test_two_studies_stand_side_by_side_and_share_the_slider(browser: Any, live:
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"]
     sliders = page.tab.locator("input[type=range]")
-    sliders.nth(0).fill("5")
-    page.tab.wait_for_url(re.compile("epoch=5"))
-    assert sliders.nth(1).input_value() == "5"
+    sliders.nth(0).fill("6")
+    page.tab.wait_for_url(re.compile("epoch=6"))
+    assert sliders.nth(1).input_value() == "6"
     page.tab.set_viewport_size({"width": 390, "height": 800})
     page.tab.wait_for_timeout(1_000)
     assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,10 +1,7 @@
 """The live page: studies of a folder, followed while they are trained.
 
-bind       a socket on this machine, and the address to open
-token      the secret in that address, kept from one start to the next
-Guard      what a request must be before it is answered, and what every answer carries
-Shelf      the studies that are offered, and what is wrong with the others
-Edition    one study as of one commit, and what has been made of it; Editions: the current ones
-Worker     one thread for what takes long
-page, page_app, serve
+security   the socket and address, the secret in the address, and the check of requests
+studies    the list of studies, and each of them as it is shown after one commit
+app        the answers to requests
+server     serving until Ctrl-C
 """

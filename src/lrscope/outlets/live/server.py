@@ -1,4 +1,4 @@
-"""Server: a live page, served until it is interrupted."""
+"""The server of a live page, which serves it until it is interrupted."""
 
 import asyncio
 import logging
@@ -10,17 +10,17 @@ from collections.abc import Callable
 
 import uvicorn
 
-from lrscope.outlets.live.app import Page
+from lrscope.outlets.live.app import LiveApp
 
 _STOP_SECONDS = 0.6
 """For a chart that is being drawn when the server is stopped."""
 
 
-def serve(page: Page, listening: socket.socket, *, until: Callable[[], None] | None = None) -> None:
+def serve(page: LiveApp, listening: socket.socket, *, until: Callable[[], None] | None = None) -> None:
     """Serve a page on a socket until SIGINT or SIGTERM.
 
     Args:
-        page: what answers.
+        page: the application that answers.
         listening: from `bind`; closed at the end.
         until: waits in a thread of its own for another reason to end.
 
@@ -41,10 +41,15 @@ def serve(page: Page, listening: socket.socket, *, until: Callable[[], None] | N
     )
     server = uvicorn.Server(config)
 
+    def end() -> None:
+        assert until is not None
+        until()
+        server.should_exit = True
+
     async def run() -> None:
         warming = asyncio.create_task(page.warm_up())
         if until is not None:
-            threading.Thread(target=_end, args=(server, until), daemon=True).start()
+            threading.Thread(target=end, daemon=True).start()
         await server.serve(sockets=[listening])
         warming.cancel()
 
@@ -58,8 +63,3 @@ def serve(page: Page, listening: socket.socket, *, until: Callable[[], None] | N
             if interrupted:
                 print("lrscope: interrupted", file=sys.stderr, flush=True)
             os._exit(130 if interrupted else 0)
-
-
-def _end(server: uvicorn.Server, until: Callable[[], None]) -> None:
-    until()
-    server.should_exit = True
