@@ -16,7 +16,8 @@ class Recommendation:
     """The rate to use, or the reason why there is none.
 
     A rate *fails* if most of its lanes, of whatever length, failed, diverged, collapsed or were unstable;
-    above the good rates a frozen lane counts too. Texts are English strings that also hold their Chinese translation.
+    above the good rates a frozen lane counts too. Texts are English strings that also hold their Chinese
+    translation.
 
     Attributes:
         rate: the rate to use; it was trained to the full length. None if no rate can be recommended.
