@@ -46,8 +46,8 @@ __all__ = [
     "sweep",
 ]
 
-# Loaded on first use: a study opens without torch, and `lrscope --help` without anything heavy. A module with
-# the name of a public function would take its place here as soon as it is imported: hence `sweeping`.
+# Loaded on first use, so that a study opens without torch and `lrscope --help` loads nothing heavy. The
+# module is called `sweeping`: importing a module `sweep` would replace the function of that name here.
 _ON_FIRST_USE = {
     "Plan": ("lrscope.plan", "Plan"),
     "Problem": ("lrscope.problems.problem", "Problem"),

@@ -1,4 +1,4 @@
-"""Find: spend a budget of training runs on finding the rate to use."""
+"""Find: find the rate to use within a budget of training runs."""
 
 import dataclasses
 import os
@@ -51,26 +51,33 @@ def find(
     path: str | Path | None = None,
     overwrite: bool = False,
 ) -> Recommendation:
-    """Find the learning rate to use, within a budget.
+    """Find the learning rate to use, within a budget of training runs.
+
+    Many rates are trained for a short time, the better ones longer, and the recommended rate to the end.
 
     Args:
-        problem: a Problem, or the name of a built-in one.
-        budget: in full training runs, all lanes and their steps counted; at least 1.
-        seed: of the search: its lanes are trained with the seeds `seed`, `seed` + 100, ...
-        objective: "val-loss" (the validation loss at the end of a full-length run), "train-loss", or the name
-            of a metric of the problem, "f1", or "f1:max" and "f1:min" to say what is better.
-        epochs, batch_size: in place of the problem's own.
-        schedule: the name of a schedule ("cosine", ...) in place of the problem's own.
-        device: "cpu", "cuda", ...
-        path: keeps the study of the search; None keeps it in memory.
-        overwrite: replace an existing file.
+        problem: a Problem, or the name of a built-in one such as "digits".
+        budget: the most that the search may spend, in full training runs, every step of every lane counted;
+            at least 1.
+        seed: random seed of the search. Its lanes are trained with the seeds `seed`, `seed` + 100, ...
+        objective: what rates are compared by: "val-loss" (the validation loss at the end of a full run),
+            "train-loss", or the name of a metric of the problem such as "f1". Write "f1:max" or "f1:min" to
+            say which direction is better. By default the validation loss if there are validation data.
+        epochs: passes over the training data in a full run; by default the problem's.
+        batch_size: examples a step, 0 for all; by default the problem's.
+        schedule: name of a schedule: "constant", "cosine", "linear", "warmup-cosine", "onecycle" or "step";
+            by default the problem's.
+        device: device to train on: "cpu", "cuda", "cuda:1", ...
+        path: file of the study that the search leaves; None keeps none.
+        overwrite: whether to replace an existing study at `path`.
 
     Returns:
-        The rate, its interval, the first rate that fails, how sure that is, and what it cost.
+        The recommendation: the rate, its interval, the first rate that fails, the confidence, and the cost.
 
     Raises:
-        UsageError: problem, budget, seed or path cannot be used as they are; nothing was trained.
+        UsageError: problem, budget, seed or path cannot be used as given; nothing was trained.
         TrainingError: the model raised while training.
+        StoreError: the study could not be written any further.
     """
     study = search(
         problem,
@@ -102,14 +109,14 @@ def search(
     overwrite: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Study:
-    """The same as `find`, with everything that was trained on the way.
+    """Find the learning rate as `find` does, and return the study of everything that was trained.
 
     Args:
         problem, budget, seed, objective, epochs, batch_size, schedule, device, path, overwrite: as in `find`.
-        progress: called with what is trained now, in words, and what is spent so far.
+        progress: a function that is called with what is trained now, in words, and the full runs spent.
 
     Returns:
-        The study of the search, open for reading; lanes that it had seen enough of are short.
+        The study of the search, open for reading. Lanes that the search stopped early are short.
     """
     problem = given_problem(problem)
     reference = typed(problem, batch_size, schedule)
@@ -157,7 +164,7 @@ def search(
 
 
 def seeds_for(budget: float) -> int:
-    """How many starts and batch orders a search of this budget may come to need."""
+    """Return how many seeds a search of this budget may need."""
     return max(2, min(SEEDS_AT_MOST, int(budget / 2)))
 
 

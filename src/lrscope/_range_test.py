@@ -1,4 +1,4 @@
-"""Ranging: the learning-rate range test, as people run it, with its spread over seeds."""
+"""Ranging: the learning-rate range test, on several seeds and by every published rule."""
 
 import os
 from collections.abc import Sequence
@@ -14,13 +14,26 @@ from lrscope.training.optimizers import describe
 
 
 class RangeTest(RangeReading):
-    """A range test: a reading, which can be saved as a chart."""
+    """A range test: rates, losses, and the rate that each published rule suggests.
+
+    Attributes:
+        problem, optimizer: names of the problem and its optimizer.
+        rates: float64 [n], rising: the rate of each step.
+        losses: float64 [S, n]: the mini-batch loss of each seed at each step, before its update; NaN from the
+            first loss that is not finite.
+        seeds: the seeds of the rows of `losses`.
+        full_run: steps of one full training run.
+        constant_loss: the training loss of the best constant predictor; None if it is not known.
+        how: how the lanes ran, in words.
+        notes: sentences for the user.
+        seconds: duration of the test.
+    """
 
     def save(self, path: str | os.PathLike[str], theme: str = "light") -> None:
-        """Save its chart: .pdf, .svg, .png, .html or .json (Vega-Lite).
+        """Save the chart of the losses and the suggested rates.
 
         Args:
-            path: the file; its ending is the format.
+            path: the file to write; its ending is the format: .pdf, .svg, .png, .html or .json (Vega-Lite).
             theme: "light" or "dark".
 
         Raises:
@@ -38,23 +51,25 @@ def range_test(
     seeds: int | Sequence[int] = 4,
     device: str = "cpu",
 ) -> RangeTest:
-    """Train while the rate rises exponentially from step to step, and read it by every published rule.
+    """Train for a few steps while the rate rises exponentially, and apply every published rule to the loss.
 
-    A reference, not the answer: see `RangeTest.caveats`. The problem's own schedule gives way to the ramp;
-    its model, data and optimizer and the global random state are as before afterwards.
+    The result is a reference, not the answer: `RangeTest.caveats` says why, and `find` gives an answer. The
+    ramp replaces the problem's schedule. Afterwards model, data, optimizer and the global random state are as
+    they were.
 
     Args:
-        problem: a Problem, or the name of a built-in one.
-        low, high: the rates of the first and of the last step.
-        steps: of the ramp.
-        seeds: starts and batch orders: how many, 0..seeds-1, or which.
-        device: "cpu", "cuda", ...
+        problem: a Problem, or the name of a built-in one such as "digits".
+        low: rate of the first step.
+        high: rate of the last step.
+        steps: number of steps.
+        seeds: number of seeds, 0 to seeds-1, or the seeds themselves.
+        device: device to train on: "cpu", "cuda", "cuda:1", ...
 
     Returns:
-        Rates [n], losses [S, n], what every rule suggests for every seed, and what it cost in full runs.
+        Rates [n], losses [S, n] of S seeds and n steps, the suggestion of every rule, and the cost.
 
     Raises:
-        UsageError: problem, rates, steps or seeds cannot be used as they are; nothing was trained.
+        UsageError: problem, rates, steps or seeds cannot be used as given; nothing was trained.
         TrainingError: the model raised while training.
     """
     problem = given_problem(problem)

@@ -1,4 +1,4 @@
-"""Sweep: train one problem at many learning rates and keep what happened."""
+"""Sweep: train one problem at many learning rates and record every run."""
 
 import dataclasses
 import platform
@@ -52,47 +52,50 @@ def sweep(
     record: str = "full",
     progress: Callable[[Progress], None] | None = None,
 ) -> Study:
-    """Train a problem at every rate, from the same start and on the same batches, and record it.
+    """Train a problem at every rate, from the same start and on the same batches, and record every run.
 
-    The problem's model, data and optimizer and the global random state are as before afterwards, also when
+    Afterwards the problem's model, data and optimizer and the global random state are as they were, also if
     training raises or is interrupted.
 
     Args:
-        problem: a Problem, or the name of a built-in one.
-        rates: "0.01,0.1,1", "1e-5:1:16" (log-spaced, both ends included) or a sequence of numbers. By default
-            16 rates from 1e-5 to 1.
-        seeds: starts and batch orders: 0..seeds-1, each with every rate.
-        epochs, batch_size: in place of the problem's own.
-        schedule: the name of a schedule ("cosine", ...) in place of the problem's own.
-        device: "cpu", "cuda", ...
-        path: the study's file; None keeps it in memory.
-        overwrite: replace an existing file.
-        track: scalars whose value is kept at every step, as "0.weight[0,0]"; by default the first element of
-            every tensor, or the one with the largest gradient at the start where the first has none.
-        curvature: whether to measure the sharpness of every lane, 21 times over the run. By default only
-            where it costs next to nothing: a tiny model trained on all examples at once.
-        gradient: "autograd"; or "finite-difference" (forward, each weight moved by 1e-4) or
-            "central-difference", which measure every derivative with NumPy alone, for a Sequential of Linear
-            layers trained by plain gradient descent.
-        probes: whether to ask 20 batches for their gradient once more after the update, which tells steps
-            that overshoot, and to go on in the end for a twentieth of the run at a fifth of the
-            rate, which tells a loss held up by its own noise. Neither changes what is trained.
-        lanes_per_block: how many lanes share a vectorised call; 1 trains them one after another. By default
-            what is fastest, tried for a moment before training.
-        compile: whether steps that lanes make together are compiled by torch, once they have been made 256
-            times: that takes ten seconds and more and a C++ compiler, and pays in runs of many minutes.
-            Numbers are the same but for rounding.
-        record: how often tensors are measured. "full": statistics at about 125 steps and histograms at up to
-            21 epochs; "light": at about 45 steps and up to 6 epochs; "losses": losses, validation and
-            trajectories only. In short runs about 4,096 elements of each larger tensor are measured.
-        progress: called about once a second and at validations; every three seconds where lanes of a process
-            are trained one after another.
+        problem: a Problem, or the name of a built-in one such as "digits".
+        rates: "0.01,0.1,1", or "start:stop:count" spaced evenly in the logarithm, both ends included, or a
+            sequence of numbers. By default 16 rates from 1e-5 to 1.
+        seeds: number of seeds. Seeds 0 to seeds-1 each train every rate; a seed sets the initial weights and
+            the order of batches.
+        epochs: passes over the training data; by default the problem's.
+        batch_size: examples a step, 0 for all; by default the problem's.
+        schedule: name of a schedule: "constant", "cosine", "linear", "warmup-cosine", "onecycle" or "step";
+            by default the problem's.
+        device: device to train on: "cpu", "cuda", "cuda:1", ...
+        path: file of the study; None keeps the study in memory.
+        overwrite: whether to replace an existing study at `path`.
+        track: weights to keep at every step, such as "0.weight[0,0]". By default the first element of every
+            tensor, or the element with the largest gradient at the start if the first has none.
+        curvature: whether to measure the sharpness of every lane, 21 times over the run. By default only for
+            a tiny model trained on all examples at once, where it costs next to nothing; not with
+            record="losses".
+        gradient: "autograd"; "finite-difference" (forward, each weight moved by 1e-4) or
+            "central-difference", which compute every derivative in NumPy, for a Sequential of Linear layers
+            trained by plain gradient descent.
+        probes: whether to compute 20 extra gradients that detect overshooting, and to continue after training
+            for a twentieth of the run at a fifth of the rate, which shows whether noise holds the loss up.
+            The recorded training stays the same.
+        lanes_per_block: lanes per vectorised call; 1 trains them one after another. By default chosen from
+            the sizes of model and batch.
+        compile: whether torch compiles the steps that lanes make together, after 256 of them. Compiling takes
+            ten seconds or more and needs a C++ compiler, so it pays in runs of many minutes. Results differ
+            by rounding.
+        record: how often tensors are measured. "full": at about 125 steps, with histograms at up to 21
+            epochs; "light": at about 45 steps and up to 6 epochs; "losses": only losses, validation and
+            tracked weights. In short runs about 4,096 elements of each larger tensor are measured.
+        progress: a function that is called with a `lrscope.progress.Progress`, about once a second.
 
     Returns:
         The study, open for reading.
 
     Raises:
-        UsageError: rates, problem or path cannot be used as they are; nothing was trained.
+        UsageError: rates, problem or path cannot be used as given; nothing was trained.
         TrainingError: the model raised while training.
         StoreError: the study could not be written any further.
     """
@@ -214,7 +217,7 @@ def _landscape(
 
 
 def typed(problem: Problem, batch_size: int | None, schedule: str | None) -> str | None:
-    """The problem, with what is changed in it, as typed in a command; None for one made in Python."""
+    """Return the problem and its changed options as typed in a command; None for one made in Python."""
     if problem.reference is None:
         return None
     words = problem.reference
@@ -223,7 +226,7 @@ def typed(problem: Problem, batch_size: int | None, schedule: str | None) -> str
 
 
 def shortened(problem: Problem, epochs: int | None, batch_size: int | None) -> Problem:
-    """The problem with another length or batch size, where one is given."""
+    """Return the problem with another number of epochs or batch size, where one is given."""
     return dataclasses.replace(
         problem,
         epochs=problem.epochs if epochs is None else epochs,
@@ -232,7 +235,7 @@ def shortened(problem: Problem, epochs: int | None, batch_size: int | None) -> P
 
 
 def about(prepared: Prepared) -> dict[str, Any]:
-    """Versions and machine, as a study keeps them; threads are those of each process that trains."""
+    """Return versions, machine and the threads of each process that trains, as a study keeps them."""
     packages = ("lrscope", "torch", "numpy")
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},

@@ -1,7 +1,7 @@
 """Every exception lrscope raises on purpose.
 
     LrscopeError
-    ├── UsageError (also a ValueError)   what was asked cannot be done as asked; exit code 2
+    ├── UsageError (also a ValueError)   an argument or option cannot be used; exit code 2
     │   ├── RatesError                   learning rates that cannot be read or are not usable
     │   ├── ProblemError                 a problem that cannot be found, loaded or put together
     │   └── StudyError                   a study file that is missing, damaged, too new or in the way
@@ -9,16 +9,16 @@
         ├── TrainingError                the model, loss, data or optimizer raised while training
         └── StoreError                   the study could not be written any further (a full disk, say)
 
-A message is one line: what came, what is wanted, and what to type. A diverged lane is no error: it is data.
+A message is one line: what was given, what is wanted, and what to type. A diverged lane is data, no error.
 """
 
 
 class LrscopeError(Exception):
-    """The root: `except lrscope.LrscopeError` catches everything below and nothing else."""
+    """The base of every exception that lrscope raises on purpose."""
 
 
 class UsageError(LrscopeError, ValueError):
-    """What was asked cannot be done as asked."""
+    """An argument or option that cannot be used as given; nothing was trained. Also a ValueError."""
 
 
 class RatesError(UsageError):
@@ -30,16 +30,16 @@ class ProblemError(UsageError):
 
 
 class StudyError(UsageError):
-    """A study file that is missing, damaged, written by a newer version or in the way."""
+    """A study file that is missing, damaged, written by a newer version, or already there."""
 
 
 class RunError(LrscopeError):
-    """The run itself failed."""
+    """A failure of the run itself."""
 
 
 class TrainingError(RunError):
-    """The model, loss, data or optimizer raised while training."""
+    """An exception of the model, loss, data or optimizer while training."""
 
 
 class StoreError(RunError):
-    """The study could not be written any further; what was committed before is readable."""
+    """A study that could not be written any further; what was committed before can be read."""

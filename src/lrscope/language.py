@@ -1,8 +1,8 @@
-"""Language: a text in every language, and the language in which things are said.
+"""Language: texts in every language, and the language in force.
 
-A sentence and its translations stand together where the sentence is used, as a `Text`. Code that judges makes
-and fills `Text`s and needs no language; code that shows asks for the one in force (`said`, `say`), which
-`speaking` sets at the door: an option of a command, an argument of a call.
+A sentence and its translation stand together in the code, as a `Text`. Code that judges fills `Text`s and
+needs no language. Code that shows a text asks for the language in force (`said`, `say`). `speaking` sets it,
+from an option of a command or an argument of a call.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ from typing import Any
 from lrscope.errors import UsageError
 
 LANGUAGES = ("en", "zh")
-"""By their ISO 639-1 codes; `Text` has a field for each."""
+"""The languages, by their ISO 639-1 codes; `Text` has a field for each."""
 
 _spoken: ContextVar[str] = ContextVar("lrscope_language", default="en")
 
 
 class Text(str):
-    """A text in every language. As a plain string, and so to programs, it is the English one.
+    """A text in every language. As a string, and so for programs, it is the English text.
 
     Args:
         en, zh: English and simplified Chinese, with the same gaps.
@@ -28,45 +28,45 @@ class Text(str):
     zh: str
 
     def __new__(cls, en: str, zh: str) -> "Text":
-        """Make it."""
+        """Make a text of its English and Chinese form."""
         text = super().__new__(cls, en)
         text.zh = zh
         return text
 
     def __reduce__(self) -> tuple[type["Text"], tuple[str, str]]:
-        """What copies and pickles are made of."""
+        """Return what copies and pickles are made of."""
         return Text, (self.en, self.zh)
 
     @property
     def en(self) -> str:
-        """The English one."""
+        """Return the English text."""
         return str.__str__(self)
 
     def format(self, *_: object, **values: object) -> "Text":
-        """Fill the gaps, in every language; a value may be a text itself."""
+        """Fill the gaps in every language; a value may itself be a Text."""
         own = {name: value.zh if isinstance(value, Text) else value for name, value in values.items()}
         return Text(self.en.format(**values), self.zh.format(**own))
 
 
 def said(text: str) -> str:
-    """A text in the language in force; what is the same in all of them as it is."""
+    """Return a text in the language in force; return a plain string as it is."""
     return str(getattr(text, spoken())) if isinstance(text, Text) else text
 
 
 def say(en: str, zh: str, **values: object) -> str:
-    """The one of these that is in the language in force, its gaps filled."""
+    """Return the text in the language in force, with its gaps filled."""
     text = Text(en, zh)
     return said(text.format(**values) if values else text)
 
 
 def joined(texts: Iterable[str], between: Text) -> Text:
-    """Texts one after the other, in every language, with that language's own sign between them."""
+    """Join texts in every language, each with the separator of that language."""
     every = [text if isinstance(text, Text) else Text(text, text) for text in texts]
     return Text(between.en.join(text.en for text in every), between.zh.join(text.zh for text in every))
 
 
 def capitalised(text: str) -> Text:
-    """The same as the beginning of a sentence."""
+    """Return a text with a capital, to begin a sentence."""
     zh = text.zh if isinstance(text, Text) else text
     return Text(f"{text[:1].upper()}{text[1:]}", zh)
 
@@ -74,25 +74,24 @@ def capitalised(text: str) -> Text:
 COMMA = Text(", ", "，")
 SEMICOLON = Text("; ", "；")
 BLANK = Text(" ", "")
-"""Signs between texts; between two sentences there is a blank, in Chinese nothing."""
+"""Separators of texts. Between two sentences English has a blank and Chinese nothing."""
 
 
 TAG = Text("en", "zh-CN")
-"""Of the language, as HTML and browsers know it (BCP 47)."""
+"""The tag of the language in HTML (BCP 47)."""
 
 
 def spoken() -> str:
-    """The language in force: English, unless `speaking` says otherwise."""
+    """Return the language in force: English, unless `speaking` has set another."""
     return _spoken.get()
 
 
 @contextlib.contextmanager
 def speaking(language: str | None) -> Iterator[None]:
-    """Say things in a language as long as this lasts.
+    """Set the language in force for the duration of a `with` block.
 
     Args:
-        language: "en" or "zh"; None for the one in force, which is English unless a command was asked for
-            another.
+        language: "en" or "zh"; None keeps the language in force.
 
     Raises:
         UsageError: there is no such language.
@@ -105,11 +104,11 @@ def speaking(language: str | None) -> Iterator[None]:
 
 
 def checked(language: Any, came_by: str) -> str:
-    """The language, if it is one of `LANGUAGES`.
+    """Return the language if it is one of `LANGUAGES`.
 
     Args:
-        language: as it was given.
-        came_by: where, "--lang"; begins the message.
+        language: the language as given.
+        came_by: the option or argument that gave it, such as "--lang"; begins the message.
 
     Raises:
         UsageError: there is no such language.

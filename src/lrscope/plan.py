@@ -1,4 +1,4 @@
-"""Plan: the whole question of a sweep, as plain data that goes to JSON and back."""
+"""Plan: everything that a sweep is asked to do, as plain data that goes to JSON and back."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ DEFAULT_RATES = "1e-5:1:16"
 """Five decades, a factor of 2.15 apart: from too slow to diverged for nearly every model and optimizer."""
 
 GRADIENTS = ("autograd", "finite-difference", "central-difference")
-"""How a sweep can get its gradients: exact, or measured by forward or central differences."""
+"""How a sweep computes gradients: exactly, or by forward or central differences."""
 
 RECORDS = ("full", "light", "losses")
 """How often the tensors of a run are measured: at about 125 steps, at about 45 steps, never."""
@@ -18,11 +18,17 @@ SAMPLED_BELOW = 2**18
 elements: training then takes too little time for measuring all of them again and again."""
 
 GROUP_RATES = "group_rates"
-"""The option that holds what multiples of a lane's rate its parameter groups have, where any is not 1."""
+"""The optimizer option with each parameter group's multiple of the lane's rate, if any is not 1."""
 
 
 class LaneKey(NamedTuple):
-    """A lane's identity. Its key is the id, never the float."""
+    """The key of a lane: one training run at one rate with one seed.
+
+    Attributes:
+        lane: number of the lane; frames are joined by it, never by the rate.
+        rate: learning rate.
+        seed: seed.
+    """
 
     lane: int
     rate: float
@@ -30,7 +36,7 @@ class LaneKey(NamedTuple):
 
 
 Tracked: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
-"""Scalars of the weights, as (tensor, index)."""
+"""Tracked weights, as (tensor, index)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,32 +44,39 @@ class Plan:
     """What is trained, at which rates and seeds, for how long, and what is recorded.
 
     Attributes:
-        problem: the problem's name.
+        problem: name of the problem.
         rates: learning rates, rising.
-        seeds: 0..N-1.
-        epochs, steps_per_epoch, batch_size: the length of each lane's training.
-        train_size: training examples, None where a loader does not tell.
-        val_size: validation examples, 0 where a loader does not tell, None where there are none.
-        optimizer: its class name, "Adam"; optimizer_options: what differs from its defaults, for people.
-        schedule: the schedule's name, None for a constant rate.
-        clip_norm: the largest gradient norm of a lane, None for no clipping.
-        loss: the loss's name; constant_loss: the loss of the best constant predictor, None where unknown;
-            constant_val_loss: its loss on the validation data.
-        dtype: of the parameters, "float32"; device: "cpu", "cuda:0".
-        tensors, shapes: name and shape of each parameter tensor, in the order of
-            `named_parameters`.
-        tracked: the scalars whose trajectory is kept, as (tensor, index).
-        metrics: the names of the problem's metrics.
-        gradient: how gradients were got, one of `GRADIENTS`; nudge: by how much a weight is moved to measure
-            its derivative, None for autograd.
-        chosen: the lanes as (rate, seed), in the order in which they began, where they are not every rate for
-            every seed.
-        scouted: updates of a range test that came before the lanes.
+        seeds: seeds, 0 to N-1 in a sweep.
+        epochs: passes over the training data of a full run.
+        steps_per_epoch: updates of one pass.
+        batch_size: examples a step.
+        train_size: training examples; None if a DataLoader does not say.
+        val_size: validation examples; 0 if a DataLoader does not say, None if there are none.
+        optimizer: class name of the optimizer, such as "Adam".
+        optimizer_options: its options that differ from the defaults.
+        schedule: name of the schedule; None for a constant rate.
+        clip_norm: largest gradient norm of a lane; None for no clipping.
+        loss: name of the loss.
+        constant_loss: training loss of the best constant predictor; None if unknown.
+        constant_val_loss: validation loss of that predictor; None if unknown.
+        dtype: type of the parameters, such as "float32".
+        device: device, such as "cpu" or "cuda:0".
+        tensors: name of each parameter tensor, in the order of `named_parameters`.
+        shapes: shape of each of these tensors.
+        tracked: weights kept at every step, as (tensor, index).
+        metrics: names of the problem's metrics.
+        gradient: how gradients are computed: "autograd", "finite-difference" or "central-difference".
+        nudge: by how much a weight is moved to measure its derivative; None for autograd.
+        chosen: the lanes as (rate, seed), in the order in which they began; None if every seed trains every
+            rate.
+        scouted: updates of a range test before the lanes.
         objective: what rates are compared by: "val-loss" (at the end of training), "train-loss" or the name
-            of a metric; None for the validation loss where there is one.
-        curvature_examples: examples the Hessian of the loss is taken on; None where no curvature is measured.
-        probes: whether batches are asked again after their update, and a fifth of the rate tried in the end.
-        record: how much is recorded, one of `RECORDS`.
+            of a metric; None for the validation loss if there is one.
+        curvature_examples: examples on which the Hessian of the loss is taken; None if curvature is not
+            measured.
+        probes: whether extra gradients are computed after 20 updates, and training continues briefly at a
+            fifth of the rate.
+        record: how often tensors are measured: "full", "light" or "losses".
     """
 
     problem: str
@@ -98,29 +111,29 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Updates of each lane."""
+        """Return the updates of a full run."""
         return self.epochs * self.steps_per_epoch
 
     @property
     def sampled(self) -> bool:
-        """Whether large tensors are measured by a sample of their elements."""
+        """Return whether a sample of the elements of large tensors is measured."""
         return self.steps * max(1, self.batch_size) < SAMPLED_BELOW
 
     @property
     def lanes(self) -> tuple[LaneKey, ...]:
-        """The chosen ones, or every rate for every seed, seed by seed."""
+        """Return the keys of all lanes: the chosen ones, or every rate for every seed, seed by seed."""
         keys = self.chosen
         if keys is None:
             keys = tuple((rate, seed) for seed in self.seeds for rate in self.rates)
         return tuple(LaneKey(lane, rate, seed) for lane, (rate, seed) in enumerate(keys))
 
     def to_json(self) -> str:
-        """Strict JSON; `from_json` gives an equal plan back."""
+        """Return the plan as strict JSON; `from_json` gives an equal plan back."""
         return json.dumps(dataclasses.asdict(self), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote; keys of a later version are left aside."""
+        """Read what `to_json` wrote; keys of a later version are ignored."""
         known = {field.name for field in dataclasses.fields(cls)}
         values = {key: value for key, value in json.loads(text).items() if key in known}
         for name in ("rates", "seeds", "tensors", "metrics"):

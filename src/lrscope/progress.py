@@ -1,4 +1,4 @@
-"""Progress: how far a sweep is, worked out from its Records."""
+"""Progress: how far a sweep is, computed from its Records."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Epoch(NamedTuple):
     Attributes:
         epoch: its number, 0 before training.
         scalar: the first scalar that is tracked, "0.weight[0,0]".
-        values: what it is in every lane; NaN for one that has left.
+        values: its value in every lane; NaN in a lane that has left.
     """
 
     epoch: int
@@ -30,12 +30,13 @@ class Progress(NamedTuple):
     """How far a sweep is.
 
     Attributes:
-        step, steps: updates done by a lane, on the average, and to be done.
+        step: updates done by a lane, averaged over lanes.
+        steps: updates of a full run.
         alive: for each lane, whether its loss has been finite so far.
         loss: the latest mini-batch loss of each lane.
-        seconds: since training began.
+        seconds: time since training began.
         how: how the lanes run, in words.
-        epochs: those that all lanes have ended since the last call; the first comes before training.
+        epochs: the epochs that all lanes ended since the last call; epoch 0 is before training.
     """
 
     step: int
@@ -48,12 +49,12 @@ class Progress(NamedTuple):
 
 
 class Follower:
-    """Follows the Records of a sweep and tells how far it is.
+    """Follows the Records of a sweep and reports how far it is.
 
     Args:
         plan: the question.
         how: how the lanes run, in words.
-        progress: is told; None for nobody.
+        progress: called with a Progress; None calls nothing.
     """
 
     def __init__(self, plan: Plan, how: str, progress: Callable[[Progress], None] | None) -> None:
@@ -69,7 +70,7 @@ class Follower:
         self._seen_epochs = np.full(lanes, -1)
 
     def see(self, record: Record | HistogramRecord) -> None:
-        """See a Record that has been written."""
+        """Take a Record that has been written."""
         if self._progress is None or not isinstance(record, Record):
             return
         if record.quantity == TRAJECTORY.name:
@@ -81,7 +82,7 @@ class Follower:
             self._tell()
 
     def see_end(self, training: Training) -> None:
-        """See that a Block has come to its end."""
+        """Take note that a Block has ended."""
         lanes = [key.lane for key in training.block.keys]
         self._done[lanes] = self._plan.steps
         self._ended[lanes] = True
@@ -98,7 +99,7 @@ class Follower:
                 self._seen_epochs[record.lanes] = epoch
 
     def _epochs(self) -> tuple[Epoch, ...]:
-        """The epochs that every lane has ended, or will not reach any more."""
+        """Return the epochs that every lane has ended or will not reach any more."""
         found = []
         going = ~self._ended
         last = int(self._seen_epochs[going].min()) if going.any() else max(self._values, default=-1)

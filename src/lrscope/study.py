@@ -1,4 +1,4 @@
-"""Study: what a user holds, a thin facade over all that reads: frames, verdicts, charts, report."""
+"""Study: one sweep as a user holds it, with its frames, verdicts, recommendation, charts and report."""
 
 import dataclasses
 import functools
@@ -25,12 +25,14 @@ from lrscope.store.study_file import StudyFile
 
 
 class Study:
-    """One sweep: what was asked, what was measured, and what it means.
+    """One sweep or search: the plan, the measurements, and what follows from them.
 
-    A study may be read while it is written; every call sees what is committed by then. Frames are Polars.
+    `lrscope.sweep` and `lrscope.open` return one. A study can be read while it is being written: every call
+    sees what was committed by then. Frames are Polars data frames. A study is also a context manager, which
+    closes its file.
 
     Args:
-        file: the study's file, or one in memory.
+        file: the study's file, on disk or in memory.
     """
 
     def __init__(self, file: StudyFile) -> None:
@@ -40,64 +42,96 @@ class Study:
 
     @property
     def plan(self) -> Plan:
-        """The whole question."""
+        """Return the plan: rates, seeds, length of the run, and what was recorded."""
         return self._file.plan
 
     @property
     def path(self) -> Path | None:
-        """Where it stands; None in memory."""
+        """Return the path of the study's file; None for a study in memory."""
         return self._file.path
 
     @property
     def state(self) -> str:
-        """running, finished, interrupted, failed, or unfinished: not said to have ended, but silent."""
+        """Return "running", "finished", "interrupted", "failed" or "unfinished".
+
+        "unfinished" means that nothing was written for half a minute and no end was noted: the process was
+        killed, or a step takes very long.
+        """
         return self._file.state
 
     @property
     def about(self) -> dict[str, Any]:
-        """Versions, machine."""
+        """Return the versions of Python, lrscope, torch and NumPy, the threads and the machine."""
         return self._file.about
 
     @property
     def series(self) -> tuple[Series, ...]:
-        """What was recorded, with units and sources."""
+        """Return every recorded series, with its name, unit and source."""
         return self._file.series
 
     @property
     def lanes(self) -> pl.DataFrame:
-        """A row for each lane: lane, rate, seed, state, steps, stopped_step."""
+        """Return a row for each lane: lane, rate, seed, state, steps, stopped_step.
+
+        `steps` counts the updates done. `stopped_step` is the step at which the loss was no longer finite,
+        and null for every other lane.
+        """
         return self._file.lanes()
 
     def note(self, key: str) -> Any:
-        """What the sweep noted: "how" it ran, "notes" for people, "seconds"; None where it did not."""
+        """Return a note of the sweep by its key; None if there is no such note.
+
+        Args:
+            key: "how" (how the lanes ran, in words), "notes" (sentences for the user), "seconds" (of
+                training), "memory", "recording", ...
+        """
         return self._file.note(key)
 
     @property
     def noted(self) -> dict[str, Any]:
-        """Every note of the sweep, by its key."""
+        """Return every note of the sweep, by its key."""
         return self._file.notes()
 
     def scalars(self, name: str) -> pl.DataFrame:
-        """A scalar series ("loss", "val_loss", a metric): lane, rate, seed, step, value."""
+        """Return a series with one number a step: lane, rate, seed, step, value.
+
+        `step` counts updates done, so step 0 is before training. A value that was not finite is null.
+
+        Args:
+            name: "loss" (of the mini-batch, before the update), "val_loss", a metric, or another name in
+                `series`.
+
+        Raises:
+            StudyError: the study has no such series.
+        """
         return self._file.scalars(name)
 
     def tensors(self, name: str) -> pl.DataFrame:
-        """A series measured on every tensor ("weight_norm"): lane, rate, seed, step, tensor, value."""
+        """Return a series with a number for each tensor: lane, rate, seed, step, tensor, value.
+
+        Args:
+            name: "weight_norm", "gradient_norm", "update_ratio", or another name in `series`.
+
+        Raises:
+            StudyError: the study has no such series.
+        """
         return self._file.tensors(name)
 
     def trajectories(self) -> pl.DataFrame:
-        """The tracked scalars from w_0 to w_T: lane, rate, seed, step, tensor, index, value."""
+        """Return the tracked weights at every step: lane, rate, seed, step, tensor, index, value."""
         return self._file.trajectories()
 
     def histograms(self) -> pl.DataFrame:
-        """Every tensor's histograms: lane, rate, seed, epoch, tensor, edges, counts, nonfinite."""
+        """Return every tensor's histograms: lane, rate, seed, epoch, tensor, edges, counts, nonfinite."""
         return self._file.histograms()
 
     def verdicts(self, lang: str | None = None) -> pl.DataFrame:
-        """What became of each lane: lane, rate, seed, verdict, attributes, step, evidence.
+        """Return the verdict of each lane: lane, rate, seed, verdict, attributes, step, evidence.
+
+        Verdicts are computed anew from the measurements, and again only after a commit.
 
         Args:
-            lang: of the evidence; see `lrscope.language.speaking`.
+            lang: language of the evidence, "en" or "zh". By default English, or the language of the command.
 
         Raises:
             UsageError: there is no such language.
@@ -129,12 +163,13 @@ class Study:
         )
 
     def recommendation(self, objective: str | None = None) -> Recommendation:
-        """The rate to take, its interval and margin; or why that cannot be told.
+        """Return the rate to use with its interval and margin, or the reason why there is none.
 
         Args:
-            objective: "val-loss" (at the end of training), "train-loss" or the name of a metric, "f1", or
-                "f1:max" and "f1:min" to say what is better; None for what the study was made for, or else the
-                validation loss where there is one.
+            objective: what rates are compared by: "val-loss" (at the end of training), "train-loss" or the
+                name of a metric such as "f1". Write "f1:max" or "f1:min" to say which direction is better.
+                By default the objective of the search that made the study, or else the validation loss, or
+                the training loss if nothing was validated.
 
         Raises:
             UsageError: the study has no such objective.
@@ -149,7 +184,10 @@ class Study:
         return self._advice[objective]
 
     def _again(self) -> Callable[[], "Study"]:
-        """How to read it later: one in memory is held, a file opened again, so that nothing keeps it open."""
+        """Return a function that gives the study again: one in memory is kept, a file is opened anew.
+
+        So a recommendation does not keep a file open.
+        """
         return (
             functools.partial(Study, self._file)
             if self.path is None
@@ -157,12 +195,16 @@ class Study:
         )
 
     def conclusions(self) -> tuple[Conclusion, ...]:
-        """What it says of the three common sayings: too high, medium, and too low a rate; each in figures."""
+        """Return what the study shows about a rate that is too high, medium, or too low.
+
+        Each conclusion holds claims ("unstable?", "needs more steps?") that are confirmed, refuted or not
+        decided, with their numbers.
+        """
         curves, verdicts = self._judge()
         return conclusions(curves, verdicts, self.recommendation(), self.plan)
 
     def _judge(self) -> tuple[tuple[Curve, ...], tuple[Verdict, ...]]:
-        """Curves and verdicts, made anew only after a commit."""
+        """Return curves and verdicts; compute them anew only after a commit."""
         now = (self._file.commits, self.state)
         if self._judged is None or self._judged[0] != now:
             curves = read_curves(self._file)
@@ -172,15 +214,15 @@ class Study:
 
     @property
     def charts(self) -> "Charts":
-        """Its pictures: `study.charts.valley()`, `study.charts.valley(lang="zh")`."""
+        """Return the charts of the study: `study.charts.valley()`; `dir(study.charts)` lists them."""
         return Charts(self)
 
     def report(self, path: str | os.PathLike[str], *, lang: str | None = None) -> None:
-        """Write the study as one HTML page that needs no network.
+        """Write the study as one HTML page that works offline.
 
         Args:
-            path: of the page.
-            lang: its language; see `lrscope.language.speaking`.
+            path: the file to write.
+            lang: language of the page, "en" or "zh". By default English.
 
         Raises:
             UsageError: the page cannot be written there, or there is no such language.
@@ -191,13 +233,13 @@ class Study:
             report(self, Path(path))
 
     def export(self, folder: str | os.PathLike[str], to: str = "parquet", *, overwrite: bool = False) -> Path:
-        """Write everything the study holds into a folder: parquet, csv, json or tensorboard.
+        """Write everything the study holds into a folder.
 
         Args:
-            folder: a new or empty one.
-            to: parquet, csv or json: a file for each table; tensorboard: a folder for each lane. Beside them
-                stands `study.json` with the plan, the notes and the recommendation.
-            overwrite: replace an export that is there.
+            folder: a new or empty folder.
+            to: "parquet", "csv" or "json" write a file for each table; "tensorboard" writes a folder for each
+                lane. `study.json` in the same folder holds the plan, the notes and the recommendation.
+            overwrite: whether to replace an earlier export.
 
         Returns:
             The folder.
@@ -210,13 +252,13 @@ class Study:
         return export(self, folder, to, overwrite=overwrite)
 
     def to_pandas(self, name: str | None = None) -> Any:
-        """A table of the study as a pandas frame, or all of them by name.
+        """Return a table of the study as a pandas frame, or all tables by name.
 
         Args:
-            name: lanes, verdicts, a series ("loss", "weight_norm"), trajectories or histograms; None for all.
+            name: "lanes", "verdicts", "trajectories", "histograms" or a series ("loss", "weight_norm").
 
         Returns:
-            A `pandas.DataFrame`, or a dict of them where no name is given.
+            A `pandas.DataFrame`; without a name a dict of table name to frame.
 
         Raises:
             UsageError: there is no such table, or pandas is not installed.
@@ -226,7 +268,7 @@ class Study:
         return pandas_frames(self, name)
 
     def close(self) -> None:
-        """Close the file; a study in memory stays as long as it is held."""
+        """Close the file. A study in memory stays readable as long as you hold it."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -241,7 +283,7 @@ class Study:
         self.close()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """The study in a notebook: the answer, the valley and every lane."""
+        """Return what a notebook shows: the recommendation, the valley and every lane."""
         return shown_study(self, repr(self))
 
     def __repr__(self) -> str:
@@ -250,17 +292,18 @@ class Study:
 
 
 class Charts:
-    """The charts of a study, a method each; dir() lists them.
+    """The charts of a study, each as a method; `dir(study.charts)` lists them.
 
-    `charts.valley()`, `charts.valley(theme)`, `charts.valley(lang="zh")`. Each raises UsageError where the
-    study lacks the data of the chart, and says how to record them.
+    `study.charts.valley()` returns an Altair chart. Pass a theme (`lrscope.charts.DARK`) or a language
+    (`lang="zh"`). A method raises UsageError if the study lacks the data of its chart; the message names the
+    command that records them.
     """
 
     def __init__(self, study: Study) -> None:
         self._study = study
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("_"):  # what notebooks and copy look for is no chart
+        if name.startswith("_"):  # notebooks and `copy` ask for such names
             raise AttributeError(name)
         from lrscope.charts import CHARTS  # it loads altair
 
@@ -276,9 +319,12 @@ class Charts:
 
 
 def open_study(path: str | os.PathLike[str]) -> Study:
-    """Open a study, also one that is still being written.
+    """Open a study file for reading, also while it is being written. PyTorch is not needed.
+
+    Args:
+        path: a file that `sweep(..., path=)`, `find(..., path=)` or `lrscope sweep --out` wrote.
 
     Raises:
-        StudyError: it is missing, no study, damaged, or of a newer version.
+        StudyError: the file is missing, is no study, is damaged, or was written by a newer version.
     """
     return Study(StudyFile(path))

@@ -1,7 +1,4 @@
-"""How it looks.
-
-Every chart is plain data (`frame`) and a drawing of it (`draw`), declared once for every surface.
-"""
+"""Charts: each is plain data (`frame`) and a drawing of it (`draw`), declared once for all outputs."""
 
 from lrscope.charts.chart import Advice, Chart, Drawing, Readable
 from lrscope.charts.curves import TRAINING, VALIDATION
@@ -32,6 +29,6 @@ CHARTS: tuple[Chart, ...] = (
     UPDATES,
     SHARPNESS,
 )
-"""Every chart there is, in the order of a report."""
+"""Every chart, in the order of a report."""
 
 __all__ = ["CHARTS", "DARK", "LIGHT", "THEMES", "Advice", "Chart", "Drawing", "Readable", "Theme"]

@@ -1,4 +1,4 @@
-"""Chart: a picture is plain data and a drawing of it; and Readable: all that a chart may ask of a study."""
+"""Chart: a frame of plain data and a drawing of it; Readable: what a chart may ask of a study."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,27 +17,27 @@ Drawing: TypeAlias = "alt.LayerChart | alt.ConcatChart | alt.HConcatChart | alt.
 
 
 class Advice(Protocol):
-    """What a chart reads of a recommendation: a rate with its interval, or why there is none."""
+    """The part of a recommendation that charts read; see `lrscope.Recommendation`."""
 
     @property
     def rate(self) -> float | None:
-        """The recommended rate; None when it cannot be told."""
+        """Return the recommended rate; None if there is none."""
 
     @property
     def low(self) -> float | None:
-        """The lower end of the interval of rates as good."""
+        """Return the lower end of the interval that holds the best rate."""
 
     @property
     def high(self) -> float | None:
-        """The upper end of that interval."""
+        """Return the upper end of that interval."""
 
     @property
     def first_failing(self) -> float | None:
-        """The lowest rate above the good ones that fails on most of its lanes."""
+        """Return the lowest rate above the good ones that fails on most of its lanes."""
 
     @property
     def worse_from(self) -> float | None:
-        """The lowest rate above the good ones that is not one of them."""
+        """Return the lowest rate above the good ones that did worse."""
 
     @property
     def margin(self) -> float | None:
@@ -49,81 +49,81 @@ class Advice(Protocol):
 
     @property
     def objective(self) -> str:
-        """What rates were compared by: final validation loss, smoothed training loss, a metric."""
+        """Return what rates were compared by: final validation loss, smoothed training loss, a metric."""
 
     @property
     def cannot_tell(self) -> str | None:
-        """Why there is no rate; None where there is one."""
+        """Return the reason why there is no rate; None if there is one."""
 
     @property
     def next_experiment(self) -> str | None:
-        """The command that would tell more; None where nothing is open."""
+        """Return the command to run next; None if there is none."""
 
     def sentence(self, lang: str | None = None) -> str:
-        """All of it in a sentence."""
+        """Return the recommendation in a few sentences."""
 
 
 class Readable(Protocol):
-    """A study, as far as charts and the report read it. Frames are those of `lrscope.Study`."""
+    """The part of a study that charts and the report read. Frames are those of `lrscope.Study`."""
 
     @property
     def plan(self) -> Plan:
-        """The question."""
+        """Return the plan."""
 
     @property
     def state(self) -> str:
-        """running, finished, interrupted or failed."""
+        """Return "running", "finished", "interrupted", "failed" or "unfinished"."""
 
     @property
     def about(self) -> dict[str, Any]:
-        """Versions, when it was made."""
+        """Return versions and machine."""
 
     @property
     def series(self) -> Sequence[Series]:
-        """What was recorded, with units."""
+        """Return every recorded series, with its unit."""
 
     @property
     def lanes(self) -> pl.DataFrame:
-        """Columns lane, rate, seed, state, steps, stopped_step."""
+        """Return columns lane, rate, seed, state, steps, stopped_step."""
 
     def note(self, key: str) -> Any:
-        """A note of the run, None where there is none."""
+        """Return a note of the run; None if there is none."""
 
     def scalars(self, name: str) -> pl.DataFrame:
-        """Columns lane, rate, seed, step, value (null where not finite)."""
+        """Return columns lane, rate, seed, step, value (null where not finite)."""
 
     def tensors(self, name: str) -> pl.DataFrame:
-        """Columns lane, rate, seed, step, tensor, value."""
+        """Return columns lane, rate, seed, step, tensor, value."""
 
     def trajectories(self) -> pl.DataFrame:
-        """Columns lane, rate, seed, step, tensor, index, value."""
+        """Return columns lane, rate, seed, step, tensor, index, value."""
 
     def histograms(self) -> pl.DataFrame:
-        """Columns lane, rate, seed, epoch, tensor, edges, counts, nonfinite."""
+        """Return columns lane, rate, seed, epoch, tensor, edges, counts, nonfinite."""
 
     def verdicts(self) -> pl.DataFrame:
-        """Columns lane, rate, seed, verdict, attributes, step, evidence."""
+        """Return columns lane, rate, seed, verdict, attributes, step, evidence."""
 
     def recommendation(self, objective: str | None = None) -> Advice:
-        """The rate to take by an objective, or why it cannot be told."""
+        """Return the rate to use by an objective, or the reason why there is none."""
 
     def conclusions(self) -> Sequence[Conclusion]:
-        """What the study says of too high, medium and too low a rate."""
+        """Return what the study shows about a rate that is too high, medium, or too low."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """One picture, declared once for every surface that shows it.
+    """One chart, declared once for report, live page, notebook and figure.
 
     Attributes:
-        name: how it is asked for: `study.charts.valley()`, `lrscope chart STUDY valley`.
-        title: its heading.
-        question: what a reader learns from it; the subtitle.
-        frame: gathers all that is drawn as one tidy frame, small enough to draw; no rows where there is
-            nothing yet. What concerns the whole picture (a unit, the recommended rate) stands in every row.
-        draw: draws such a frame, any size, as an Altair chart.
-        option: what `lrscope sweep` needs to record the data of this chart: "--curvature"; "" where every
-            sweep records them unless told not to; None where no option of a sweep does.
+        name: name of the chart: `study.charts.valley()`, `lrscope chart STUDY valley`.
+        title: heading.
+        question: the question that the chart answers; the subtitle.
+        frame: gathers everything to draw in one tidy frame, small enough to draw; no rows if there is nothing
+            yet. A value of the whole chart (a unit, the recommended rate) is repeated in every row.
+        draw: draws such a frame, of any size, as an Altair chart.
+        option: the option of `lrscope sweep` that records the data of this chart, such as "--curvature"; ""
+            if every sweep records them unless told not to; None if no option of a sweep does.
     """
 
     name: str
@@ -134,5 +134,5 @@ class Chart:
     option: str | None = None
 
     def of(self, study: Readable, theme: Theme = LIGHT) -> Drawing:
-        """The picture of a study."""
+        """Draw the chart of a study."""
         return self.draw(self.frame(study), theme)

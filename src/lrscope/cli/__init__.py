@@ -1,4 +1,4 @@
-"""The command line: one file a command; every heavy import waits inside its command."""
+"""The command line: one file a command, with every heavy import inside the command."""
 
 import click
 
@@ -44,8 +44,8 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def main(context: click.Context) -> None:
     """Show what a learning rate does to a PyTorch model, and find the right one.
 
-    The same model is trained from the same start on the same batches at many learning rates at once; only the
-    rate differs. Each rate gets a verdict and its reason, and one of them is recommended.
+    lrscope trains the same model, from the same start, on the same batches, at many learning rates at once;
+    only the rate differs. Each rate gets a verdict with its reason, and one rate is recommended.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

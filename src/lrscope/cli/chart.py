@@ -33,20 +33,28 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The figure: .pdf, .svg, .png, .html or .json (Vega-Lite). [default: STUDY-NAME.pdf]",
+    help="File of the figure: .pdf, .svg, .png, .html or .json (Vega-Lite). [default: STUDY-NAME.pdf]",
 )
-@click.option("--width", metavar="LENGTH", help="Of the whole figure: 84mm, 8.4cm, 3.3in, 900px.")
-@click.option("--height", metavar="LENGTH", help="Of the whole figure. [default: what looks well]")
-@click.option("--theme", type=click.Choice(("light", "dark")), default="light", show_default=True)
+@click.option(
+    "--width",
+    metavar="LENGTH",
+    help="Width of the whole figure: 84mm, 8.4cm, 3.3in, 900px. [default: the chart's]",
+)
+@click.option("--height", metavar="LENGTH", help="Height of the whole figure. [default: the chart's]")
+@click.option(
+    "--theme",
+    type=click.Choice(("light", "dark")),
+    default="light",
+    show_default=True,
+    help="Colours of the figure.",
+)
 @click.option(
     "--dpi",
     callback=positive("300"),
     metavar="NUMBER",
-    help="Dots per inch of a PNG. [default: 300; where a size is in px, a dot a px]",
+    help="Dots per inch of a PNG. [default: 300; one dot a px if a size is in px]",
 )
-@click.option(
-    "--title/--no-title", default=True, help="With its title and question, or without, for a caption."
-)
+@click.option("--title/--no-title", default=True, help="Print title and question above the chart.")
 @LANG
 def chart_command(
     study: Path,
@@ -60,7 +68,7 @@ def chart_command(
 ) -> None:
     """Save the chart NAME of STUDY as a figure of exactly the size asked for, with letters of 7 to 10 points.
 
-    An unknown NAME tells which charts there are.
+    An unknown NAME lists the charts.
     """
     from lrscope.output.figure import dots_per_inch, figure_bytes, figure_format, save_figure
     from lrscope.output.text import read_length

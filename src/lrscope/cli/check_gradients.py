@@ -1,4 +1,4 @@
-"""`lrscope check-gradients`: does autograd say what the losses say?"""
+"""`lrscope check-gradients`: compare autograd with finite differences."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lrscope.training.check_gradients import Element, GradientCheck, TensorCheck
 
 SAY_FROM = 5.0
-"""Seconds that a check has to take before it says how long it will be."""
+"""Seconds from which a check says in advance how long it will take."""
 
 
 @click.command(
@@ -36,10 +36,13 @@ SAY_FROM = 5.0
 )
 @PROBLEM
 @counted(
-    "--elements", 1, "Elements of a tensor checked one by one; of a larger one a random sample.", default=32
+    "--elements",
+    1,
+    "Elements of each tensor to check one by one; a random sample of a larger tensor.",
+    default=32,
 )
-@counted("--batch-size", 1, "Examples in the batch. [default: the problem's, at most 32]")
-@counted("--seed", 0, "Of the model, the batch and the sample.", default=0)
+@counted("--batch-size", 1, "Examples in the batch. [default: the problem's, but at most 32]")
+@counted("--seed", 0, "Random seed of the model, the batch and the sample.", default=0)
 @DATA
 @JSON
 @click.pass_context
@@ -54,9 +57,9 @@ def check_gradients_command(
 ) -> None:
     """Compare the gradients of PROBLEM by autograd with central finite differences, in float64.
 
-    Every tensor is checked at the weights training starts from, on one batch, and the worst element is
-    named. The exit code is 1 if a gradient is wrong. One that differs on purpose (detach, straight-through)
-    is called wrong as well: it is not the derivative of the loss.
+    Every tensor is checked at the initial weights, on one batch, and the worst element is named. The exit
+    code is 1 if a gradient is wrong. A gradient that differs on purpose (detach, straight-through) counts as
+    wrong too: it is not the derivative of the loss.
     """
     # What a user's model prints goes to standard error: standard output is for results, and may be JSON.
     with contextlib.redirect_stdout(sys.stderr):

@@ -1,4 +1,4 @@
-"""`lrscope export`: everything in a study, for other programs."""
+"""`lrscope export`: write everything in a study for other programs."""
 
 import shlex
 from pathlib import Path
@@ -26,20 +26,20 @@ _FORMATS = ("parquet", "csv", "json", "tensorboard")
     "--to",
     type=click.Choice(_FORMATS),
     required=True,
-    help="The format: a file for each table; tensorboard: a folder for each lane.",
+    help="Format. tensorboard writes a folder for each lane, the others a file for each table.",
 )
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="A new or empty folder. [default: STUDY-FORMAT, beside the study]",
+    help="A new or empty folder. [default: STUDY-FORMAT, next to the study]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an export that is there; other files stay.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export; other files stay.")
 def export_command(study: Path, to: str, out: Path | None, overwrite: bool) -> None:
     """Write everything in STUDY into a folder: series, histograms, verdicts, plan, recommendation.
 
-    Nothing is lost: every number reads back as it is. TensorBoard alone keeps scalars in single precision.
+    Every number reads back exactly, except that TensorBoard keeps scalars in single precision.
     """
     folder = study.with_name(f"{study.stem}-{to}") if out is None else out
 

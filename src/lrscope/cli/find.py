@@ -1,4 +1,4 @@
-"""`lrscope find`: spend a budget of training runs on finding the rate to use."""
+"""`lrscope find`: find the rate to use within a budget of training runs."""
 
 import contextlib
 import sys
@@ -46,15 +46,15 @@ from lrscope.language import said, say
     default="8",
     show_default=True,
     metavar="RUNS",
-    help="What it may cost, in full training runs; all lanes are counted.",
+    help="Most that the search may spend, in full training runs.",
 )
 @click.option(
     "--objective",
     metavar="NAME",
-    help="val-loss, train-loss or a metric of the problem, at the end of training; NAME:max or NAME:min says "
-    "what is better. [default: val-loss where there are validation data]",
+    help="Compare rates at the end of training by val-loss, train-loss or a metric; add :max or :min to "
+    "say which direction is better. [default: val-loss, or train-loss without validation data]",
 )
-@counted("--seed", 0, "Of the search.", default=0)
+@counted("--seed", 0, "Random seed of the search.", default=0)
 @EPOCHS
 @BATCH_SIZE
 @OPTIMIZER
@@ -90,8 +90,8 @@ def find_command(
 ) -> None:
     """Find the learning rate to use for PROBLEM, within a budget.
 
-    Lanes first run a short way at rates half a decade apart; the better ones run on, rates around the best
-    are added, and only few run to the end, on more than one seed. The recommended rate is one that ran to the
+    Rates half a decade apart are first trained for a short time. The better ones train on, rates around the
+    best are added, and few train to the end, on more than one seed. The recommended rate was trained to the
     end.
     """
     choice = read_choice(

@@ -21,7 +21,7 @@ LANG = click.option(
     expose_value=False,
     envvar="LRSCOPE_LANG",
     metavar="en|zh",
-    help="Language of what is shown: English or Chinese. [default: LRSCOPE_LANG, or en]",
+    help="Language of the output: English or Chinese. [default: LRSCOPE_LANG, or en]",
 )
 
 

@@ -21,7 +21,7 @@ from lrscope.language import spoken
     short_help="Serve a page that follows a study while it is trained.",
     examples=(
         ("lrscope live digits.lrscope", "prints the address of the page; Ctrl-C ends it"),
-        ("lrscope live studies/", "all studies of a folder, any two of them side by side"),
+        ("lrscope live studies/", "all studies of a folder, any two side by side"),
         ("lrscope sweep digits --live", "trains and serves the page of it"),
     ),
 )
@@ -31,20 +31,20 @@ from lrscope.language import spoken
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen. Any other address can be reached by other machines.",
+    help="Address to listen on. Other machines can reach any address but the default.",
 )
 @click.option(
-    "--port", callback=count(0, 65535), metavar="N", help="[default: the first free one from 8377 on]"
+    "--port", callback=count(0, 65535), metavar="N", help="Port. [default: the first free one from 8377 on]"
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
-@click.option("--wait", is_flag=True, help="STUDY may not be there yet: wait for it.")
+@click.option("--wait", is_flag=True, help="Wait for STUDY if it does not exist yet.")
 @LANG
 @click.option("--beside", is_flag=True, hidden=True, help="Serve for a sweep, until standard input ends.")
 def live_command(path: Path, host: str, port: int | None, opens: bool, wait: bool, beside: bool) -> None:
     """Serve a page that follows STUDY, or all studies in FOLDER, while they are trained and after.
 
-    The page changes nothing. Its address holds a token that only you can read, and it is served to this
-    machine alone unless --host says otherwise.
+    The page changes nothing. Its address holds a token that only you can read. Only this machine can reach
+    it, unless you set --host.
     """
     _check(path, wait=wait)
 

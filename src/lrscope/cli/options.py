@@ -1,4 +1,4 @@
-"""Options: `--opt key=value`, and numbers whose errors say what is wanted."""
+"""Options: readers of `--opt key=value` and of numbers, whose errors say what is wanted."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ def read_options(texts: Sequence[str], rates_come_from: str | None = None) -> di
 
     Args:
         texts: as typed.
-        rates_come_from: what to say to a learning rate among them; by default that it belongs to --rates.
+        rates_come_from: answer to a learning rate among the options; by default that it belongs to --rates.
 
     Returns:
         {"momentum": 0.9, "nesterov": True, "betas": (0.9, 0.98)}.
@@ -42,7 +42,7 @@ def read_options(texts: Sequence[str], rates_come_from: str | None = None) -> di
 
 
 def _read_value(key: str, text: str) -> OptionValue:
-    """A word, a number, a comma-separated tuple of these, or else the text itself."""
+    """Read a word, a number or a comma-separated tuple of these; return any other text as it is."""
     bare = text
     if text[0] + text[-1] in ("()", "[]"):
         bare = text[1:-1]
@@ -67,7 +67,7 @@ Callback: TypeAlias = Callable[[click.Context, click.Parameter, Any], Any]
 
 
 def count(least: int, most: int | None = None) -> Callback:
-    """A click callback that reads a whole number of at least `least`, and no more than `most`."""
+    """Return a click callback that reads a whole number from `least` to `most`."""
     wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
 
     def read(context: click.Context, parameter: click.Parameter, text: Any) -> int | None:
@@ -90,7 +90,7 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 def counted(
     name: str, least: int, help_text: str, default: int | None = None
 ) -> Callable[[Decorated], Decorated]:
-    """An option that takes a whole number of at least `least`; its default, where it has one, is shown."""
+    """Return an option that takes a whole number of at least `least` and shows its default, if it has one."""
     return click.option(
         name,
         callback=count(least),
@@ -102,7 +102,7 @@ def counted(
 
 
 def positive(example: str) -> Callback:
-    """A click callback that reads a positive finite number, such as the example."""
+    """Return a click callback that reads a positive finite number, such as the example."""
 
     def read(context: click.Context, parameter: click.Parameter, text: Any) -> float | None:
         if text is None:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from lrscope.study import Study
 
 OUT = click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Keep the study here, a *.lrscope file."
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the study to this *.lrscope file."
 )
-OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the study at --out.")
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace an existing study at --out.")
 REPORT = click.option(
-    "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a page of charts here."
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Write the HTML report to this file.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Which problem: the argument and the options by which every command that trains names one, declared once."""
+"""Problem options: the argument and options that name a problem, shared by every command that trains."""
 
 import dataclasses
 import shlex
@@ -18,41 +18,48 @@ DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Where the data of mnist or fashion are.",
+    help="Folder with the data of mnist or fashion.",
 )
-EPOCHS = counted("--epochs", 1, "Passes over the data. [default: the problem's]")
-BATCH_SIZE = counted("--batch-size", 0, "Examples a step; 0 takes all. [default: the problem's]")
-OPTIMIZER = click.option("--optimizer", metavar="NAME", help="A class of torch.optim: sgd, adam, adamw, ...")
+EPOCHS = counted("--epochs", 1, "Passes over the training data. [default: the problem's]")
+BATCH_SIZE = counted("--batch-size", 0, "Examples a step; 0 for all. [default: the problem's]")
+OPTIMIZER = click.option(
+    "--optimizer", metavar="NAME", help="Class of torch.optim: sgd, adam, adamw, ... [default: the problem's]"
+)
 OPT = click.option(
-    "--opt", multiple=True, metavar="KEY=VALUE", help="Option of --optimizer: momentum=0.9. Repeatable."
+    "--opt",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Option of --optimizer, such as momentum=0.9. Repeatable.",
 )
 SCHEDULE = click.option(
-    "--schedule", metavar="NAME", help="constant, cosine, linear, warmup-cosine, onecycle or step."
+    "--schedule",
+    metavar="NAME",
+    help="constant, cosine, linear, warmup-cosine, onecycle or step. [default: the problem's]",
 )
 CLIP_NORM = click.option(
     "--clip-norm",
     callback=positive("1"),
     metavar="X",
-    help="Scale every lane's gradient to at most this norm.",
+    help="Largest gradient norm; a larger gradient is scaled down to it. [default: the problem's]",
 )
-DEVICE = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-JSON = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
+DEVICE = click.option(
+    "--device", default="cpu", show_default=True, help="Device to train on: cpu, cuda, cuda:1, ..."
 )
-QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress, only results and errors.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON document.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only, no progress.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """A problem as a command line names it, with what it changes in it.
+    """A problem as a command line names it, with the options that change it.
 
     Attributes:
         reference: a built-in name, package.module:name or file.py:name.
-        data: the folder of --data.
-        optimizer: the name of a class of torch.optim in place of the problem's own optimizer.
-        options: of that optimizer.
-        batch_size, clip_norm: in place of the problem's own.
-        opt: the options as they were typed.
+        data: folder of --data.
+        optimizer: name of a class of torch.optim; None for the problem's optimizer.
+        options: options of that optimizer.
+        batch_size, clip_norm: None for the problem's.
+        opt: the options as typed.
     """
 
     reference: str
@@ -65,7 +72,7 @@ class Choice:
 
     @property
     def words(self) -> str:
-        """The problem as it would be typed again, in any command that trains: 'mnist --data mnist/'."""
+        """Return the problem as it is typed in any command that trains: 'mnist --data mnist/'."""
         words = [self.reference]
         words += [] if self.data is None else ["--data", str(self.data)]
         words += [] if self.optimizer is None else ["--optimizer", self.optimizer]
@@ -76,11 +83,11 @@ class Choice:
         return shlex.join(words)
 
     def load(self) -> "Problem":
-        """The problem, changed as asked. Loads torch, which takes seconds.
+        """Return the problem with its changes. Loads torch, which takes seconds.
 
         Raises:
             UsageError: a batch size for a DataLoader.
-            ProblemError: it cannot be found or put together, or there is no such optimizer or option.
+            ProblemError: the problem cannot be found or loaded, or there is no such optimizer or option.
         """
         from lrscope.problems.load import load_problem
 
@@ -115,11 +122,11 @@ def read_choice(
     clip_norm: float | None,
     rates_come_from: str | None = None,
 ) -> Choice:
-    """What the options say, checked as far as that goes without torch.
+    """Read the options that name a problem, and check what can be checked without torch.
 
     Args:
         reference, data, optimizer, opt, batch_size, clip_norm: as typed.
-        rates_come_from: what to say to `--opt lr=...` where a command has no --rates.
+        rates_come_from: answer to `--opt lr=...` of a command without --rates.
 
     Raises:
         UsageError: --opt cannot be read, or came without --optimizer.

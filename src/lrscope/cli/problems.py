@@ -1,4 +1,4 @@
-"""`lrscope problems`: what is built in."""
+"""`lrscope problems`: list the built-in problems."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""`lrscope range`: the learning-rate range test, read by every published rule."""
+"""`lrscope range`: the learning-rate range test, by every published rule."""
 
 import contextlib
 import json
@@ -38,10 +38,10 @@ _SEEDS_AT_MOST = 256
     cls=Command,
     short_help="The classic range test, by every published rule: a reference.",
     examples=(
-        ("lrscope range digits", "what each rule suggests, and how far it varies over four seeds"),
-        ("lrscope range digits --seeds 8 --chart range.html", "eight seeds, and the picture"),
+        ("lrscope range digits", "the rate of each rule, and its spread over four seeds"),
+        ("lrscope range digits --seeds 8 --chart range.html", "eight seeds, and the chart"),
         ("lrscope range mine.py:problem --low 1e-8 --high 1 --steps 200", "your own problem, a slower ramp"),
-        ("lrscope range digits --json -q | jq '.rules[0].rate'", "what the first rule suggests, alone"),
+        ("lrscope range digits --json -q | jq '.rules[0].rate'", "the rate of the first rule alone"),
     ),
 )
 @PROBLEM
@@ -51,7 +51,7 @@ _SEEDS_AT_MOST = 256
     default="1e-7",
     show_default=True,
     metavar="RATE",
-    help="Of the first step.",
+    help="Rate of the first step.",
 )
 @click.option(
     "--high",
@@ -59,10 +59,10 @@ _SEEDS_AT_MOST = 256
     default="10",
     show_default=True,
     metavar="RATE",
-    help="Of the last step.",
+    help="Rate of the last step.",
 )
-@counted("--steps", _FEWEST, "Of the ramp.", default=100)
-@counted("--seeds", 1, "Seeds 0..N-1.", default=4)
+@counted("--steps", _FEWEST, "Steps of the ramp.", default=100)
+@counted("--seeds", 1, "Number of seeds.", default=4)
 @BATCH_SIZE
 @OPTIMIZER
 @OPT
@@ -73,9 +73,15 @@ _SEEDS_AT_MOST = 256
     "--chart",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Save the picture: .html, .svg, .png, .pdf or .json (Vega-Lite).",
+    help="Save the chart: .html, .svg, .png, .pdf or .json (Vega-Lite).",
 )
-@click.option("--theme", type=click.Choice(("light", "dark")), default="light", show_default=True)
+@click.option(
+    "--theme",
+    type=click.Choice(("light", "dark")),
+    default="light",
+    show_default=True,
+    help="Colours of the chart.",
+)
 @LANG
 @JSON
 @QUIET
@@ -98,8 +104,8 @@ def range_command(
 ) -> None:
     """Train PROBLEM for a few steps while the rate rises from --low to --high, and read a rate off the loss.
 
-    Every published rule is shown with its spread over seeds. It is a reference, not the answer: that is what
-    `lrscope find` is for. The problem's own schedule gives way to the ramp.
+    The table shows every published rule with its spread over seeds. It is a reference; for an answer use
+    `lrscope find`. The ramp replaces the problem's schedule.
     """
     choice = read_choice(
         problem,

@@ -1,4 +1,4 @@
-"""`lrscope report`: a study as one HTML page."""
+"""`lrscope report`: write a study as one HTML page."""
 
 import shlex
 from pathlib import Path
@@ -13,7 +13,7 @@ from lrscope.cli.output_paths import check_report
 @click.command(
     "report",
     cls=Command,
-    short_help="Write a study as one self-contained HTML page.",
+    short_help="Write a study as one HTML page that works offline.",
     examples=(
         ("lrscope report digits.lrscope", "writes digits.html beside the study"),
         ("lrscope report digits.lrscope -o page.html", "writes page.html"),
@@ -26,11 +26,11 @@ from lrscope.cli.output_paths import check_report
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE.html",
-    help="Where to write the page. [default: STUDY with the ending .html]",
+    help="File of the page. [default: STUDY with the ending .html]",
 )
 @LANG
 def report_command(study: Path, out: Path | None) -> None:
-    """Write STUDY as one self-contained HTML page that needs no network."""
+    """Write STUDY as one self-contained HTML page that works offline."""
     page = study.with_suffix(".html") if out is None else out
     check_report("-o", page)
 

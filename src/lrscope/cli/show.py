@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(
     "show",
     cls=Command,
-    short_help="Show a study: what became of each rate, and the best.",
+    short_help="Show a study: how each rate did, and the best.",
     examples=(
         ("lrscope show digits.lrscope", "the table of lanes and the recommendation"),
         ("lrscope show digits.lrscope --json", "the same for a program: one JSON document"),
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 @click.option(
     "--objective",
     metavar="NAME",
-    help="Recommend a rate by val-loss, train-loss or a metric, at the end of training; NAME:max or NAME:min "
-    "says what is better.",
+    help="Compare rates at the end of training by val-loss, train-loss or a metric; add :max or :min to "
+    "say which direction is better. [default: as the study was made]",
 )
 @LANG
 @JSON
 def show_command(study: Path, objective: str | None, as_json: bool) -> None:
-    """Show the lanes of STUDY, what became of each and why, and the recommended rate.
+    """Show how each lane of STUDY did and why, and the recommended rate.
 
-    STUDY is a file that `lrscope sweep --out` wrote. One that is still being written shows how far it is.
+    STUDY is a file that `lrscope sweep --out` wrote. It may still be being written.
     """
     from lrscope.study import open_study
 
@@ -51,7 +51,7 @@ def show_command(study: Path, objective: str | None, as_json: bool) -> None:
 
 
 def print_study(study: "Study", *, as_json: bool, objective: str | None = None) -> None:
-    """Print a study on standard output, for people or as one strict JSON document."""
+    """Print a study on standard output, as a table or as one strict JSON document."""
     from lrscope.output.json_document import document
 
     content = document(study, objective)

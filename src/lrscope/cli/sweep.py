@@ -1,4 +1,4 @@
-"""`lrscope sweep`: train a problem at many learning rates and show what each did."""
+"""`lrscope sweep`: train a problem at many learning rates and show how each did."""
 
 import contextlib
 import sys
@@ -63,9 +63,9 @@ if TYPE_CHECKING:
     "--rates",
     default=DEFAULT_RATES,
     show_default=True,
-    help="Learning rates: 0.01,0.1,1 or start:stop:count, evenly spaced in the logarithm.",
+    help="Learning rates: 0.01,0.1,1 or start:stop:count, spaced evenly in the logarithm.",
 )
-@counted("--seeds", 1, "Seeds 0..N-1.", default=1)
+@counted("--seeds", 1, "Number of seeds; each trains every rate.", default=1)
 @EPOCHS
 @BATCH_SIZE
 @OPTIMIZER
@@ -77,55 +77,55 @@ if TYPE_CHECKING:
     type=click.Choice(GRADIENTS),
     default=GRADIENTS[0],
     show_default=True,
-    help="How derivatives are got. By differences only for Linear layers and plain gradient descent.",
+    help="How gradients are computed. Differences work for Linear layers and plain gradient descent only.",
 )
 @click.option(
     "--curvature/--no-curvature",
     default=None,
-    help="Measure the sharpness of every lane, 21 times over the run. [default: only for tiny models]",
+    help="Measure the sharpness of every lane, 21 times over the run. [default: for tiny models only]",
 )
 @click.option(
     "--probes",
     is_flag=True,
-    help="Ask 20 batches again after their update, and try a fifth of every rate in the end.",
+    help="Compute 20 extra gradients to detect overshooting, and continue briefly at a fifth of the rate "
+    "after training.",
 )
 @click.option(
     "--record",
     type=click.Choice(RECORDS),
     default=RECORDS[0],
     show_default=True,
-    help="How often tensors are measured: at about 125 steps, at about 45 steps, or not at all.",
+    help="How often tensors are measured: at about 125 steps, at about 45 steps, or never.",
 )
 @counted(
     "--lanes-per-block",
     1,
-    "Lanes in one vectorised call; 1: one after another. [default: the fastest, tried]",
+    "Lanes per vectorised call; 1 trains one after another. [default: chosen from their size]",
 )
 @click.option(
     "--compile",
     "compile_steps",
     is_flag=True,
-    help="Compile the steps that lanes make together: for runs of many minutes; needs a C++ compiler.",
+    help="Compile the training step. Pays in runs of many minutes; needs a C++ compiler.",
 )
 @DEVICE
 @click.option(
     "--track",
     multiple=True,
     metavar="SCALAR",
-    help="Weight whose trajectory to keep: '0.weight[0,0]'. Repeatable. "
-    "[default: of every tensor the first, or one that moves]",
+    help="Weight to keep at every step, such as '0.weight[0,0]'. Repeatable. [default: one of every tensor]",
 )
 @DATA
 @OUT
 @OVERWRITE
 @REPORT
-@click.option(
-    "--live", is_flag=True, help="Serve a page that follows the training, and stays until Ctrl-C after it."
-)
+@click.option("--live", is_flag=True, help="Serve a page that follows the training; Ctrl-C ends it.")
 @LANG
 @JSON
 @QUIET
-@click.option("--verbose", is_flag=True, help="A line an epoch, with the first tracked weight of every lane.")
+@click.option(
+    "--verbose", is_flag=True, help="Print a line an epoch, with the first tracked weight of every lane."
+)
 def sweep_command(
     problem: str,
     rates: str,
@@ -153,12 +153,12 @@ def sweep_command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Train PROBLEM at many learning rates at once and say what became of each.
+    """Train PROBLEM at many learning rates at once and show how each did.
 
     PROBLEM is a built-in name (see `lrscope problems`), package.module:name or file.py:name. Every rate
     starts from the same weights and sees the same batches in the same order.
     """
-    # Everything that can be wrong without training is found before torch is loaded: that takes seconds.
+    # Check everything possible before loading torch, which takes seconds.
     from lrscope.output.progress import progress_view
     from lrscope.rates import read_rates
 

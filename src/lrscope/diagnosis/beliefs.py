@@ -22,14 +22,14 @@ def phrase(sentence: str, values: Mapping[str, str]) -> Text:
 
 
 class Claim(NamedTuple):
-    """One claim, tested on a study. All that it says it says in every language.
+    """One claim about learning rates, tested on a study. Its texts exist in every language.
 
     Attributes:
         token: a key of `CLAIMS`.
-        verdict: a key of `VERDICTS`, but for "partly".
-        phrases: why, in the order in which they are said.
-        figure: the one figure or word that says most.
-        numbers: the evidence, for programs.
+        verdict: "confirmed", "refuted" or "cannot_tell".
+        phrases: the reasons, in order.
+        figure: the most telling number or word.
+        numbers: the evidence as numbers.
     """
 
     token: str

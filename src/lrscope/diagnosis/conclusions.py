@@ -1,8 +1,8 @@
-"""Conclusions: what everybody says of learning rates, held against the study at hand, in words with figures.
+"""Conclusions: three common beliefs about learning rates, tested on the study at hand.
 
-Three sayings: too high a rate is unstable, spreads the weights far too wide and gives nothing usable; a
-medium one is right, but which one that is takes experiments to find; too low a one takes more steps, and may
-overfit. Every claim in them is tested on its own; the words are those of `sayings.py`.
+The beliefs: a rate that is too high is unstable, spreads the weights too wide and gives a useless model; a
+medium rate is right, but takes experiments to find; a rate that is too low needs more steps, and may overfit.
+Every claim in them is tested on its own; `sayings.py` holds the words.
 """
 
 import dataclasses
@@ -26,11 +26,11 @@ from lrscope.plan import Plan
 
 @dataclasses.dataclass(frozen=True)
 class Conclusion:
-    """One saying, and what this study says of it.
+    """One common belief about learning rates, and whether this study confirms it.
 
     Attributes:
-        token: too_high, medium or too_low.
-        claims: what it claims, each with its own verdict and figures.
+        token: "too_high", "medium" or "too_low".
+        claims: the claims of the belief, each with its own verdict and numbers.
     """
 
     token: str
@@ -38,7 +38,7 @@ class Conclusion:
 
     @property
     def verdict(self) -> str:
-        """confirmed, refuted or cannot_tell; partly, where some claims are confirmed and others are not."""
+        """Return "confirmed", "refuted" or "cannot_tell"; "partly" if only some claims are confirmed."""
         verdicts = {claim.verdict for claim in self.claims}
         if len(verdicts) == 1:
             return verdicts.pop()
@@ -46,19 +46,19 @@ class Conclusion:
 
     @property
     def title(self) -> str:
-        """The saying."""
+        """Return the belief in words."""
         return said(TITLES[self.token])
 
     @property
     def numbers(self) -> Mapping[str, Any]:
-        """The evidence, by claim."""
+        """Return the numbers of every claim."""
         return {claim.token: claim.numbers for claim in self.claims}
 
     def verdict_text(self, lang: str | None = None) -> str:
-        """The verdict as people say it: 'confirmed in part'.
+        """Return the verdict in words, such as "confirmed in part".
 
         Args:
-            lang: see `lrscope.language.speaking`.
+            lang: language, "en" or "zh". By default English, or the language of the command.
 
         Raises:
             UsageError: there is no such language.
@@ -67,14 +67,14 @@ class Conclusion:
             return said(VERDICTS[self.verdict])
 
     def sentence(self, lang: str | None = None) -> str:
-        """Every claim, whether it holds, and why; in a language as in `verdict_text`."""
+        """Return every claim, whether it holds, and why. `lang` is that of `verdict_text`."""
         with speaking(lang):
             return said(joined((claim.text() for claim in self.claims), BLANK))
 
     def headline(self, lang: str | None = None) -> str:
-        """Every claim, whether it holds, and one figure, in a line; once, where all have the same.
+        """Return every claim, whether it holds, and its most telling number, in a line.
 
-        In a language as in `verdict_text`.
+        `lang` is that of `verdict_text`.
         """
         answers = {claim.answer() for claim in self.claims}
         if len(answers) == 1 and len(self.claims) > 1:
@@ -95,7 +95,7 @@ def conclusions(
     plan: Plan,
     thresholds: Thresholds = DEFAULT,
 ) -> tuple[Conclusion, ...]:
-    """What this study says of the three sayings.
+    """Return the three beliefs, tested on this study.
 
     Args:
         curves: of all lanes.

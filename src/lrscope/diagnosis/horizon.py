@@ -29,12 +29,12 @@ class Horizon:
     """The best rate against the length of the run.
 
     Attributes:
-        steps, rates: the lengths and the best rate at each: the vertex of the parabola of ln loss over ln
+        steps, rates: the lengths, and the best rate at each: the vertex of the parabola of ln loss over ln
             rate through the best rate and its two neighbours.
-        slope: of ln rate over ln steps, least squares.
-        error: its standard error over seeds; None with one.
-        training_slope: the same by the training loss; None where that has no best rate inside the grid.
-        seeds: how many have a slope of their own.
+        slope: least-squares slope of ln rate over ln steps.
+        error: standard error of the slope over seeds; None with one seed.
+        training_slope: the slope by the training loss; None if its best rate is at the edge of the grid.
+        seeds: number of seeds that have a slope.
     """
 
     steps: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""RangeReading: a range test as measured, what every rule reads off it, and what to think of that.
+"""RangeReading: the measurements of a range test, the rate of every rule, and the caveats.
 
 Letters: S seeds, n steps.
 """
@@ -32,19 +32,19 @@ _CONSTANT = Text(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RangeReading:
-    """A range test.
+    """The measurements of a range test.
 
     Attributes:
-        problem, optimizer: what was trained, by what.
-        rates: float64 [n], rising; that of each step.
-        losses: float64 [S, n], the mini-batch loss at each step, before its update; NaN from a lane's first
-            loss that is not finite on.
-        seeds: of the rows of `losses`.
-        full_run: steps of one training run of the problem.
+        problem, optimizer: names of the problem and its optimizer.
+        rates: float64 [n], rising: the rate of each step.
+        losses: float64 [S, n]: the mini-batch loss of each seed at each step, before its update; NaN from the
+            first loss that is not finite.
+        seeds: the seeds of the rows of `losses`.
+        full_run: steps of one full training run.
         how: how the lanes ran, in words.
         notes: sentences for the user.
-        seconds: how long it took.
-        constant_loss: the training loss of the best constant answer; None where it is not known.
+        seconds: duration of the test.
+        constant_loss: the training loss of the best constant predictor; None if it is not known.
     """
 
     problem: str
@@ -60,25 +60,26 @@ class RangeReading:
 
     @functools.cached_property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """What every published rule says, the one to compare others with first."""
+        """Return a Suggestion of every published rule: its `rule.name`, `rate`, `rates` and `decades`."""
         return read_rules(self.rates, self.losses)
 
     @property
     def cost(self) -> float:
-        """What it took, in full training runs of the problem."""
+        """Return the steps of all seeds, in full training runs of the problem."""
         return self.losses.size / self.full_run
 
     @property
     def centre(self) -> float | None:
-        """Where to centre a search; None where no seed's loss falls."""
+        """Return the rate to centre a search on; None if no seed's loss falls."""
         return centre(self.rates, self.losses)
 
     @property
     def no_signal(self) -> Text | None:
-        """That there is nothing in this ramp to read a rate off, and why; None where there is.
+        """Return the reason why no rate can be read off this ramp; None if one can.
 
-        On no seed does the loss fall by more than its noise; or on none to below a constant answer's, which
-        is as far as a model comes that learns nothing from its inputs, nor down from far above.
+        There is no signal if on no seed the loss falls by more than its noise. Nor is there one if on no seed
+        it falls below the loss of a constant predictor, which learns nothing from its inputs, or comes down
+        to it from far above.
         """
         if self.centre is None:
             return _NOISE
@@ -94,23 +95,23 @@ class RangeReading:
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """For each seed how many of its steps belong to the ramp: up to where it breaks, or n."""
+        """Return for each seed the number of steps until its ramp broke, or n."""
         return tuple(end_of(losses_n) for losses_n in self.losses)
 
     @property
     def decades_of_rates(self) -> float:
-        """Decades that the ramp spans."""
+        """Return the decades from the lowest to the highest rate."""
         return math.log10(self.rates[-1] / self.rates[0])
 
     def smoothed(self) -> NDArray[np.float64]:
-        """The losses as most rules see them, [S, n]: debiased moving mean; NaN where a ramp is over."""
+        """Return the losses that most rules read, [S, n]: a debiased moving mean; NaN after a ramp broke."""
         means = np.full_like(self.losses, np.nan)
         for row, losses_n, end in zip(means, self.losses, self.ends, strict=True):
             row[:end] = smoothed(losses_n[:end])
         return means
 
     def caveats(self) -> tuple[str, ...]:
-        """Why this is a reference and not the answer, in the figures of this very ramp."""
+        """Return why this is a reference and not the answer, with the numbers of this ramp."""
         steps = len(self.rates)
         reach = min(steps, round(1 / (1 - SMOOTHING)))
         share = steps / self.full_run

@@ -218,11 +218,11 @@ RULES: tuple[Rule, ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Suggestion:
-    """What one rule says of a ramp.
+    """The rates that one rule reads off a ramp.
 
     Attributes:
-        rule: one of `RULES`.
-        rates: what it says for each seed; None where it finds nothing.
+        rule: the rule, with its `name`, `words` and `source`.
+        rates: the rate of each seed; None for a seed in which the rule finds nothing.
     """
 
     rule: Rule
@@ -230,22 +230,22 @@ class Suggestion:
 
     @property
     def found(self) -> tuple[float, ...]:
-        """The rates there are."""
+        """Return the rates of the seeds that have one."""
         return tuple(rate for rate in self.rates if rate is not None)
 
     @property
     def rate(self) -> float | None:
-        """The geometric mean over seeds; None where no seed has a rate."""
+        """Return the geometric mean over seeds; None if no seed has a rate."""
         return geometric_mean(self.found)
 
     @property
     def decades(self) -> float | None:
-        """Decades from the lowest to the highest over seeds; None for fewer than two."""
+        """Return the decades from the lowest to the highest rate over seeds; None for fewer than two."""
         return math.log10(max(self.found) / min(self.found)) if len(self.found) > 1 else None
 
 
 def read_rules(rates: Array, losses: Array) -> tuple[Suggestion, ...]:
-    """What every rule says, in the order of `RULES`.
+    """Apply every rule, in the order of `RULES`.
 
     Args:
         rates: [n], rising.

@@ -1,4 +1,4 @@
-"""Recommendation: the rate to use with its interval and margin, or why there is none; and its sentences."""
+"""Recommendation: the rate to use with its interval and margin, or the reason why there is none."""
 
 import dataclasses
 import html
@@ -13,39 +13,43 @@ from lrscope.language import BLANK, SEMICOLON, Text, capitalised, joined, said, 
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """The rate to use, or why there is none.
+    """The rate to use, or the reason why there is none.
+
+    A rate *fails* if most of its lanes, of whatever length, failed, diverged, collapsed or were unstable;
+    above the good rates a frozen lane counts too. Texts are English strings that also hold their Chinese
+    translation.
 
     Attributes:
-        rate: the rate to use, one that was trained to the full length; None when it cannot be told.
-        low, high: the interval the best rate is in: the rates as good as the best, and half a lane
-            on each side.
-        first_failing: the lowest tested rate above the rates as good as the best that fails: most of its
-            lanes, of whatever length, are failed, diverged, diverging, collapsed or unstable; None where
-            there is none.
+        rate: the rate to use; it was trained to the full length. None if no rate can be recommended.
+        low: lower end of the interval that holds the best rate. The interval spans the rates that did as well
+            as the best, and part of the way to the next tested rate on each side.
+        high: upper end of that interval.
+        first_failing: the lowest tested rate that fails, above the rates that did as well as the best; None
+            if there is none.
         margin: first_failing / rate.
         confidence: "high", "medium" or "low".
-        cannot_tell: why there is no rate; None where there is one.
+        cannot_tell: the reason why there is no rate; None if there is one.
         spent: steps done, in full training runs.
         objective: what rates were compared by.
-        best_rate: the best single rate by the objective, among those trained as long as the longest.
-        final_rate, early_stopped_rate, training_rate: the best by the final validation loss, by the
-            early-stopped validation loss, and by the smoothed training loss at the end; None where not
-            measured.
+        best_rate: the best single rate by the objective, among the lanes trained the longest.
+        final_rate: the best rate by the validation loss at the end; None if nothing was validated.
+        early_stopped_rate: the best rate if every lane is stopped at its lowest validation loss; None if
+            nothing was validated.
+        training_rate: the best rate by the smoothed training loss at the end; None if it was not measured.
         safe_rate: the highest rate that is within 5% of the best on every seed.
-        near_optimal: every tested rate that is as good as the best, without a gap, whatever time it took.
-        caution: what to beware of, None where there is nothing.
-        remark: why lanes at this rate are called worse than good; None where they are not.
-        next_experiment: what would tell more, with what to type.
+        near_optimal: the tested rates that did as well as the best, without a gap.
+        caution: a warning; None if there is none.
+        remark: why lanes at this rate have a verdict worse than good; None if they have none.
+        next_experiment: what to run to learn more, as a command to type.
         because: the reason for the confidence.
-            Texts are English to programs, and hold every language: see `lrscope.language`.
-        horizon: how the best rate moves with the length of the run; None where that cannot be said.
-        worse_from: the lowest tested rate above the rates as good as the best that is not one of them; None
-            where there is none.
-        preferred_rate: where the lanes say that the best rate lies, whether or not it was trained: what to
-            train to the full length next. It may be `rate`; None where the lanes do not tell.
-        compared_steps: after how many steps rates were compared: the length of the longest lanes.
-        failures: every rate at which a lane failed, on how many lanes, of how many.
-        highest_tested: the highest rate that was tested, on a lane of whatever length; None without one.
+        horizon: how the best rate moves with the length of the run; None if that is not known.
+        worse_from: the lowest tested rate that did worse, above the rates that did as well as the best; None
+            if there is none.
+        preferred_rate: the best rate as estimated from all lanes, whether or not it was trained; train it
+            next to the full length. It may be `rate`; None if the lanes do not show it.
+        compared_steps: steps after which rates were compared: the length of the longest lanes.
+        failures: every rate at which a lane failed, with the number of failed lanes and of all lanes.
+        highest_tested: the highest tested rate, on a lane of whatever length; None if there is none.
     """
 
     rate: float | None
@@ -76,16 +80,16 @@ class Recommendation:
 
     @property
     def at_cliff(self) -> bool:
-        """Whether the best rate stands next to one that fails."""
+        """Return whether the next tested rate above the best one fails."""
         if self.first_failing is None or self.best_rate is None:
             return False
         return self.best_rate < self.first_failing <= DEFAULT.cliff * self.best_rate
 
     def sentence(self, lang: str | None = None) -> str:
-        """All of it in a line.
+        """Return the recommendation in a few sentences.
 
         Args:
-            lang: see `lrscope.language.speaking`.
+            lang: language, "en" or "zh". By default English, or the language of the command.
 
         Raises:
             UsageError: there is no such language.
@@ -94,7 +98,7 @@ class Recommendation:
             return said(joined(self._sentences(), BLANK))
 
     def _sentences(self) -> list[Text]:
-        """One after the other, in every language."""
+        """Return the sentences in order, each in every language."""
         if self.rate is None or self.low is None or self.high is None:
             sentences = [_CANNOT_TELL.format(reason=self.cannot_tell)]
             if self.next_experiment:
@@ -119,13 +123,13 @@ class Recommendation:
         if self.remark is not None:
             sentences.append(_SENTENCE.format(text=capitalised(self.remark)))
         sentences.append(_CONFIDENCE.format(word=CONFIDENCE[self.confidence], because=self.because))
-        # At a cliff or at the edge of what was tried there is something to do; else it is a finer look.
+        # Next to a failing rate or at the edge of the tested rates there is something to do.
         if (self.caution is not None or self.at_cliff) and self.next_experiment:
             sentences.append(_NEXT.format(experiment=self.next_experiment))
         return sentences
 
     def _failing(self) -> Text:
-        """Return what is said of rates that fail: the first above, or those that failed on some lanes."""
+        """Return the words on failing rates: the first above, and rates that failed on some lanes."""
         rate, first = self.rate or 0.0, self.first_failing
         if first is not None and self.margin is not None:
             fails = _CLIFF.format(rate=rate_text(first), margin=times_text(self.margin))
@@ -140,7 +144,7 @@ class Recommendation:
         return joined((fails, *lower, *some), SEMICOLON)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """The sentence, as a notebook shows it."""
+        """Return the sentences as a notebook shows them."""
         sentence = self.sentence()
         return {"text/plain": sentence, "text/html": f"<p><b>{html.escape(sentence)}</b></p>"}
 
@@ -150,7 +154,7 @@ CONFIDENCE: dict[str, Text] = {
     "medium": Text("medium", "中等"),
     "low": Text("low", "低"),
 }
-"""The words for how sure a recommendation is."""
+"""The words for each confidence."""
 
 _CANNOT_TELL = Text("Cannot tell: {reason}.", "下不了结论：{reason}。")
 _NEXT = Text("Next: {experiment}.", "下一步：{experiment}。")

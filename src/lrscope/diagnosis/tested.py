@@ -9,12 +9,12 @@ from lrscope.plan import Plan
 
 
 class Failure(NamedTuple):
-    """A rate at which a lane failed, however short that lane was.
+    """A rate at which a lane of any length failed.
 
     Attributes:
         rate: the rate.
-        failed: how many of its lanes are failed, diverged, diverging, collapsed or unstable.
-        lanes: how many lanes it has that can be judged.
+        failed: number of its lanes that are failed, diverged, diverging, collapsed or unstable.
+        lanes: number of its lanes that can be judged.
     """
 
     rate: float

@@ -1,6 +1,6 @@
-"""Verdict: what became of one lane; and the catalogue of kinds and attributes with their words and signs.
+"""Verdict: how one lane ended, and the kinds and attributes of verdicts with their words and signs.
 
-The sentences of the evidence stand in `evidence.py`.
+`evidence.py` holds the sentences of the evidence.
 """
 
 from typing import NamedTuple
@@ -10,15 +10,18 @@ from lrscope.language import Text
 
 
 class Verdict(NamedTuple):
-    """What became of one lane.
+    """How one lane ended, and why.
 
     Attributes:
-        lane, rate, seed: its key.
-        kind: a token of `KINDS`.
-        attributes: tokens of `ATTRIBUTES`, in their order there.
-        step: where it happened, where it happened at one step.
-        evidence: a sentence with the numbers behind the verdict, in every language where it is a `Text`.
-        findings: the same as keys and numbers, in the order in which they are said.
+        lane: number of the lane.
+        rate: learning rate of the lane.
+        seed: seed of the lane.
+        kind: "good", "too_slow", "too_high", "unstable", "failed", "diverged", "diverging", "collapsed",
+            "not_started", "frozen", "invalid" or "cannot_tell".
+        attributes: any of "edge", "ringing" and "overfitting".
+        step: the step at which it happened; None if it did not happen at one step.
+        evidence: a sentence with the numbers behind the verdict.
+        findings: the same as keys and numbers, in the order of the sentence.
     """
 
     lane: int
@@ -35,11 +38,11 @@ class Kind(NamedTuple):
     """One kind of verdict, or one attribute.
 
     Attributes:
-        token: its name in frames and JSON.
-        sign: one character, so that no verdict is told by colour alone.
-        ascii: the same where only ASCII is to be had.
-        word: how it is called.
-        sentence: what it means, for a legend.
+        token: name in frames and JSON.
+        sign: one character, so that colour is never the only difference.
+        ascii: the sign in ASCII, for terminals that show nothing else.
+        word: name for people.
+        sentence: meaning, for a legend.
     """
 
     token: str
@@ -146,7 +149,7 @@ KINDS: tuple[Kind, ...] = (
         Text("The study does not hold enough to say.", "这份研究的数据不足以回答。"),
     ),
 )
-"""Every kind, in the order in which the rules ask."""
+"""Every kind, in the order of the rules."""
 
 ATTRIBUTES: tuple[Kind, ...] = (
     Kind(
@@ -175,15 +178,15 @@ ATTRIBUTES: tuple[Kind, ...] = (
         ),
     ),
 )
-"""What may be said beside a verdict."""
+"""Every attribute that may be added to a verdict."""
 
 FAILING = ("diverged", "diverging", "collapsed", "failed")
-"""Kinds of a lane whose rate breaks training."""
+"""Kinds of verdict on a rate that breaks training."""
 
 UNSOUND = (*FAILING, "unstable")
-"""Kinds of a lane that did not come through. A rate fails where most of its lanes are of these kinds."""
+"""Kinds of verdict on a lane that failed. A rate fails if most of its lanes have one of these."""
 
 
 def kind(token: str) -> Kind:
-    """The entry of a kind or an attribute."""
+    """Return the entry of a kind or an attribute by its token."""
     return next(entry for entry in (*KINDS, *ATTRIBUTES) if entry.token == token)

@@ -1,4 +1,4 @@
-"""Problem: what is trained."""
+"""Problem: everything that is trained, but for the learning rate."""
 
 import dataclasses
 import math
@@ -17,35 +17,38 @@ OptimizerFactory: TypeAlias = Callable[..., torch.optim.Optimizer]
 Schedule: TypeAlias = Callable[[torch.optim.Optimizer], LRScheduler]
 
 FULL_BATCH = 0
-"""`batch_size=FULL_BATCH`: every example in every step, in the order given."""
+"""`batch_size=FULL_BATCH` trains on every example in every step, in the order given."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Problem:
-    """What is trained: everything but the learning rate.
+    """Everything that is trained, but for the learning rate: model, data, loss, optimizer, length of the run.
 
-    Two problems are equal only if they are the same object: tensors and functions have no other equality.
+    Two problems are equal only if they are the same object.
 
     Args:
-        name: how the problem is called in tables and files.
-        model: a factory, `() -> nn.Module`, called once a seed under `torch.manual_seed(seed)`.
-        train: training data: tensors of equal length, a map-style Dataset, or a DataLoader (whose batches are
-            taken as they come and shared by all lanes).
-        val: validation data, of the same kinds; optional.
-        loss: `(output, target) -> scalar`. Batches are then pairs (input, target).
-        step: `(model, batch) -> scalar loss`, in place of `loss`, for anything else.
-        optimizer: called `optimizer(params, lr=rate)` for each lane, where params is the list
-            `list(model.parameters())` of the lane.
-        schedule: optional, `optimizer -> torch LRScheduler`, stepped after every update.
-        batch_size: examples a step; the last batch of an epoch may be smaller. 0 takes all examples.
-            Ignored for a DataLoader, which has its own.
+        name: name of the problem in tables and files.
+        model: function without arguments that makes the model, an `nn.Module`. It is called once for each
+            seed, after `torch.manual_seed(seed)`.
+        train: training data: tensors with examples along the first dimension, such as (X, y); a map-style
+            Dataset; or a DataLoader, whose batches all lanes share.
+        val: validation data of one of the same kinds; None for none.
+        loss: function `(output, target) -> scalar`. Each batch is then a pair (input, target).
+        step: function `(model, batch) -> scalar loss`, in place of `loss`, for any other kind of batch.
+        optimizer: called as `optimizer(params, lr=rate)` for each lane, with
+            `params = list(model.parameters())`: a class of torch.optim, or a `functools.partial` of one.
+        schedule: function `optimizer -> LRScheduler`; its scheduler is stepped after every update. None for a
+            constant rate.
+        batch_size: examples a step; the last batch of an epoch may be smaller. 0 takes all examples. A
+            DataLoader has its own.
         epochs: passes over the training data.
-        metrics: name -> `(output, target) -> scalar`, on validation batches, averaged over examples.
-        clip_norm: optional: the gradient of a lane is scaled to at most this 2-norm before every update, as
-            `torch.nn.utils.clip_grad_norm_` does.
-        notes: sentences about the data that a user should be told ("split 8,000 / 2,000 by seed 0").
-        reference: what names it on a command line, "digits" or "mine.py:problem --batch-size 64"; None for
-            one made in Python.
+        metrics: name -> function `(output, target) -> scalar`, computed on validation batches and averaged
+            over examples.
+        clip_norm: largest 2-norm of a lane's gradient; a larger gradient is scaled down to it before the
+            update, as `torch.nn.utils.clip_grad_norm_` does. None for no clipping.
+        notes: sentences about the data that a user should read ("split 8,000 / 2,000 by seed 0").
+        reference: how a command line names the problem, such as "mine.py:problem --batch-size 64"; None for a
+            problem made in Python.
 
     Raises:
         ProblemError: a field is missing or does not fit; the message says what to write.
@@ -67,7 +70,7 @@ class Problem:
     reference: str | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Check at the door what can be checked without training."""
+        """Check everything that can be checked without training."""
         if not isinstance(self.name, str) or not self.name:
             raise ProblemError(f"a problem needs a name, a non-empty string; got {_shown(self.name)}")
         self._check_callables()
@@ -86,7 +89,7 @@ class Problem:
             _check_data("val", self.val)
 
     def _check_callables(self) -> None:
-        """Raise ProblemError unless every function given is one, of the kind wanted."""
+        """Raise ProblemError unless each given function is callable and of the wanted kind."""
         if isinstance(self.model, nn.Module):
             raise ProblemError(
                 "model= got a module; it wants a factory that makes one, so that every seed starts anew: "
@@ -174,6 +177,6 @@ def _check_tensors(name: str, tensors: Sequence[Tensor]) -> None:
 
 
 def _shown(value: object) -> str:
-    """What was given, on one line and short enough to read."""
+    """Return the given value on one line, short enough to read."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
