@@ -11,6 +11,8 @@ import operator
 from collections.abc import Sequence
 
 from lrscope.diagnosis.estimate import for_whole_run, good_interval
+from lrscope.diagnosis.judge import judge
+from lrscope.diagnosis.recommend import recommend
 from lrscope.diagnosis.searched import HALF, PER_DECADE, QUARTER, Lab, Searched, place_of, rate_at
 from lrscope.diagnosis.thresholds import DEFAULT
 
@@ -300,6 +302,9 @@ class Search:
             between = self._between()
             if between is not None and self._affords([between], steps, self._first, keep=2.0):
                 self._train([between], steps, self._first)
+            preferred = self._preferred()
+            if preferred is not None and self._affords([preferred], steps, self._first):
+                self._train([preferred], steps, self._first)
             contenders = self._contenders()
             while contenders and not self._affords(contenders, steps, seed):
                 contenders.pop()
@@ -321,6 +326,14 @@ class Search:
             return None
         better = min(sides, key=sides.__getitem__)
         return (best + better) // 2
+
+    def _preferred(self) -> int | None:
+        """The place at which the lanes say that the best rate lies, where it was not trained to the end."""
+        plan, curves = self.lab.plan, self.lab.curves
+        rate = recommend(curves, judge(curves, plan), plan).preferred_rate
+        if rate is None or place_of(rate) in self.lanes.tried(self.steps):
+            return None
+        return place_of(rate)
 
     def _contenders(self) -> list[int]:
         """The rates that may be the best, at most three and two at least, the best first."""
