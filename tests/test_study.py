@@ -305,9 +305,9 @@ def test_it_keeps_how_many_threads_a_process_trained_with(monkeypatch: pytest.Mo
     made = sweeping.prepare
 
     def threaded(*arguments: Any, **options: Any) -> Any:
-        run = made(*arguments, **options)
-        run.threads, run.processes = 2, 2
-        return run
+        prepared = made(*arguments, **options)
+        prepared.layout = prepared.layout._replace(threads=2)
+        return prepared
 
     monkeypatch.setattr(sweeping, "prepare", threaded)
     with lrscope.sweep("line", "0.01,0.1", epochs=30) as study:
