@@ -14,9 +14,9 @@ CASES = [
     "line --budget 16 --epochs 100 --optimizer adam",
     "quadratic --budget 4 --optimizer rmsprop",
     "diabetes-mlp --budget 4 --epochs 20",
-    f"mnist {IMAGES} --budget 8 --epochs 4 --optimizer adamw",
-    f"fashion {IMAGES} --budget 4 --epochs 4 --optimizer adagrad",
-    f"fashion-mlp {IMAGES} --budget 2 --epochs 4 --optimizer nadam",
+    f"mnist {IMAGES} --budget 8 --epochs 20 --optimizer adamw",
+    f"fashion {IMAGES} --budget 4 --epochs 15 --optimizer adagrad",
+    f"fashion-mlp {IMAGES} --budget 2 --epochs 10 --optimizer nadam",
 ]
 """Every problem, every budget and every kind of optimizer stands in some case. Every other one
 uses two processes."""

@@ -1,9 +1,9 @@
-"""The tutorial and the pages on exports and on the range test, run as their readers would."""
+"""The tutorial, run as its readers would."""
 
 from pathlib import Path
 
 import pytest
-from snippets import ENGLISH, ROOT, Session, furnish, snippets
+from snippets import ENGLISH, Session, furnish, snippets
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -20,17 +20,6 @@ problem = lrscope.Problem(
 
 PAGES = {
     ENGLISH: {"weight.svg", "rates.svg", "ringing.svg", "histogram.svg", "mine.html"},
-    ROOT / "docs" / "export.md": {
-        "line-parquet",
-        "tables",
-        "runs",
-        "line-json",
-        "valley.pdf",
-        "loss.png",
-        "trajectory.svg",
-        "histogram.html",
-    },
-    ROOT / "docs" / "range.md": {"range.html", "range.svg"},
 }
 """Every page, and what its reader has in the folder afterwards."""
 

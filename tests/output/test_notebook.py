@@ -6,8 +6,6 @@ import html
 import io
 import pickle
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import altair as alt
@@ -105,15 +103,3 @@ def test_a_chart_saves_itself_to_a_path_or_a_file(ending: str, tmp_path: Path) -
         assert 'font-family="&quot;Liberation Sans&quot;, Arial, Helvetica' in content.decode()
     if ending == "html":
         assert b"https://cdn" not in content
-
-
-def test_reading_a_study_for_a_notebook_loads_no_torch() -> None:
-    script = (
-        "import sys; from studies import alone; alone()._repr_mimebundle_(); "
-        "print([name for name in ('torch', 'IPython') if name in sys.modules])"
-    )
-    folder = Path(__file__).parents[1] / "charts"
-    ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, check=False
-    )
-    assert (ended.returncode, ended.stdout.strip()) == (0, "[]")

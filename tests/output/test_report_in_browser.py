@@ -157,18 +157,6 @@ def test_it_prints_to_a_few_pages(opened: Opened) -> None:
     assert 4 < pages < len(CHARTS)
 
 
-def test_on_paper_every_reason_has_the_width_of_the_page(browser: Any, file: Path) -> None:
-    page = Opened(browser, file)
-    page.tab.set_viewport_size({"width": 690, "height": 1000})  # of A4 between its margins
-    page.tab.emulate_media(media="print")
-    table = page.tab.locator(".lanes table").bounding_box()
-    reasons = page.tab.locator(".lanes td.why").all()
-    assert table["width"] <= 690
-    assert len(reasons) == 16
-    assert min(one.bounding_box()["width"] for one in reasons) > 0.95 * table["width"]
-    page.tab.close()
-
-
 def test_no_reason_is_cut_off_on_a_wide_screen(opened: Opened) -> None:
     frame, table = (opened.tab.locator(one).bounding_box() for one in (".lanes", ".lanes table"))
     assert table["width"] <= frame["width"] + 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_conformance import MODELS, OPTIMIZERS, RATES, SCHEDULES, make_problem
+from test_conformance import OPTIMIZERS, RATES, SCHEDULES, make_problem
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -71,9 +71,11 @@ def float64():
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", ["mlp", "batchnorm", "tied", "unused", "gru", "transformer-dropout", "branching", "rebinding"]
+)
 def test_every_model(model: str) -> None:
-    check([1, 17, 37], model=model, optimizer="adam")
+    check([1, 37], model=model, optimizer="adam")
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

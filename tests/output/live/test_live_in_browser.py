@@ -66,34 +66,6 @@ class Opened:
         }  # type: ignore[index]
 
 
-def test_the_answer_is_painted_first(browser: Any, live: Serving) -> None:
-    page = Opened(browser, live, "?study=line.lrscope")
-    page.drawn()
-    assert live.token not in page.tab.url
-    assert page.tab.url == f"{live.base}?study=line.lrscope"
-    assert page.tab.title() == "line · lrscope live"
-    assert page.tab.locator(".rate strong").inner_text()
-    assert min(page.tab.evaluate(_INK)) > 3_000
-    answer, chart, table = (page.tab.locator(one).bounding_box()["y"] for one in (".rate", ".plot", "table"))
-    assert answer < chart < table
-    assert page.tab.locator("table .verdict").count() == 4
-    # A click on the tab that is open leaves the chart drawn.
-    page.tab.locator("canvas").first.evaluate("canvas => canvas.dataset.kept = 'yes'")
-    page.tab.click('a[data-chart="valley"]')
-    page.drawn()
-    assert page.tab.locator("canvas").first.get_attribute("data-kept") == "yes"
-    # A chart with nothing to draw is a sentence until another is chosen.
-    page.tab.click("a[data-chart=validation]")
-    page.drawn("validation light")
-    assert page.tab.locator("figure .empty").inner_text().startswith("No validation loss")
-    assert page.tab.locator(".plot, .vega-actions").count() == 0
-    page.tab.click("a[data-chart=loss]")
-    page.drawn("loss light")
-    assert page.tab.locator(".plot canvas").count() == 1
-    assert page.tab.locator("figure .empty").count() == 0
-    page.close()
-
-
 def test_the_slider_stands_in_the_address_and_comes_back(browser: Any, live: Serving) -> None:
     page = Opened(browser, live, "?study=line.lrscope&chart=histogram&epoch=4")
     page.drawn("histogram light")
@@ -203,16 +175,6 @@ def test_it_follows_a_study_that_another_process_trains(
     assert len(pictures) > 1
     assert all("still running, at step" in text for text in seen)
     assert re.match(r"\d+% digits", title)
-    page.close()
-
-
-def test_several_tabs_follow_at_once(browser: Any, live: Serving) -> None:
-    page = Opened(browser, live, "?study=line.lrscope")
-    page.drawn()
-    others = [page.new_tab(f"{live.base}?study=line.lrscope&chart=loss") for _ in range(4)]
-    for tab in others:
-        tab.wait_for_selector('html[data-drawn="loss light"]', timeout=60_000, state="attached")
-        assert tab.locator(".plot canvas").count() == 1
     page.close()
 
 
