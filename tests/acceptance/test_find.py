@@ -9,10 +9,9 @@ from user import answer, done
 IMAGES = "--data images"
 
 CASES = [
-    "digits --budget 16 --epochs 2",
-    "digits --budget 2 --epochs 4 --optimizer sgd --opt momentum=0.9",
+    "digits --budget 4 --epochs 4 --optimizer rmsprop",
     "line --budget 16 --epochs 100 --optimizer adam",
-    "quadratic --budget 4 --optimizer rmsprop",
+    "quadratic --budget 2 --optimizer sgd --opt momentum=0.9",
     "diabetes-mlp --budget 4 --epochs 20",
     f"mnist {IMAGES} --budget 8 --epochs 20 --optimizer adamw",
     f"fashion {IMAGES} --budget 4 --epochs 15 --optimizer adagrad",

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_conformance import OPTIMIZERS, RATES, SCHEDULES, make_problem
+from test_conformance import RATES, SCHEDULES, make_problem
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -78,7 +78,7 @@ def test_every_model(model: str) -> None:
     check([1, 37], model=model, optimizer="adam")
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", ["nesterov", "amsgrad", "rmsprop", "nadam", "asgd"])
 def test_every_optimizer(optimizer: str) -> None:
     check([6, 40], model="dropout", optimizer=optimizer, clip_norm=0.5)
 

@@ -19,7 +19,7 @@ from lrscope.record import Record
 from lrscope.training.prepare import Prepared, prepare
 from lrscope.training.random_state import undisturbed
 
-STEPS = 30
+STEPS = 20
 RATES = (1e-4, 1e-3, 1e-2)
 RELATIVE = 1e-12
 
