@@ -18,13 +18,13 @@ CHARTS = {
     "loss": "png",
     "validation": "pdf",
     "horizon": "svg",
-    "overfitting": "svg",
+    "overfitting": "json",
     "trajectory": "svg",
     "path": "json",
     "histogram": "html",
-    "spread": "svg",
-    "gradients": "svg",
-    "updates": "svg",
+    "spread": "json",
+    "gradients": "json",
+    "updates": "json",
     "sharpness": "svg",
 }
 """Every chart but the valley, which README draws, and the format in which it is drawn here."""

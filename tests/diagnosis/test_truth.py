@@ -22,7 +22,7 @@ TOKENS = {str(one.name): one.token for one in figures.FIGURES}
 COMPARED = ("too_high", "too_slow", "good.near", "good.best", "beside", "beside.alone", "cannot_tell.between")
 
 many = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

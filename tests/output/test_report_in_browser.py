@@ -110,29 +110,6 @@ def test_hovering_over_a_line_tells_whose_it_is(opened: Opened) -> None:
 _FILTERS = "[...document.querySelectorAll('.plot canvas')].map((one) => getComputedStyle(one).filter)"
 
 
-def test_the_theme_follows_the_system_and_the_button(browser: Any, file: Path) -> None:
-    page = Opened(browser, file, color_scheme="dark")
-    background = "getComputedStyle(document.body).backgroundColor"
-    assert page.tab.evaluate(background) == "rgb(18, 18, 18)"
-    # Paper is light, though the plots were drawn in dark: as a browser has it while it prints.
-    page.tab.emulate_media(color_scheme="dark", media="print")
-    page.tab.evaluate("document.documentElement.dataset.theme = 'light'")
-    assert set(page.tab.evaluate(_FILTERS)) == {"invert(1) hue-rotate(180deg)"}
-    page.tab.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.tab.emulate_media(color_scheme="dark", media="screen")
-    button = page.tab.get_by_role("button", name="Switch to the light theme")
-    button.click()
-    page.drawn("light")
-    assert page.tab.evaluate(background) == "rgb(255, 255, 255)"
-    assert min(page.ink()) > 1_000
-    page.tab.emulate_media(color_scheme="dark", media="print")
-    assert page.tab.evaluate(background) == "rgb(255, 255, 255)"
-    assert set(page.tab.evaluate(_FILTERS)) == {"none"}
-    assert page.complaints == []
-    assert len(page.requests) == 1
-    page.tab.close()
-
-
 def test_hostile_names_do_nothing_and_nothing_is_wider_than_a_narrow_screen(
     browser: Any, tmp_path: Path, page_of: Callable[[str], str]
 ) -> None:

@@ -100,7 +100,7 @@ def test_what_openml_sends_becomes_the_same_problem(monkeypatch, name, openml_na
         asked.update(options, name=dataset)
         return pictures.reshape(50, 784).astype(np.float64), labels.astype(str).astype(object)
 
-    monkeypatch.setattr(images, "fetch_openml", send)
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", send)
     monkeypatch.setattr(images, "OPENML_TRAIN", 40)
     problem = load_problem(name)
     assert (asked["name"], asked["version"]) == (openml_name, 1)

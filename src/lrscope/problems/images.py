@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import fetch_openml
 from torch import Tensor, nn
 
 from lrscope.errors import ProblemError
@@ -89,12 +88,14 @@ def _fetch(name: str, openml_name: str) -> ImageFolder:
     A silent server must not hold the command for ever, and scikit-learn sets no time limit: hence the default
     time-out of new sockets, for the length of the call.
     """
+    from sklearn import datasets  # takes seconds, and only this needs it
+
     patience = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(PATIENCE_SECONDS)
         with warnings.catch_warnings():  # "retrying", "redownloading": the outcome is told below
             warnings.simplefilter("ignore")
-            pixels, labels = fetch_openml(
+            pixels, labels = datasets.fetch_openml(
                 openml_name,
                 version=1,
                 return_X_y=True,

@@ -126,28 +126,6 @@ def test_a_damaged_study_is_told_in_its_place(browser: Any, live: Serving) -> No
     page.close()
 
 
-def test_two_studies_stand_side_by_side_and_share_the_slider(browser: Any, live: Serving) -> None:
-    page = Opened(browser, live, "?study=line.lrscope&chart=histogram")
-    page.drawn("histogram light")
-    page.tab.get_by_label("Compare with").select_option("other.db")
-    page.tab.wait_for_selector("#drawn > :nth-child(2) canvas")
-    page.drawn("histogram light")
-    assert page.tab.url == f"{live.base}?study=line.lrscope&with=other.db&chart=histogram"
-    page.tab.wait_for_selector("#contrast table")
-    assert "recommended rate" in page.tab.locator("#contrast").inner_text()
-    left, right = (page.tab.locator(".plot").nth(i).bounding_box() for i in (0, 1))
-    assert left["y"] == right["y"]
-    assert left["x"] + left["width"] <= right["x"]
-    sliders = page.tab.locator("input[type=range]")
-    sliders.nth(0).fill("6")
-    page.tab.wait_for_url(re.compile("epoch=6"))
-    assert sliders.nth(1).input_value() == "6"
-    page.tab.set_viewport_size({"width": 390, "height": 800})
-    page.tab.wait_for_timeout(1_000)
-    assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390
-    page.close()
-
-
 def test_it_follows_a_study_that_another_process_trains(
     browser: Any, live: Serving, place: Path, environment: dict[str, str]
 ) -> None:
@@ -175,27 +153,6 @@ def test_it_follows_a_study_that_another_process_trains(
     assert len(pictures) > 1
     assert all("still running, at step" in text for text in seen)
     assert re.match(r"\d+% digits", title)
-    page.close()
-
-
-def test_a_restart_of_the_server_is_survived(browser: Any, folder: Path, environment: dict[str, str]) -> None:
-    with serving("live", folder, "--port", "0", environment=environment) as first:
-        page = Opened(browser, first, "?study=line.lrscope")
-        page.drawn()
-        first.process.kill()
-        first.process.wait()
-        notice = page.tab.locator("#notice")
-        notice.wait_for(state="visible", timeout=30_000)
-        assert "does not answer any more" in notice.inner_text()
-        assert page.tab.locator(".rate strong").inner_text()
-        shutil.copy(folder / "line.lrscope", folder / "later.lrscope")
-    with serving("live", folder, "--port", str(first.port), environment=environment):
-        notice.wait_for(state="hidden", timeout=30_000)
-        page.tab.locator("#study option[value='later.lrscope']").wait_for(state="attached", timeout=30_000)
-    # Chromium itself says that nobody answered; the page says nothing.
-    assert page.complaints
-    assert {"ERR_CONNECTION" in text for text in page.complaints} == {True}
-    page.complaints.clear()
     page.close()
 
 
