@@ -233,7 +233,8 @@ def measure(net: Net, seeds: int) -> list[Case]:
             examples = prepared.batches.some(plan.curvature_examples or 1)
             hessian_of = Hessian(runner._objective, lanes, examples)
             for step in measured:
-                assert list(runner.advance(step)) is not None
+                for _ in runner.advance(step):
+                    pass
                 curvature = hessian_of.top()
                 if step not in (0, plan.steps):
                     continue

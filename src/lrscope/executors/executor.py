@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
-
 from lrscope.errors import TrainingError
 from lrscope.plan import LaneKey
 from lrscope.record import HistogramRecord, Record
@@ -245,9 +243,3 @@ def _next(
         return
     if record is not None:
         yield training, record
-
-
-def of_lanes(record: Record, lanes: Collection[int]) -> Record:
-    """Return the part of a record that is about some lanes, by id."""
-    mask = np.isin(record.lanes, list(lanes))
-    return record._replace(lanes=record.lanes[mask], values=record.values[:, mask])

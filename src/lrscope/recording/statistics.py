@@ -84,7 +84,6 @@ class TensorStatistics:
     def __init__(
         self, weights: Mapping[str, Tensor], start: Mapping[str, Tensor], strides: Mapping[str, int]
     ) -> None:
-        self._strides = strides
         self._packing = Packing(weights, strides)
         self._views = self._packing.views(weights)
         starts = {name: start[name].expand_as(stack) for name, stack in weights.items()}
@@ -115,11 +114,6 @@ class TensorStatistics:
 
     def _copy(self, stacks: Mapping[str, Tensor]) -> Tensor:
         return self._packing.packed(self._packing.views(stacks))
-
-    @property
-    def strides(self) -> Mapping[str, int]:
-        """name -> s, of tensors of which every s-th element is measured."""
-        return self._strides
 
     @property
     def full(self) -> bool:
